@@ -1,0 +1,20 @@
+"""Array kernels: plain functions on arrays. No tensors, no graph, no layers.
+
+Three modules have the same functions with the same signatures:
+
+    kernels.reference   the readable definition, in array code that runs on NumPy and on CuPy; the oracle of every test
+    kernels.cpu         Numba: the reference with the hot functions overridden
+    kernels.cuda        CuPy and CUDA C++: the reference with the hot functions overridden
+
+The contract
+    Layout      channels last: x (N, H, W, C), w (K, R, S, C/groups), y (N, P, Q, K)
+    Inputs      never written. The channels of a pixel are contiguous, but the step from pixel to pixel may exceed C
+                (an array may be a channel slice of a wider buffer). Any other layout is accepted and may be copied.
+    Outputs     fresh, or written to `out=`, which may itself be such a slice
+    Pairs       stride, padding, dilation and size are (vertical, horizontal) pairs of ints
+    Types       float32 and float64, the same for all arrays of a call; the result has that type
+    Repeatable  the same inputs on the same machine with the same number of threads give the same bits
+"""
+
+# Another distribution on PyPI also installs a top-level package called `kernels`. This name marks ours.
+OWNER = "minigrad"
