@@ -1,0 +1,21 @@
+"""minigrad: a deep-learning framework written from scratch on NumPy, Numba and CuPy."""
+
+import kernels
+
+if getattr(kernels, "OWNER", None) != "minigrad":
+    raise ImportError(
+        f"the package 'kernels' at {kernels.__file__} is not minigrad's: another distribution of that name is "
+        "installed; pip uninstall kernels, then install minigrad again, best in a fresh virtual environment"
+    )
+
+from .autograd import enable_grad as enable_grad
+from .autograd import no_grad as no_grad
+from .device import get_device as get_device
+from .device import get_num_threads as get_num_threads
+from .device import set_num_threads as set_num_threads
+from .device import use_kernels as use_kernels
+from .tensor import Tensor as Tensor
+from .tensor import op as op
+from .tensor import tensor as tensor
+
+__version__ = "0.1.0"

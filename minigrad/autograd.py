@@ -1,0 +1,187 @@
+"""Reverse-mode differentiation over a recorded graph. Knows nodes and arrays; nothing of tensors, devices or layers.
+
+A forward pass records nodes. Each holds its parents and a `backward` function: from dL/dy to one dL/dx for each
+parent. `backward_steps` walks from the loss to the leaves, so that each node runs once, after all gradients that
+reach it were summed (the chain rule for a value with several users). It is a generator: exhaust it and it is the
+backward pass, pause it and it is a debugger.
+"""
+
+import sys
+from collections import deque
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import NamedTuple
+
+recording: ContextVar[bool] = ContextVar("recording", default=True)
+
+
+@contextmanager
+def set_recording(on):
+    """Record the graph, or don't, within this block; restored on leaving it."""
+    token = recording.set(on)
+    try:
+        yield
+    finally:
+        recording.reset(token)
+
+
+def no_grad():
+    """`with no_grad():` or `@no_grad()`: nothing inside is recorded."""
+    return set_recording(False)
+
+
+def enable_grad():
+    """`with enable_grad():` records again inside a no_grad block."""
+    return set_recording(True)
+
+
+class Node:
+    """One recorded operation. Edges go to parent *nodes*, so that an edge keeps no array alive."""
+
+    __slots__ = ("__weakref__", "backward", "fn", "grad", "guards", "hooks", "name", "parents")
+
+    def __init__(self, name, parents, backward, fn=None, guards=()):
+        self.name, self.parents, self.backward, self.fn = name, parents, backward, fn
+        self.guards = guards  # (what, version cell, version seen) of each tensor whose array backward has saved
+        self.hooks = []  # called with the gradient that reached this node; may return another in its place
+        self.grad = None  # what reached this node, where that is kept
+
+    def __repr__(self):
+        return f"<{type(self).__name__} {self.name}>"
+
+    @property
+    def saved(self):
+        """What the backward closure kept, by its name in the source."""
+        code, cells = getattr(self.backward, "__code__", None), getattr(self.backward, "__closure__", None) or ()
+        return {n: c.cell_contents for n, c in zip(code.co_freevars, cells)} if code else {}
+
+    def run(self, held):
+        """The gradients for the parents, from the finished gradient in the box `held`."""
+        for what, version, seen in self.guards:
+            if version[0] != seen:
+                raise RuntimeError(
+                    f"{self.name} saved {what} for its backward pass, but {what} was written in place afterwards "
+                    f"({version[0] - seen} writes since); write to a copy, or run backward first"
+                )
+        dxs = self.backward(held[0])
+        if len(dxs) != len(self.parents):
+            raise ValueError(f"{self.name}: backward returned {len(dxs)} gradients for {len(self.parents)} inputs")
+        return dxs
+
+    def keep(self, dy):
+        """Sum what reaches this node into .grad. As a hook this is retain_grad."""
+        self.grad = dy if self.grad is None else self.grad + dy
+
+    def release(self):
+        """Forget the saved arrays; from here on a second backward pass is refused."""
+        self.backward, self.parents, self.guards = _released(self.name), (), ()
+
+
+def _released(name):
+    def backward(dy):
+        raise RuntimeError(
+            f"{name}: backward already ran and its saved arrays are gone; "
+            "run the forward pass again, or keep them with backward(retain_graph=True)"
+        )
+
+    return backward
+
+
+class Leaf(Node):
+    """Where a gradient comes to rest: running it is to keep what arrived."""
+
+    __slots__ = ()
+
+    def __init__(self, name="leaf"):
+        super().__init__(name, (), None)
+
+    def run(self, held):
+        if self.grad is None:
+            self.grad = held[0] if _alone(held) else held[0].copy()
+        else:
+            self.grad += held[0]  # ours alone, or the caller's own choice
+        return ()
+
+    def release(self):
+        pass
+
+
+class Step(NamedTuple):
+    """One step of the backward pass: the node, the gradient that reached it, the gradients that it sends on."""
+
+    node: Node
+    dy: object
+    dxs: tuple
+
+
+def toposort(root):
+    """Nodes from root to leaves, each after all that use it (Kahn's algorithm; no recursion, so any depth)."""
+    users, stack = {}, [root]
+    while stack:
+        node = stack.pop()
+        if node in users:
+            users[node] += 1
+        else:
+            users[node] = 1
+            stack.extend(p for p in node.parents if p is not None)
+    ready = [root]
+    while ready:
+        node = ready.pop()
+        parents = node.parents
+        yield node
+        for p in parents:
+            if p is not None:
+                users[p] -= 1
+                if users[p] == 0:
+                    ready.append(p)
+
+
+def backward_steps(root, dy, retain_graph=False):
+    """Run the backward pass one node at a time, yielding each Step. Exhaust it to run the whole pass."""
+    grads = {root: [dy]}  # each gradient in a box of its own: see _alone
+    for node in toposort(root):
+        if node not in grads:  # its users sent it nothing
+            continue
+        held = grads.pop(node)
+        for hook in node.hooks:
+            changed = hook(held[0])
+            held[0] = held[0] if changed is None else changed
+        dxs = node.run(held)
+        for parent, dx in zip(node.parents, dxs):
+            if parent is not None and dx is not None:
+                grads[parent] = [_add(grads[parent], dx) if parent in grads else dx]
+        dx = None
+        yield Step(node, held[0], dxs)
+        held = dxs = None  # so that the next steps can tell which arrays nobody else holds
+        if not retain_graph:
+            node.release()
+
+
+def backward(root, dy, retain_graph=False):
+    """The whole backward pass: gradients come to rest in the leaves."""
+    deque(backward_steps(root, dy, retain_graph), maxlen=0)
+
+
+def _references(box):
+    return sys.getrefcount(box[0])
+
+
+_NOBODY_ELSE = _references([object()])
+
+
+def _alone(box):
+    """Does nobody but the box hold this array or its memory? Then, and only then, it may be written.
+
+    An array that a closure saved, that went to two parents, that a debugger looks at or that is a view of another is
+    held elsewhere, and is copied rather than added into.
+    """
+    base = getattr(box[0], "base", None)
+    return not isinstance(base, type(box[0])) and _references(box) == _NOBODY_ELSE
+
+
+def _add(held, dx):
+    """held + dx, in place where that harms nobody."""
+    if _alone(held):
+        held[0] += dx
+        return held[0]
+    return held[0] + dx

@@ -1,0 +1,83 @@
+"""A device is three things: a name, an array module, and a module of kernels. The only place that asks which device."""
+
+import functools
+import importlib
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import numpy as np
+
+_chosen_kernels: ContextVar = ContextVar("chosen_kernels", default=None)
+
+
+class Device:
+    """name ("cpu", "cuda"), xp (numpy or cupy) and kernels (the module of the same functions for this device)."""
+
+    def __init__(self, name, xp, kernels_module):
+        self.name, self.xp, self._kernels_module = name, xp, kernels_module
+
+    def __repr__(self):
+        return f"device({self.name!r})"
+
+    @functools.cached_property
+    def own_kernels(self):
+        """Imported on first use: compiling kernels is not a price for `import minigrad`."""
+        return importlib.import_module(self._kernels_module)
+
+    @property
+    def kernels(self):
+        return _chosen_kernels.get() or self.own_kernels
+
+    def asarray(self, array):
+        """The same numbers on this device; no copy when they are there already."""
+        return self.xp.asarray(array.get() if self.xp is np and hasattr(array, "get") else array)
+
+
+@contextmanager
+def use_kernels(choice):
+    """Within this block ops run on other kernels: "reference" for the readable ones, or a module of kernels."""
+    module = importlib.import_module(f"kernels.{choice}") if isinstance(choice, str) else choice
+    token = _chosen_kernels.set(module)
+    try:
+        yield module
+    finally:
+        _chosen_kernels.reset(token)
+
+
+CPU = Device("cpu", np, "kernels.cpu")
+
+
+@functools.cache
+def cuda():
+    """The GPU. RuntimeError, saying what is missing, where there is none."""
+    try:
+        import cupy
+    except ImportError:
+        raise RuntimeError("device cuda: CuPy is not installed; pip install cupy-cuda13x") from None
+    if not cupy.cuda.is_available():
+        raise RuntimeError("device cuda: CuPy finds no GPU or no driver on this machine")
+    return Device("cuda", cupy, "kernels.cuda")
+
+
+def get_device(which):
+    """The device of that name ("cpu" or "cuda"), or the one given. ValueError for another name."""
+    if isinstance(which, Device):
+        return which
+    if which not in ("cpu", "cuda"):
+        raise ValueError(f"device: {which!r} is not one of 'cpu', 'cuda'")
+    return CPU if which == "cpu" else cuda()
+
+
+def device_of(array):
+    """Which device an array lives on. (np.generic: a full reduction in NumPy gives a scalar, not an array.)"""
+    return CPU if isinstance(array, np.ndarray | np.generic) else cuda()
+
+
+def set_num_threads(n):
+    """Use n threads in the CPU kernels and in BLAS."""
+    importlib.import_module("kernels.cpu.runtime").set_num_threads(n)
+
+
+def get_num_threads():
+    """How many threads the CPU kernels and BLAS use."""
+    return importlib.import_module("kernels.cpu.runtime").get_num_threads()

@@ -1,0 +1,73 @@
+"""Activations: one function of each element, and softmax over the last axis."""
+
+from ..tensor import op
+
+
+@op
+def relu(ctx, x):
+    """y = max(x, 0),   dx = dy where y > 0, else 0"""
+    k = ctx.kernels
+    y = k.relu_forward(x)
+
+    def backward(dy):
+        return (k.relu_backward(dy, y),)
+
+    return y, backward
+
+
+@op
+def leaky_relu(ctx, x, *, negative_slope=0.01):
+    """y = x where x > 0, else slope x,   dx = dy or slope dy likewise   (Maas et al. 2013)"""
+    xp, slope = ctx.xp, x.dtype.type(negative_slope)
+
+    def backward(dy):
+        return (xp.where(x > 0, dy, slope * dy),)
+
+    return xp.where(x > 0, x, slope * x), backward
+
+
+@op
+def sigmoid(ctx, x):
+    """y = 1 / (1 + e^-x),   dx = dy y (1 - y)"""
+    y = 0.5 * (ctx.xp.tanh(0.5 * x) + 1)  # the same function, without overflow
+
+    def backward(dy):
+        return (dy * y * (1 - y),)
+
+    return y, backward
+
+
+@op
+def tanh(ctx, x):
+    """y = tanh x,   dx = dy (1 - y^2)"""
+    y = ctx.xp.tanh(x)
+
+    def backward(dy):
+        return (dy * (1 - y * y),)
+
+    return y, backward
+
+
+@op
+def softmax(ctx, x):
+    """y = e^x / sum e^x over the last axis,   dx = y (dy - sum dy y)"""
+    y = ctx.xp.exp(x - x.max(-1, keepdims=True))
+    y /= y.sum(-1, keepdims=True)
+
+    def backward(dy):
+        return (y * (dy - (dy * y).sum(-1, keepdims=True)),)
+
+    return y, backward
+
+
+@op
+def log_softmax(ctx, x):
+    """y = x - log sum e^x over the last axis,   dx = dy - e^y sum dy"""
+    xp = ctx.xp
+    shifted = x - x.max(-1, keepdims=True)
+    y = shifted - xp.log(xp.exp(shifted).sum(-1, keepdims=True))
+
+    def backward(dy):
+        return (dy - xp.exp(y) * dy.sum(-1, keepdims=True),)
+
+    return y, backward

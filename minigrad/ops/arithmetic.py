@@ -1,0 +1,137 @@
+"""Elementwise arithmetic with broadcasting, and the matrix product."""
+
+import numpy as np
+
+from ..tensor import op
+
+
+def unbroadcast(dy, shape):
+    """Sum dy over the axes along which an input of this shape was stretched."""
+    if dy.shape == shape:
+        return dy
+    dy = dy.sum(tuple(range(dy.ndim - len(shape))))
+    return dy.sum(tuple(i for i, n in enumerate(shape) if n == 1 != dy.shape[i]), keepdims=True)
+
+
+@op
+def add(ctx, a, b):
+    """y = a + b,   da = dy,   db = dy   (each summed over its broadcast axes)"""
+    a_shape, b_shape = a.shape, b.shape
+
+    def backward(dy):
+        return unbroadcast(dy, a_shape), unbroadcast(dy, b_shape)
+
+    return a + b, backward
+
+
+@op
+def sub(ctx, a, b):
+    """y = a - b,   da = dy,   db = -dy"""
+    a_shape, b_shape = a.shape, b.shape
+
+    def backward(dy):
+        return unbroadcast(dy, a_shape), -unbroadcast(dy, b_shape)
+
+    return a - b, backward
+
+
+@op
+def mul(ctx, a, b):
+    """y = a b,   da = dy b,   db = dy a"""
+    need_a, need_b = ctx.needs
+
+    def backward(dy):
+        da = unbroadcast(dy * b, a.shape) if need_a else None
+        db = unbroadcast(dy * a, b.shape) if need_b else None
+        return da, db
+
+    return a * b, backward
+
+
+@op
+def div(ctx, a, b):
+    """y = a / b,   da = dy / b,   db = -dy a / b^2"""
+    need_a, need_b = ctx.needs
+
+    def backward(dy):
+        da = unbroadcast(dy / b, a.shape) if need_a else None
+        db = unbroadcast(-dy * a / (b * b), b.shape) if need_b else None
+        return da, db
+
+    return a / b, backward
+
+
+@op
+def neg(ctx, x):
+    """y = -x,   dx = -dy"""
+
+    def backward(dy):
+        return (-dy,)
+
+    return -x, backward
+
+
+@op
+def power(ctx, x, *, exponent):
+    """y = x^n for a number n,   dx = dy n x^(n-1)"""
+    if not isinstance(exponent, int | float):
+        raise TypeError(f"power: the exponent must be a number; got {type(exponent).__name__}")
+
+    def backward(dy):
+        return (dy * (exponent * x ** (exponent - 1)),) if exponent else (dy * 0,)
+
+    return x**exponent, backward
+
+
+@op
+def exp(ctx, x):
+    """y = e^x,   dx = dy y"""
+    y = ctx.xp.exp(x)
+
+    def backward(dy):
+        return (dy * y,)
+
+    return y, backward
+
+
+@op
+def log(ctx, x):
+    """y = ln x,   dx = dy / x"""
+
+    def backward(dy):
+        return (dy / x,)
+
+    return ctx.xp.log(x), backward
+
+
+@op
+def sqrt(ctx, x):
+    """y = sqrt x,   dx = dy / (2 y)"""
+    y = ctx.xp.sqrt(x)
+
+    def backward(dy):
+        return (dy / (2 * y),)
+
+    return y, backward
+
+
+@op
+def matmul(ctx, a, b):
+    """y = a b   a (..., M, K)   b (..., K, N)   ->   y (..., M, N);   da = dy b^T,   db = a^T dy
+
+    Leading axes broadcast. A vector stands for one row on the left, for one column on the right.
+    """
+    if a.ndim == 0 or b.ndim == 0 or a.shape[-1] != b.shape[-min(2, b.ndim)]:
+        raise ValueError(f"matmul: the last axis of a must equal the last but one of b; a {a.shape}, b {b.shape}")
+    rows = a[None, :] if a.ndim == 1 else a
+    columns = b[:, None] if b.ndim == 1 else b
+    need_a, need_b = ctx.needs
+
+    def backward(dy):
+        dy = np.expand_dims(dy, -1) if b.ndim == 1 else dy
+        dy = np.expand_dims(dy, -2) if a.ndim == 1 else dy
+        da = unbroadcast(dy @ columns.swapaxes(-1, -2), rows.shape).reshape(a.shape) if need_a else None
+        db = unbroadcast(rows.swapaxes(-1, -2) @ dy, columns.shape).reshape(b.shape) if need_b else None
+        return da, db
+
+    return a @ b, backward

@@ -1,0 +1,34 @@
+"""Checks that ops share. Each error names the op, the argument, the value and the rule."""
+
+from kernels.shapes import window_counts
+
+
+def pair(name, what, value, least):
+    """A number or a (vertical, horizontal) pair as a pair of ints >= least."""
+    both = (value, value) if isinstance(value, int) else tuple(value)
+    if len(both) != 2 or any(not isinstance(v, int) or v < least for v in both):
+        raise ValueError(f"{name}: {what} must be an int >= {least} or a pair of them; got {value!r}")
+    return both
+
+
+def images(name, x, what="x"):
+    """Refuse anything but (N, H, W, C)."""
+    if x.ndim != 4:
+        raise ValueError(f"{name}: {what} must have 4 axes (N, H, W, C), channels last; got shape {x.shape}")
+
+
+def windows(name, x, size, stride, padding, dilation=(1, 1), ceil_mode=False):
+    """(P, Q) for a window that slides over x (N, H, W, C); refuse one that does not fit even once."""
+    counts = window_counts(x.shape[1:3], size, stride, padding, dilation, ceil_mode)
+    if min(counts) < 1:
+        span = tuple(d * (k - 1) + 1 for d, k in zip(dilation, size))
+        room = tuple(n + 2 * p for n, p in zip(x.shape[1:3], padding))
+        raise ValueError(f"{name}: a window of {span} does not fit into the padded image of {room}; x {x.shape}")
+    return counts
+
+
+def channels(name, x, **vectors):
+    """Refuse a per-channel vector whose length is not x's number of channels."""
+    for what, v in vectors.items():
+        if v is not None and v.shape != x.shape[-1:]:
+            raise ValueError(f"{name}: {what} must have shape {x.shape[-1:]}, x's channels (last axis); got {v.shape}")

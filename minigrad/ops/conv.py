@@ -1,0 +1,106 @@
+"""Convolution: forward, transposed, and the 1x1 case that is a matrix product."""
+
+from ..tensor import op
+from .checks import channels, images, pair, windows
+
+
+def checked(name, x, w, b, stride, padding, dilation, groups):
+    """The settings as pairs, after refusing what does not fit together."""
+    images(name, x)
+    images(name, w, "w")
+    stride, padding = pair(name, "stride", stride, 1), pair(name, "padding", padding, 0)
+    dilation = pair(name, "dilation", dilation, 1)
+    if not isinstance(groups, int) or groups < 1 or w.shape[0] % groups:
+        raise ValueError(f"{name}: groups must divide w's {w.shape[0]} filters (first axis); got {groups}")
+    if x.shape[-1] != w.shape[-1] * groups:
+        per_group = f" ({groups} groups of {w.shape[-1]})" if groups > 1 else ""
+        raise ValueError(
+            f"{name}: x has {x.shape[-1]} channels in its last axis but w expects {w.shape[-1] * groups}{per_group}; "
+            f"x {x.shape}, w {w.shape}"
+        )
+    if b is not None and b.shape != w.shape[:1]:
+        raise ValueError(f"{name}: b must have shape {w.shape[:1]}, one for each filter; got {b.shape}")
+    windows(name, x, w.shape[1:3], stride, padding, dilation)
+    return stride, padding, dilation, groups
+
+
+@op
+def conv2d(ctx, x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
+    """Slide each filter of w over x (cross-correlation, as in every CNN library).
+
+        x (N, H, W, C)   w (K, R, S, C/groups)   b (K,)   ->   y (N, P, Q, K)
+
+    P = (H + 2 padding - dilation (R - 1) - 1) // stride + 1, and Q likewise from W and S. With groups, filter k sees
+    only the C/groups channels of its group (groups = C: depthwise). A 1x1 filter is a fully-connected layer at every
+    pixel. With i = p stride + r dilation - padding and j = q stride + s dilation - padding (x is 0 outside the image):
+
+        y[n,p,q,k]  = b[k] + sum over r, s, c of x[n,i,j,c] w[k,r,s,c]
+        dx[n,i,j,c] = sum over the p, q, r, s that lead to i, j, and over k, of dy[n,p,q,k] w[k,r,s,c]
+        dw[k,r,s,c] = sum over n, p, q of dy[n,p,q,k] x[n,i,j,c]
+        db[k]       = sum over n, p, q of dy[n,p,q,k]
+
+    ValueError for channels, groups, bias or window sizes that don't fit. (LeCun et al. 1989; groups: Krizhevsky 2012.)
+    """
+    settings = checked("conv2d", x, w, b, stride, padding, dilation, groups)
+    return convolve(ctx, x, w, b, settings, relu=False)
+
+
+def convolve(ctx, x, w, b, settings, relu):
+    """conv2d's forward and backward for settings (stride, padding, dilation, groups) that were checked."""
+    k, x_shape, w_shape = ctx.kernels, x.shape, w.shape
+    needs = (*ctx.needs, False)[:3]
+    y = k.conv2d_forward(x, w, b, *settings, relu)
+    mask, x, w = (y if relu else None), (x if needs[1] else None), (w if needs[0] else None)
+
+    def backward(dy):
+        dy = dy if mask is None else k.relu_backward(dy, mask)
+        dx = k.conv2d_backward_input(dy, w, x_shape, *settings) if needs[0] else None
+        dw = k.conv2d_backward_weight(dy, x, w_shape, *settings) if needs[1] else None
+        db = k.channel_sum(dy) if needs[2] else None
+        return dx, dw, db
+
+    return y, backward
+
+
+@op
+def conv_transpose2d(ctx, x, w, b=None, *, stride=1, padding=0, output_padding=0, dilation=1, groups=1):
+    """The input gradient of conv2d as a layer of its own: each pixel of x is spread over a window of y.
+
+        x (N, H, W, C)   w (C, R, S, K/groups)   b (K,)   ->   y (N, P, Q, K)
+
+    P = (H - 1) stride - 2 padding + dilation (R - 1) + output_padding + 1, and Q likewise. The backward passes are
+    conv2d's forward (for dx) and its weight gradient with the roles of x and dy exchanged (for dw).
+    (Zeiler et al. 2010.)
+    """
+    name, k = "conv_transpose2d", ctx.kernels
+    images(name, x)
+    images(name, w, "w")
+    stride, padding = pair(name, "stride", stride, 1), pair(name, "padding", padding, 0)
+    dilation, extra = pair(name, "dilation", dilation, 1), pair(name, "output_padding", output_padding, 0)
+    if x.shape[-1] != w.shape[0] or not isinstance(groups, int) or groups < 1 or x.shape[-1] % groups:
+        raise ValueError(
+            f"{name}: x's channels (last axis) must be w's first axis and divisible by groups; "
+            f"x {x.shape}, w {w.shape}, groups {groups}"
+        )
+    if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation)):
+        raise ValueError(
+            f"{name}: output_padding must be smaller than stride or dilation; got {extra}, stride {stride}"
+        )
+    sizes = zip(x.shape[1:3], w.shape[1:3], stride, padding, dilation, extra)
+    hw = tuple((n - 1) * s - 2 * p + d * (r - 1) + e + 1 for n, r, s, p, d, e in sizes)
+    y_shape, w_shape = (x.shape[0], *hw, w.shape[3] * groups), w.shape
+    if min(hw) < 1:
+        raise ValueError(f"{name}: the output would be empty: {hw}; x {x.shape}, w {w.shape}, padding {padding}")
+    y = k.conv2d_backward_input(x, w, y_shape, stride, padding, dilation, groups)
+    if b is not None:
+        channels(name, y, b=b)
+        y = y + b
+    need_x, need_w, need_b = ctx.needs
+
+    def backward(dy):
+        dx = k.conv2d_forward(dy, w, None, stride, padding, dilation, groups) if need_x else None
+        dw = k.conv2d_backward_weight(x, dy, w_shape, stride, padding, dilation, groups) if need_w else None
+        db = k.channel_sum(dy) if need_b else None
+        return dx, dw, db
+
+    return y, backward

@@ -1,0 +1,41 @@
+"""Several ops in one pass over memory. Each equals the plain composition that its first line names (tested)."""
+
+from ..tensor import op
+from . import conv, linear
+from .norm import normalise
+
+
+@op
+def batch_norm_relu(ctx, x, gamma, beta, *, running_mean=None, running_var=None, training=True, momentum=0.1, eps=1e-5):
+    """relu(batch_norm(x)). y is not kept: backward computes its sign again from x."""
+    name = "batch_norm_relu"
+    return normalise(ctx, name, x, gamma, beta, running_mean, running_var, training, momentum, eps, relu=True)
+
+
+@op
+def add_relu(ctx, a, b):
+    """relu(a + b), the end of a residual block: both inputs get dy where y > 0 (He et al. 2015)"""
+    if a.shape != b.shape:
+        raise ValueError(f"add_relu: a and b must have the same shape; got {a.shape} and {b.shape}")
+    k = ctx.kernels
+    y = k.add_relu_forward(a, b)
+
+    def backward(dy):
+        dx = k.relu_backward(dy, y)
+        return dx, dx
+
+    return y, backward
+
+
+@op
+def conv2d_relu(ctx, x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
+    """relu(conv2d(x, w, b)): bias and activation while the result is still in registers."""
+    settings = conv.checked("conv2d_relu", x, w, b, stride, padding, dilation, groups)
+    return conv.convolve(ctx, x, w, b, settings, relu=True)
+
+
+@op
+def linear_relu(ctx, x, w, b=None):
+    """relu(linear(x, w, b))."""
+    linear.checked("linear_relu", x, w, b)
+    return linear.apply(ctx, x, w, b, relu=True)

@@ -1,0 +1,62 @@
+"""Softmax cross-entropy, the loss of every classifier here."""
+
+from ..tensor import op
+
+REDUCTIONS = ("mean", "sum", "none")
+
+
+def target_weights(xp, x, target, weight, ignore_index, smoothing):
+    """q (M, K), what each log-probability counts, and the total weight of the rows (the mean's divisor).
+
+    For class c of row i: q = weight[c] ((1 - smoothing) [c is the target] + smoothing / K); 0 in ignored rows.
+    """
+    m, classes = x.shape
+    weight = xp.ones(classes, x.dtype) if weight is None else xp.asarray(weight, x.dtype)
+    if target.ndim == 2:  # a distribution over classes for each row
+        return ((1 - smoothing) * target.astype(x.dtype) + smoothing / classes) * weight, x.dtype.type(m)
+    counted = target != ignore_index
+    safe = xp.where(counted, target, 0)
+    q = xp.full((m, classes), smoothing / classes, x.dtype) * weight
+    q[xp.arange(m), safe] += (1 - smoothing) * weight[safe]
+    return q * counted[:, None], (weight[safe] * counted).sum()
+
+
+def checked(x, target, weight, ignore_index, smoothing, reduction):
+    if x.ndim != 2 or target.shape not in (x.shape[:1], x.shape):
+        raise ValueError(
+            f"cross_entropy: x must be (M, K) logits and target (M,) classes or (M, K) probabilities; "
+            f"got x {x.shape}, target {target.shape}"
+        )
+    if target.ndim == 1:
+        outside = (target != ignore_index) & ((target < 0) | (target >= x.shape[1]))
+        if target.dtype.kind not in "iu" or outside.any():
+            bad = target[outside][0] if outside.any() else target.dtype
+            raise ValueError(f"cross_entropy: target must hold classes from 0 to {x.shape[1] - 1}; found {bad}")
+    if weight is not None and weight.shape != x.shape[1:]:
+        raise ValueError(f"cross_entropy: weight must have shape {x.shape[1:]}, one a class; got {weight.shape}")
+    if not 0 <= smoothing < 1:
+        raise ValueError(f"cross_entropy: label_smoothing must be in [0, 1); got {smoothing}")
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"cross_entropy: reduction must be one of {REDUCTIONS}; got {reduction!r}")
+
+
+@op
+def cross_entropy(ctx, x, target, *, weight=None, ignore_index=-100, label_smoothing=0.0, reduction="mean"):
+    """loss = -log softmax(x)[target] for each row, averaged;   dx = (softmax(x) - onehot(target)) / M
+
+        x (M, K) logits   target (M,) integer classes, or (M, K) probabilities   ->   a single number ("none": (M,))
+
+    weight (K,): what each class counts; label_smoothing: the share of the target that is spread over all classes;
+    rows whose target is ignore_index count nothing. The mean divides by the rows' total weight, as in torch.
+    ValueError for shapes that don't fit, or classes outside [0, K).
+    """
+    k, xp = ctx.kernels, ctx.xp
+    checked(x, target, weight, ignore_index, label_smoothing, reduction)
+    q, total = target_weights(xp, x, target, weight, ignore_index, label_smoothing)
+    loss, p = k.cross_entropy_forward(x, q)
+    scale = x.dtype.type(1) / total if reduction == "mean" else x.dtype.type(1)
+
+    def backward(dy):
+        return k.cross_entropy_backward(xp.broadcast_to(dy * scale, p.shape[:1]), p, q), None
+
+    return loss * scale if reduction == "none" else (loss.sum() * scale).astype(x.dtype), backward

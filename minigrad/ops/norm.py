@@ -1,0 +1,70 @@
+"""Batch normalisation and local response normalisation."""
+
+from ..tensor import op
+from .checks import channels
+
+
+@op
+def batch_norm(ctx, x, gamma, beta, *, running_mean=None, running_var=None, training=True, momentum=0.1, eps=1e-5):
+    """Normalise each channel, then scale and shift it (Ioffe & Szegedy 2015, algorithms 1 and 2).
+
+        x (..., C)   gamma (C,)   beta (C,)   ->   y as x
+
+        y      = gamma xhat + beta   with   xhat = (x - mean) / sqrt(var + eps)
+        dbeta  = sum dy,   dgamma = sum dy xhat
+        dx     = gamma / sqrt(var + eps) (dy - (dbeta + xhat dgamma) / M)     training: mean and var depend on x
+        dx     = gamma / sqrt(var + eps) dy                                    evaluation: they are constants
+
+    training: mean and biased var of the batch (M values a channel). running_mean and running_var (tensors, optional)
+    move towards the batch's mean and *unbiased* variance by `momentum`. Otherwise mean and var are the running ones.
+    ValueError for vectors that don't match x's channels, or one value a channel in training.
+    """
+    return normalise(ctx, "batch_norm", x, gamma, beta, running_mean, running_var, training, momentum, eps, relu=False)
+
+
+def normalise(ctx, name, x, gamma, beta, running_mean, running_var, training, momentum, eps, relu):
+    """batch_norm's forward and backward, with max(y, 0) at the end if relu."""
+    k = ctx.kernels
+    channels(name, x, gamma=gamma, beta=beta, running_mean=running_mean, running_var=running_var)
+    if not training:
+        if running_mean is None or running_var is None:
+            raise ValueError(f"{name}: training=False needs running_mean and running_var")
+        mean, var = running_mean.data, running_var.data
+        y = k.batch_norm_apply(x, gamma, beta, mean, var, eps, relu)
+    else:
+        m = x.size // max(x.shape[-1], 1)
+        if m == 1:
+            raise ValueError(f"{name}: one value a channel has no variance; x {x.shape} needs a larger batch or image")
+        y, mean, var = k.batch_norm_forward(x, gamma, beta, eps, relu)
+        if running_mean is not None and m:
+            update(running_mean, mean, momentum)
+            update(running_var, var * x.dtype.type(m / (m - 1)), momentum)
+    backward_kernel = k.batch_norm_backward if training else k.batch_norm_apply_backward
+
+    def backward(dy):
+        return backward_kernel(dy, x, gamma, beta, mean, var, eps, relu)
+
+    return y, backward
+
+
+def update(running, value, momentum):
+    """running = (1 - momentum) running + momentum value, in place."""
+    running.copy_((1 - momentum) * running.data + momentum * value)
+
+
+@op
+def local_response_norm(ctx, x, *, size, alpha=1e-4, beta=0.75, k=1.0):
+    """y = x / d^beta   with   d = k + (alpha / size) sum of x^2 over `size` neighbouring channels; x (..., C)
+
+    As in torch, alpha is divided by size. The paper (Krizhevsky et al. 2012, section 3.3) does not divide: its
+    alpha = 1e-4 with n = 5 is alpha = 5e-4 here.
+    """
+    if not isinstance(size, int) or size < 1:
+        raise ValueError(f"local_response_norm: size must be an int >= 1; got {size!r}")
+    kernels = ctx.kernels
+    y, d = kernels.local_response_norm_forward(x, size, alpha, beta, k)
+
+    def backward(dy):
+        return (kernels.local_response_norm_backward(dy, x, d, size, alpha, beta),)
+
+    return y, backward

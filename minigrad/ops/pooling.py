@@ -1,0 +1,72 @@
+"""Max, average, adaptive and global average pooling.   x (N, H, W, C)   ->   y (N, P, Q, C)
+
+P = (H + 2 padding - dilation (size - 1) - 1) / stride + 1, rounded down, or up with ceil_mode; Q likewise from W.
+"""
+
+from ..tensor import op
+from .checks import images, pair, windows
+
+
+def checked(name, x, size, stride, padding):
+    """size, stride (size if None) and padding as pairs; padding at most half the window."""
+    images(name, x)
+    size = pair(name, "kernel_size", size, 1)
+    stride = size if stride is None else pair(name, "stride", stride, 1)
+    padding = pair(name, "padding", padding, 0)
+    if any(2 * p > k for p, k in zip(padding, size)):
+        raise ValueError(f"{name}: padding must be at most half the window; got padding {padding}, window {size}")
+    return size, stride, padding
+
+
+@op
+def max_pool2d(ctx, x, *, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
+    """y = the largest value in each window; dy goes to the pixel that had it (the first in scan order when tied).
+
+    The padding never wins. Windows may overlap (Krizhevsky et al. 2012, section 3.4).
+    """
+    name, k, x_shape = "max_pool2d", ctx.kernels, x.shape
+    size, stride, padding = checked(name, x, kernel_size, stride, padding)
+    dilation = pair(name, "dilation", dilation, 1)
+    windows(name, x, size, stride, padding, dilation, ceil_mode)
+    y, winner = k.max_pool2d_forward(x, size, stride, padding, dilation, ceil_mode)
+
+    def backward(dy):
+        return (k.max_pool2d_backward(dy, winner, x_shape, size, stride, padding, dilation),)
+
+    return y, backward
+
+
+@op
+def avg_pool2d(ctx, x, *, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
+    """y = the mean of each window; dy is shared equally by its pixels.
+
+    Padding counts as zeros in the mean with count_include_pad, else not at all.
+    """
+    k, x_shape = ctx.kernels, x.shape
+    size, stride, padding = checked("avg_pool2d", x, kernel_size, stride, padding)
+    windows("avg_pool2d", x, size, stride, padding, ceil_mode=ceil_mode)
+    y = k.avg_pool2d_forward(x, size, stride, padding, ceil_mode, count_include_pad)
+
+    def backward(dy):
+        return (k.avg_pool2d_backward(dy, x_shape, size, stride, padding, count_include_pad),)
+
+    return y, backward
+
+
+@op
+def adaptive_avg_pool2d(ctx, x, *, output_size):
+    """y (N, P, Q, C) for output_size (P, Q): window i covers rows floor(i H / P) to ceil((i + 1) H / P), columns alike.
+
+    output_size 1 is global average pooling, the mean of each feature map.
+    """
+    k, x_shape = ctx.kernels, x.shape
+    images("adaptive_avg_pool2d", x)
+    output_size = pair("adaptive_avg_pool2d", "output_size", output_size, 1)
+    if 0 in x_shape[1:3]:
+        raise ValueError(f"adaptive_avg_pool2d: the image is empty; x {x_shape}")
+    y = k.adaptive_avg_pool2d_forward(x, output_size)
+
+    def backward(dy):
+        return (k.adaptive_avg_pool2d_backward(dy, x_shape),)
+
+    return y, backward

@@ -1,0 +1,76 @@
+"""Moving numbers without computing: reshape, transpose, slice, pad, copy between devices."""
+
+from ..device import device_of
+from ..tensor import op
+
+
+@op
+def reshape(ctx, x, *, shape):
+    """The same numbers in the same order under another shape; one axis may be -1."""
+    shape, old = (shape,) if isinstance(shape, int) else tuple(shape), x.shape
+    try:
+        y = x.reshape(shape)
+    except ValueError:
+        raise ValueError(f"reshape: {x.size} elements of shape {old} do not fill shape {shape}") from None
+
+    def backward(dy):
+        return (dy.reshape(old),)
+
+    return y, backward
+
+
+@op
+def transpose(ctx, x, *, axes=None):
+    """Axes in another order: y's axis i is x's axis axes[i]; None reverses them."""
+    axes = tuple(range(x.ndim))[::-1] if axes is None else tuple(a % x.ndim for a in axes)
+    if sorted(axes) != list(range(x.ndim)):
+        raise ValueError(f"transpose: axes {axes} are not an order of the {x.ndim} axes of shape {x.shape}")
+    inverse = sorted(range(x.ndim), key=axes.__getitem__)
+
+    def backward(dy):
+        return (dy.transpose(inverse),)
+
+    return x.transpose(axes), backward
+
+
+@op
+def getitem(ctx, x, *, index):
+    """y = x[index]; dx is dy at those places (summed where one was taken twice), else 0"""
+    shape, xp = x.shape, ctx.xp
+    simple = all(
+        isinstance(i, int | slice | type(...) | None) for i in (index if isinstance(index, tuple) else (index,))
+    )
+
+    def backward(dy):
+        dx = xp.zeros(shape, dy.dtype)
+        if simple:  # each element at most once
+            dx[index] = dy
+        else:
+            xp.add.at(dx, index, dy)
+        return (dx,)
+
+    return x[index], backward
+
+
+@op
+def pad(ctx, x, *, pads, value=0.0):
+    """Put `value` around x. pads: (before, after) for each axis, first axis first."""
+    if len(pads) != x.ndim or any(n < 0 for pair in pads for n in pair):
+        raise ValueError(f"pad: pads must be a (before, after) pair >= 0 for each of {x.ndim} axes; got {pads}")
+    inner = tuple(slice(before, before + n) for (before, _), n in zip(pads, x.shape))
+
+    def backward(dy):
+        return (dy[inner],)
+
+    return ctx.xp.pad(x, pads, constant_values=value), backward
+
+
+@op
+def copy_to(ctx, x, *, device):
+    """x on another device; dy comes back to x's own."""
+    home = device_of(x)
+
+    def backward(dy):
+        return (home.asarray(dy),)
+
+    return device.asarray(x), backward
