@@ -68,12 +68,12 @@ FASTMATH = {"reassoc", "contract", "arcp", "nsz", "afn"}
 
 def parallel(fn):
     """Compile fn with prange over threads, on first call, cached on disk."""
-    return numba.njit(parallel=True, nogil=True, cache=True, fastmath=FASTMATH)(fn)
+    return numba.njit(parallel=True, nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")(fn)
 
 
 def serial(fn):
     """Compile fn for use inside parallel kernels."""
-    return numba.njit(nogil=True, cache=True, fastmath=FASTMATH)(fn)
+    return numba.njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")(fn)
 
 
 numba.config.CACHE_DIR = cache_directory()

@@ -1,0 +1,52 @@
+"""Dropout with the reference's counter-based mask, computed where it is used: no mask is ever stored."""
+
+import numpy as np
+from numba import prange
+
+from ..reference.dropout import MASK32
+from ..reference.dropout import mix32 as mix32_int
+from .rows import deliver, result, row_views
+from .runtime import parallel, serial
+
+MULTIPLIER_1, MULTIPLIER_2, LOW_BITS = np.uint64(0x85EBCA6B), np.uint64(0xC2B2AE35), np.uint64(MASK32)
+SHIFT_16, SHIFT_13 = np.uint32(16), np.uint32(13)
+
+
+@serial
+def multiply32(h, multiplier):
+    """The low 32 bits of the product (written in 64 so that NumPy sees no overflow; compiled to one 32-bit multiply)."""
+    return np.uint32(np.uint64(h) * multiplier & LOW_BITS)
+
+
+@serial
+def mix32(h):
+    """The reference's mix32 on uint32."""
+    h = multiply32(np.uint32(h ^ (h >> SHIFT_16)), MULTIPLIER_1)
+    h = multiply32(np.uint32(h ^ (h >> SHIFT_13)), MULTIPLIER_2)
+    return np.uint32(h ^ (h >> SHIFT_16))
+
+
+@parallel
+def dropout_rows(x, x_step, y, y_step, rows, width, low_key, high_key, threshold, scale):
+    zero = x.dtype.type(0)
+    for r in prange(rows):
+        xs, ys = x[r * x_step : r * x_step + width], y[r * y_step : r * y_step + width]
+        first = np.uint64(r * width)
+        first_low, high = np.uint32(first & LOW_BITS), np.uint32(first >> np.uint64(32))
+        for i in range(xs.size):
+            low = np.uint32((np.uint64(first_low) + np.uint64(i)) & LOW_BITS)
+            carry = np.uint32(1) if low < first_low else np.uint32(0)
+            bits = mix32(np.uint32(mix32(np.uint32(low ^ low_key)) ^ np.uint32(np.uint32(high + carry) ^ high_key)))
+            ys[i] = xs[i] * scale if bits >= threshold else zero
+
+
+def dropout_forward(x, p, seed, out=None):
+    """Zero each element with probability p, scale the rest by 1 / (1 - p). Applied to dy it is the backward pass."""
+    y = result(x.shape, x.dtype, out)
+    if p >= 1:
+        y[...] = 0
+    else:
+        low_key, high_key = (np.uint32(mix32_int(half & MASK32)) for half in (seed, seed >> 32))
+        threshold, scale = np.uint32(int(p * 2**32)), x.dtype.type(1 / (1 - p))
+        dropout_rows(*row_views(x, y), low_key, high_key, threshold, scale)
+    return deliver(y, out)
