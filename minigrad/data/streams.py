@@ -1,0 +1,81 @@
+"""Counter-based random numbers: a draw is a function of its key and its number, and of nothing else.
+
+There is no state, so it does not matter who asks, in which order, or how many ask at once: augmentation is the same
+for any number of workers and after any resume. The function is SplitMix64 (Steele, Lea, Flood: "Fast Splittable
+Pseudorandom Number Generators", 2014), which needs three multiplications a draw and works on whole arrays of keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+_GAMMA = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: the step of SplitMix64's counter
+_FOLD = np.uint64(0xD1B54A32D192ED03)  # another odd number: keeps folded keys apart from draws
+_U30, _U27, _U31, _U11 = (np.uint64(n) for n in (30, 27, 31, 11))
+
+
+def mix64(z: np.ndarray) -> np.ndarray:
+    """SplitMix64's finaliser: a bijection of uint64 in which every input bit moves about half of the output bits."""
+    with np.errstate(over="ignore"):  # arithmetic is modulo 2^64
+        z = (z ^ (z >> _U30)) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> _U27)) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> _U31)
+
+
+class RandomStream:
+    """One stream of random numbers for each key, e.g. `RandomStream(seed, epoch, index)`.
+
+    Each part of the path is an integer or an array of integers. With an array of N sample indices, it is N streams at
+    once, and row i of every result equals what the stream of index i alone would give.
+    """
+
+    def __init__(self, *path: int | np.ndarray):
+        self.key: np.ndarray = np.zeros((), np.uint64)
+        for part in path:
+            self.key = self.fold(part).key
+
+    @classmethod
+    def _of(cls, key: np.ndarray) -> RandomStream:
+        stream = cls()
+        stream.key = key
+        return stream
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return np.shape(self.key)
+
+    def fold(self, part: int | np.ndarray) -> RandomStream:
+        """An independent stream for `part` (the number of a transform in a chain, of a sample, of an epoch)."""
+        with np.errstate(over="ignore"):
+            return self._of(mix64(mix64(self.key + _FOLD) + np.asarray(part).astype(np.uint64)))
+
+    def __getitem__(self, item) -> RandomStream:
+        return self._of(np.asarray(self.key)[item])
+
+    def __iter__(self) -> Iterator[RandomStream]:
+        return map(self._of, np.asarray(self.key))
+
+    def bits(self, count: int) -> np.ndarray:
+        """The first `count` draws, uint64, shape (*self.shape, count)."""
+        with np.errstate(over="ignore"):
+            return mix64(self.key[..., None] + np.arange(1, count + 1, dtype=np.uint64) * _GAMMA)
+
+    def uniform(self, count: int) -> np.ndarray:
+        """The first `count` draws as float64 in [0, 1), shape (*self.shape, count)."""
+        return (self.bits(count) >> _U11) * 2.0**-53
+
+    def normal(self, count: int) -> np.ndarray:
+        """`count` draws from N(0, 1), shape (*self.shape, count), by Box and Muller's transform."""
+        u = self.uniform(2 * count)
+        return np.sqrt(-2 * np.log1p(-u[..., :count])) * np.cos(2 * np.pi * u[..., count:])
+
+    def generator(self) -> np.random.Generator:
+        """A NumPy generator keyed by this (single) stream, for the distributions that need one."""
+        return np.random.Generator(np.random.Philox(key=int(self.key)))
+
+
+def permutation(stream: RandomStream, n: int) -> np.ndarray:
+    """A random order of range(n), int64: the order in which n random keys sort."""
+    return np.argsort(stream.bits(n), kind="stable")
