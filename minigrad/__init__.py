@@ -8,12 +8,14 @@ if getattr(kernels, "OWNER", None) != "minigrad":
         "installed; pip uninstall kernels, then install minigrad again, best in a fresh virtual environment"
     )
 
+from . import nn as nn
 from .autograd import enable_grad as enable_grad
 from .autograd import no_grad as no_grad
 from .device import get_device as get_device
 from .device import get_num_threads as get_num_threads
 from .device import set_num_threads as set_num_threads
 from .device import use_kernels as use_kernels
+from .recompute import checkpoint as checkpoint
 from .tensor import Tensor as Tensor
 from .tensor import op as op
 from .tensor import tensor as tensor

@@ -1,0 +1,62 @@
+"""Modules made of modules: in a row, or in a list."""
+
+from .layers import ReLU
+from .module import Module
+
+
+class Sequential(Module):
+    """Modules one after the other. A layer that can end with a ReLU runs together with the ReLU that follows it.
+
+    Built from modules (named "0", "1", ...) or from one dict of name: module.
+    """
+
+    def __init__(self, *modules):
+        named = modules[0].items() if len(modules) == 1 and isinstance(modules[0], dict) else enumerate(modules)
+        for name, module in named:
+            setattr(self, str(name), module)
+
+    def __iter__(self):
+        return (m for _, m in self.named_children())
+
+    def __len__(self):
+        return sum(1 for _ in self)
+
+    def __getitem__(self, index):
+        layers = list(self)
+        return Sequential(*layers[index]) if isinstance(index, slice) else layers[index]
+
+    def append(self, module):
+        setattr(self, str(len(self)), module)
+        return self
+
+    def forward(self, x):
+        layers = list(self)
+        while layers:
+            layer = layers.pop(0)
+            if layers and isinstance(layers[0], ReLU) and getattr(layer, "fuses_relu", False):
+                layers.pop(0)
+                x = layer(x, relu=True)
+            else:
+                x = layer(x)
+        return x
+
+
+class ModuleList(Module):
+    """Modules in a list, for a forward that walks them itself."""
+
+    def __init__(self, modules=()):
+        for i, module in enumerate(modules):
+            setattr(self, str(i), module)
+
+    def __iter__(self):
+        return (m for _, m in self.named_children())
+
+    def __len__(self):
+        return sum(1 for _ in self)
+
+    def __getitem__(self, index):
+        return list(self)[index]
+
+    def append(self, module):
+        setattr(self, str(len(self)), module)
+        return self

@@ -1,0 +1,70 @@
+"""checkpoint: forget a part of the forward pass and run it again in backward (Chen et al. 2016: memory for time)."""
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from .autograd import Node, backward, enable_grad, no_grad, recording
+from .tensor import Tensor
+
+_tape: ContextVar = ContextVar("tape", default=None)
+
+
+class Tape:
+    """The random seeds that a piece of forward pass drew, to be drawn again when it is recomputed."""
+
+    def __init__(self, outer):
+        self.outer, self.values, self.replay = outer, [], None
+
+    @contextmanager
+    def running(self, replay=False):
+        self.replay = iter(self.values) if replay else None
+        token = _tape.set(self)
+        try:
+            yield
+        finally:
+            _tape.reset(token)
+
+
+def draw(make):
+    """make(), or what it returned the first time if a checkpointed piece is being recomputed."""
+    return _draw(make, _tape.get())
+
+
+def _draw(make, tape):
+    if tape is None:
+        return make()
+    if tape.replay is not None:
+        return next(tape.replay)
+    tape.values.append(_draw(make, tape.outer))
+    return tape.values[-1]
+
+
+def recomputing():
+    """Is this a second run of a checkpointed piece? Then side effects (running statistics) must not happen again."""
+    tape = _tape.get()
+    while tape is not None and tape.replay is None:
+        tape = tape.outer
+    return tape is not None
+
+
+def checkpoint(fn, *inputs):
+    """fn(*inputs), keeping only the inputs; backward runs fn again to get what its ops save.
+
+    fn takes and returns tensors (one result). Gradients of parameters used inside fn arrive as usual, random numbers
+    are the same in both runs, and batch norm updates its running statistics once.
+    """
+    if not recording.get():
+        return fn(*inputs)
+    tape = Tape(_tape.get())
+    with no_grad(), tape.running():
+        y = fn(*inputs)
+
+    def recompute_and_backward(dy):
+        fresh = [Tensor(t.data, requires_grad=t.node is not None) for t in inputs]
+        with enable_grad(), tape.running(replay=True):
+            again = fn(*fresh)
+        if again.node is not None:
+            backward(again.node, dy)
+        return tuple(t.grad for t in fresh)
+
+    return Tensor(y.data, node=Node("checkpoint", tuple(t.node for t in inputs), recompute_and_backward, checkpoint))
