@@ -20,8 +20,8 @@ class CIFAR10(ArrayDataset):
     """50,000 training and 10,000 test colour images of ten classes, 32x32x3.
 
     Reads `data_batch_1.bin` ... (binary version) or `data_batch_1` ... (Python version) from `root`,
-    `root/cifar-10-batches-bin` or `root/cifar-10-batches-py`; with download=True the binary version is brought into
-    `root`. root: see `default_root`.
+    `root/cifar-10-batches-bin` or `root/cifar-10-batches-py`. If there are none, unpacks `cifar-10-binary.tar.gz` in
+    `root`; with download=True brings that there first. root: see `default_root`.
     """
 
     binary_folder, python_folder = "cifar-10-batches-bin", "cifar-10-batches-py"
@@ -44,13 +44,13 @@ class CIFAR10(ArrayDataset):
     def __init__(self, root: str | Path | None = None, train: bool = True, download: bool = False):
         self.root = default_root() if root is None else Path(root)
         files = self._find(train)
-        if not files and download:
-            self._download()
+        if not files and (download or (self.root / self.archive.name).is_file()):
+            self._unpack()
             files = self._find(train)
         if not files:
             raise DataError(
                 f"{type(self).__name__}: no {self.binary_folder} or {self.python_folder} in {self.root}: "
-                f"pass download=True, or by hand: {self.archive.by_hand(self.root)} and unpack it there"
+                f"pass download=True, or by hand: {self.archive.by_hand(self.root)}"
             )
         parts = [self._read(path) for path in files]
         images = np.concatenate([pixels for pixels, _ in parts]).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
@@ -67,11 +67,10 @@ class CIFAR10(ArrayDataset):
                     return paths
         return []
 
-    def _download(self) -> None:
+    def _unpack(self) -> None:
         path = fetch(self.archive, self.root)
         wanted = {f"{name}.bin" for name in self.train_files + self.test_files}
         extract_files(path, wanted, self.root / self.binary_folder)
-        path.unlink()
 
     def _read(self, path: Path) -> tuple[np.ndarray, np.ndarray]:
         """Pixels (N, 3072) in the order channel, row, column; labels (N,)."""

@@ -42,7 +42,7 @@ def fetch(file: RemoteFile, directory: str | Path) -> Path:
         return path
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        with _locked(directory / f"{file.name}.lock"):
+        with _locked(directory / ".lock"):
             return path if path.exists() else _fetch(file, path)
     except OSError as error:  # the directory's fault: the mirrors' are dealt with below
         raise DataError(f"cannot write {path}: {error}") from error

@@ -19,7 +19,7 @@ from minigrad.data.mnist import EmbeddedFashionMNIST, FashionMNIST
 def mosaic(dataset: FashionMNIST, per_class: int) -> np.ndarray:
     """uint8 (28 per_class, 28 num_classes)."""
     classes = range(dataset.num_classes)
-    columns = [dataset.images[dataset.labels == c][:per_class].reshape(per_class * 28, 28) for c in classes]
+    columns = [dataset.images[dataset.labels == c][:per_class].reshape(-1, 28) for c in classes]
     return np.concatenate(columns, axis=1)
 
 

@@ -1,0 +1,223 @@
+"""The loader: order, resume, workers, errors."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from minigrad.data import ArrayDataset, DataError, DataLoader, ImageFolder, transforms
+
+CHAIN = transforms.Compose(
+    [transforms.RandomCrop(6, padding=2), transforms.RandomHorizontalFlip(), transforms.Normalize([0.4], [0.3])]
+)
+
+
+def numbered(n=50, size=6):
+    """Image i is filled with i."""
+    images = np.broadcast_to(np.arange(n, dtype=np.uint8)[:, None, None, None], (n, size, size, 1))
+    return ArrayDataset(images, np.arange(n) % 5, "abcde")
+
+
+def noise(n=50, size=6):
+    return ArrayDataset(
+        np.random.default_rng(0).integers(0, 256, (n, size, size, 1), dtype=np.uint8), np.arange(n) % 5, "abcde"
+    )
+
+
+class Listed:
+    """The same samples, but not in an array: the loader has to take them one by one."""
+
+    def __init__(self, dataset):
+        self.dataset, self.classes, self.image_shape = dataset, dataset.classes, dataset.image_shape
+        self.num_classes = dataset.num_classes
+
+    def __len__(self):
+        return len(self.dataset)
+
+    def __getitem__(self, i):
+        return self.dataset[i]
+
+
+def assert_same(batches, expected):
+    batches, expected = list(batches), list(expected)
+    assert len(batches) == len(expected)
+    for (x, y), (ex, ey) in zip(batches, expected):
+        assert x.dtype == ex.dtype
+        np.testing.assert_array_equal(x, ex)
+        np.testing.assert_array_equal(y, ey)
+
+
+def workers_alive():
+    return [t for t in threading.enumerate() if t.name.startswith("minigrad-data")]
+
+
+def test_batches_in_order():
+    loader = DataLoader(numbered(7), 3)
+    batches = list(loader)
+    assert len(batches) == len(loader) == 3
+    assert [len(y) for _, y in batches] == [3, 3, 1]
+    x, y = batches[1]
+    assert x.dtype == np.float32 and y.dtype == np.int64 and x.shape == (3, 6, 6, 1) and x.flags.c_contiguous
+    np.testing.assert_allclose(x[:, 0, 0, 0] * 255, [3, 4, 5], rtol=1e-6)
+    assert y.tolist() == [3, 4, 0]
+
+
+def test_drop_last():
+    loader = DataLoader(numbered(7), 3, drop_last=True)
+    assert [len(y) for _, y in loader] == [3, 3] and len(loader) == 2
+    assert len(DataLoader(numbered(6), 3, drop_last=True)) == len(DataLoader(numbered(6), 3)) == 2
+
+
+def test_shuffle_visits_each_sample_once_in_an_order_of_the_epoch():
+    loader = DataLoader(numbered(), 8, shuffle=True, seed=3)
+    orders = [np.concatenate([np.rint(x[:, 0, 0, 0] * 255) for x, _ in loader.iterate(e)]) for e in (0, 1, 0)]
+    np.testing.assert_array_equal(np.sort(orders[0]), np.arange(50))
+    np.testing.assert_array_equal(orders[0], orders[2])
+    assert (orders[0] != orders[1]).any() and (orders[0] != np.arange(50)).any()
+    other = DataLoader(numbered(), 50, shuffle=True, seed=4)
+    assert (next(iter(other))[0][:, 0, 0, 0] * 255 != orders[0]).any()
+
+
+def test_set_epoch_is_what_iteration_runs():
+    loader = DataLoader(noise(), 8, shuffle=True, transform=CHAIN)
+    assert_same(loader, loader.iterate(0))
+    loader.set_epoch(5)
+    assert_same(loader, loader.iterate(5))
+
+
+@pytest.mark.parametrize("wrap", [lambda d: d, Listed], ids=["array", "one by one"])
+@pytest.mark.parametrize("num_workers", [1, 2, 5])
+def test_batches_do_not_depend_on_workers(wrap, num_workers):
+    def run(workers, prefetch=2):
+        return DataLoader(wrap(noise()), 7, True, workers, transform=CHAIN, seed=1, prefetch=prefetch).iterate(2)
+
+    assert_same(run(num_workers), run(0))
+    assert_same(run(num_workers, prefetch=1), run(0))
+
+
+def test_array_path_equals_one_by_one():
+    def run(dataset):
+        return DataLoader(dataset, 8, shuffle=True, transform=CHAIN).iterate(1)
+
+    assert_same(run(noise()), run(Listed(noise())))
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(1, 40), st.integers(1, 12), st.booleans(), st.integers(0, 2), st.data())
+def test_resume_gives_the_rest_of_the_epoch(n, batch_size, shuffle, num_workers, data):
+    loader = DataLoader(noise(n), batch_size, shuffle, num_workers, transform=CHAIN)
+    whole = list(loader.iterate(3))
+    start = data.draw(st.integers(0, len(whole)))
+    assert_same(loader.iterate(3, start_batch=start), whole[start:])
+
+
+def test_batch_transform_makes_soft_labels_and_follows_the_batch():
+    mixup = transforms.Mixup(0.4, num_classes=5)
+
+    def run(workers, start=0):
+        loader = DataLoader(noise(), 8, True, workers, transform=CHAIN, batch_transform=mixup)
+        return list(loader.iterate(1, start))
+
+    whole = run(0)
+    assert whole[0][1].shape == (8, 5) and whole[0][1].dtype == np.float32
+    assert_same(run(2), whole)
+    assert_same(run(0, start=4), whole[4:])
+    assert whole[0][1].max(1).min() != whole[1][1].max(1).min()  # another lam
+
+
+def test_plain_function_as_transform():
+    loader = DataLoader(numbered(4), 2, transform=lambda image, rng: image[:2])
+    assert next(iter(loader))[0].shape == (2, 2, 6, 1)
+
+
+def test_float_images_pass_unscaled():
+    dataset = ArrayDataset(np.full((2, 3, 3, 1), 0.5), np.zeros(2, int), "a")
+    x, _ = next(iter(DataLoader(dataset, 2)))
+    assert x.dtype == np.float32 and (x == 0.5).all()
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_bad_sample_is_named(num_workers):
+    class Broken(Listed):
+        def __getitem__(self, i):
+            if i == 13:
+                raise OSError("disk on fire")
+            return super().__getitem__(i)
+
+    loader = DataLoader(Broken(numbered()), 5, num_workers=num_workers)
+    seen = []
+    with pytest.raises(DataError, match="sample 13: disk on fire") as caught:
+        seen.extend(y for _, y in loader)
+    assert len(seen) == 2  # the batches before it did arrive
+    assert isinstance(caught.value.__cause__, OSError)
+    assert not workers_alive()
+
+
+def test_files_are_named(tmp_path):
+    for name, size in (("a/1.png", (8, 8)), ("a/2.png", (6, 8)), ("b/1.png", (8, 8))):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", size).save(tmp_path / name)
+    folder = ImageFolder(tmp_path, train=None)
+    with pytest.raises(DataError, match=r"sample 0 \(.*a/1\.png\) has \(8, 8, 3\) and sample 1 \(.*a/2\.png\).*Resize"):
+        list(DataLoader(folder, 3))
+    with pytest.raises(DataError, match=r"sample 1 \(.*a/2\.png\): RandomCrop: .* smaller"):
+        list(DataLoader(folder, 3, transform=transforms.RandomCrop(7)))
+    x, y = next(iter(DataLoader(folder, 3, num_workers=1, transform=transforms.Resize((4, 4)))))
+    assert x.shape == (3, 4, 4, 3) and y.tolist() == [0, 0, 1]
+    (tmp_path / "b/1.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"b/1\.png: cannot decode"):
+        list(DataLoader(folder, 3, num_workers=1, transform=transforms.Resize((4, 4))))
+
+
+def test_workers_end_when_the_consumer_leaves():
+    slow = DataLoader(numbered(), 1, num_workers=3, transform=lambda image, rng: time.sleep(0.002) or image)
+    batches = iter(slow)
+    next(batches)
+    assert workers_alive()
+    batches.close()
+    assert not workers_alive()
+    for _ in slow:
+        break
+    assert not workers_alive()
+    assert len(list(slow)) == 50 and not workers_alive()
+
+
+def test_prefetch_is_bounded():
+    started = []
+    loader = DataLoader(
+        numbered(), 1, num_workers=2, prefetch=3, transform=lambda image, rng: started.append(0) or image
+    )
+    batches = iter(loader)
+    next(batches)
+    time.sleep(0.1)
+    assert 1 <= len(started) <= 2 * 3 + 1
+    batches.close()
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        (dict(batch_size=0), "batch_size must be at least 1; got 0"),
+        (dict(batch_size=4, num_workers=-1), "num_workers must be at least 0; got -1"),
+        (dict(batch_size=4, prefetch=0), "prefetch must be at least 1; got 0"),
+        (dict(batch_size=4, seed=-1), "seed must be at least 0; got -1"),
+        (dict(batch_size=51, drop_last=True), "with drop_last, 50 samples in batches of 51 make no batch"),
+    ],
+)
+def test_bad_settings(settings, message):
+    with pytest.raises(ValueError, match=message):
+        DataLoader(numbered(), **settings)
+
+
+def test_empty_data_set_and_bad_start():
+    with pytest.raises(ValueError, match="number of samples in dataset must be at least 1; got 0"):
+        DataLoader(ArrayDataset(np.zeros((0, 2, 2, 1), np.uint8), np.zeros(0, int), "a"), 4)
+    for start in (-1, 8):
+        with pytest.raises(ValueError, match=r"start_batch must be in \[0, 7\]"):
+            DataLoader(numbered(), 8).iterate(0, start)
+    assert list(DataLoader(numbered(), 8).iterate(0, 7)) == []
+    assert [len(y) for _, y in DataLoader(numbered(3), 8)] == [3]
