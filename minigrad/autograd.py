@@ -55,6 +55,11 @@ class Node:
         code, cells = getattr(self.backward, "__code__", None), getattr(self.backward, "__closure__", None) or ()
         return {n: c.cell_contents for n, c in zip(code.co_freevars, cells)} if code else {}
 
+    @property
+    def saved_arrays(self):
+        """(name, array) for each array among what was saved, also those inside lists and tuples."""
+        return [(name, array) for name, value in self.saved.items() for array in _arrays_in(value)]
+
     def run(self, held):
         """The gradients for the parents, from the finished gradient in the box `held`."""
         for what, version, seen in self.guards:
@@ -75,6 +80,14 @@ class Node:
     def release(self):
         """Forget the saved arrays; from here on a second backward pass is refused."""
         self.backward, self.parents, self.guards = _released(self.name), (), ()
+
+
+def _arrays_in(value):
+    if isinstance(value, list | tuple):
+        for v in value:
+            yield from _arrays_in(v)
+    elif hasattr(value, "strides"):
+        yield value
 
 
 def _released(name):

@@ -288,8 +288,7 @@ def shared_version(y, inputs):
 
 def guards(node, named):
     """(name, version cell, version now) of the tensors whose memory the node's backward has saved."""
-    arrays = [a for v in node.saved.values() for a in (v if isinstance(v, list | tuple) else (v,))]
-    roots = {id(memory(a)) for a in arrays if hasattr(a, "dtype")}
+    roots = {id(memory(array)) for _, array in node.saved_arrays}
     return tuple((n, t.version, t.version[0]) for n, t in named if t is not None and id(memory(t.data)) in roots)
 
 
@@ -300,7 +299,7 @@ def memory(array):
 
 
 def constants_lifted(name, inputs):
-    """Numbers and arrays among the inputs as tensors of the others' type and device."""
+    """Numbers and arrays among the inputs as tensors of the first tensor's type and device."""
     like = next((t for t in inputs if isinstance(t, Tensor)), None)
     inputs = tuple(t if t is None or isinstance(t, Tensor) else lift(name, t, like) for t in inputs)
     types = {t.dtype for t in inputs if t is not None and t.dtype.kind == "f"}
@@ -312,10 +311,11 @@ def constants_lifted(name, inputs):
 def lift(name, value, like):
     if not isinstance(value, int | float | np.generic) and not hasattr(value, "dtype"):
         raise TypeError(f"{name}: expected a tensor, an array or a number; got {type(value).__name__}")
-    xp = np if like is None else like.device.xp
-    if like is None or hasattr(value, "dtype"):
-        return Tensor(xp.asarray(value))
-    return Tensor(xp.asarray(value, np.result_type(like.dtype, value)))
+    if like is None:
+        return Tensor(np.asarray(value))
+    if not hasattr(value, "dtype"):
+        return Tensor(like.device.xp.asarray(value, np.result_type(like.dtype, value)))
+    return Tensor(like.device.xp.asarray(value, like.dtype if value.dtype.kind == like.dtype.kind else None))
 
 
 def common_device(name, inputs):

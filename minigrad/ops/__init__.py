@@ -18,6 +18,7 @@ from .arithmetic import sqrt as sqrt
 from .arithmetic import sub as sub
 from .conv import conv2d as conv2d
 from .conv import conv_transpose2d as conv_transpose2d
+from .dense import dense_block as dense_block
 from .dropout import dropout as dropout
 from .fused import add_relu as add_relu
 from .fused import batch_norm_relu as batch_norm_relu

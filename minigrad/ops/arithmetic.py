@@ -1,7 +1,5 @@
 """Elementwise arithmetic with broadcasting, and the matrix product."""
 
-import numpy as np
-
 from ..tensor import op
 
 
@@ -123,15 +121,15 @@ def matmul(ctx, a, b):
     """
     if a.ndim == 0 or b.ndim == 0 or a.shape[-1] != b.shape[-min(2, b.ndim)]:
         raise ValueError(f"matmul: the last axis of a must equal the last but one of b; a {a.shape}, b {b.shape}")
-    rows = a[None, :] if a.ndim == 1 else a
-    columns = b[:, None] if b.ndim == 1 else b
-    need_a, need_b = ctx.needs
+    a_shape, b_shape, (need_a, need_b), y = a.shape, b.shape, ctx.needs, a @ b
+    a = a[None, :] if a.ndim == 1 else a
+    b = b[:, None] if b.ndim == 1 else b
+    matrix_shape = (*y.shape[: y.ndim - (len(b_shape) > 1)], *((1,) * (len(a_shape) == 1)), b.shape[-1])
 
     def backward(dy):
-        dy = np.expand_dims(dy, -1) if b.ndim == 1 else dy
-        dy = np.expand_dims(dy, -2) if a.ndim == 1 else dy
-        da = unbroadcast(dy @ columns.swapaxes(-1, -2), rows.shape).reshape(a.shape) if need_a else None
-        db = unbroadcast(rows.swapaxes(-1, -2) @ dy, columns.shape).reshape(b.shape) if need_b else None
+        dy = dy.reshape(matrix_shape)
+        da = unbroadcast(dy @ b.swapaxes(-1, -2), a.shape).reshape(a_shape) if need_a else None
+        db = unbroadcast(a.swapaxes(-1, -2) @ dy, b.shape).reshape(b_shape) if need_b else None
         return da, db
 
-    return a @ b, backward
+    return y, backward

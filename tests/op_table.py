@@ -1,0 +1,187 @@
+"""One row per case of every op.
+
+Gradient checks, device parity, fused-equals-plain, memory and benchmarks read this table.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from minigrad import ops, tensor
+
+
+def normal(rng, shape, dtype):
+    return rng.standard_normal(shape).astype(dtype)
+
+
+def positive(rng, shape, dtype):
+    return (0.5 + rng.random(shape)).astype(dtype)
+
+
+def distinct(rng, shape, dtype):
+    """No two elements closer than 0.01: no ties, so that a maximum has a gradient."""
+    return (0.01 * rng.permutation(int(np.prod(shape))).reshape(shape) - 0.3).astype(dtype)
+
+
+def off_zero(rng, shape, dtype):
+    """At least 0.1 away from 0, where a ReLU has its kink."""
+    x = rng.standard_normal(shape)
+    return (x + np.where(x > 0, 0.1, -0.1)).astype(dtype)
+
+
+class Case(NamedTuple):
+    op: Callable
+    shapes: tuple  # of the inputs that are differentiated
+    params: dict = {}  # noqa: RUF012 (a NamedTuple's default; nobody writes into it)
+    saves: str = ""  # the arrays its backward may keep alive: the memory price of the op
+    plain: Callable | None = None  # for a fused op: the composition that it must equal
+    make: Callable = normal  # how the inputs are drawn
+    constants: tuple = ()  # further positional inputs, not differentiated
+
+    def __str__(self):
+        settings = (f"{k}={v}" for k, v in self.params.items() if isinstance(v, int | float | str | tuple))
+        return "-".join([self.op.__name__, *settings, *("x".join(map(str, s)) for s in self.shapes)])
+
+    def arrays(self, dtype=np.float64, seed=0):
+        rng = np.random.default_rng(seed)
+        return [self.make(rng, s, dtype) for s in self.shapes]
+
+    def run(self, tensors):
+        return self.op(*tensors, *self.constants, **self.params)
+
+
+IMAGE = (2, 5, 6, 3)
+MEAN, VAR = np.array([0.3, -0.2, 0.1]), np.array([1.5, 0.5, 0.8])
+BN = dict(training=False, running_mean=tensor(MEAN), running_var=tensor(VAR))
+CLASSES = np.array([2, 0, 3, 2, -100])
+SOFT = np.array([[0.1, 0.2, 0.3, 0.4], [0, 1, 0, 0], [0.25, 0.25, 0.25, 0.25]])
+TILTED = np.array([0.5, 1.0, 2.0, 1.5])
+
+
+DENSE_BASIC = ((2, 4, 3, 3), (3,), (3,), (2, 3, 3, 3), (5,), (5,), (2, 3, 3, 5))
+DENSE_BC = (
+    (2, 4, 3, 3),
+    (3,),
+    (3,),
+    (4, 1, 1, 3),
+    (4,),
+    (4,),
+    (2, 3, 3, 4),
+    *((5,), (5,), (4, 1, 1, 5), (4,), (4,), (3, 3, 3, 4)),
+)
+
+
+def dense_block(x, *weights, units=2, running=None, memory_efficient=False, **settings):
+    """The same block, written with concats."""
+    for i in range(0, len(weights), 3 * units):
+        y = x
+        for j in range(i, i + 3 * units, 3):
+            gamma, beta, w = weights[j : j + 3]
+            mean, var = running[j // 3] if running else (None, None)
+            z = ops.batch_norm_relu(y, gamma, beta, running_mean=mean, running_var=var, **settings)
+            y = ops.conv2d(z, w, padding=w.shape[1] // 2)
+        x = ops.concat(x, y)
+    return x
+
+
+def running_pairs(*widths):
+    """A (running_mean, running_var) pair of tensors for each width."""
+    rng = np.random.default_rng(7)
+    return [(tensor(rng.standard_normal(c)), tensor(0.5 + rng.random(c))) for c in widths]
+
+
+def conv_relu(*a, **kw):
+    return ops.relu(ops.conv2d(*a, **kw))
+
+
+def linear_relu(*a, **kw):
+    return ops.relu(ops.linear(*a, **kw))
+
+
+def batch_norm_relu(*a, **kw):
+    return ops.relu(ops.batch_norm(*a, **kw))
+
+
+CASES = [
+    Case(ops.add, ((2, 3), (3,))),
+    Case(ops.add, ((2, 3), ())),
+    Case(ops.sub, ((2, 1, 3), (4, 1))),
+    Case(ops.mul, ((2, 3), (2, 1)), saves="a b"),
+    Case(ops.div, ((2, 3), (3,)), saves="a b", make=positive),
+    Case(ops.neg, ((2, 3),)),
+    Case(ops.power, ((2, 3),), dict(exponent=3), saves="x"),
+    Case(ops.power, ((2, 3),), dict(exponent=-0.5), saves="x", make=positive),
+    Case(ops.power, ((2, 3),), dict(exponent=0), saves="x"),
+    Case(ops.exp, ((2, 3),), saves="y"),
+    Case(ops.log, ((2, 3),), saves="x", make=positive),
+    Case(ops.sqrt, ((2, 3),), saves="y", make=positive),
+    Case(ops.matmul, ((2, 3), (3, 4)), saves="a b"),
+    Case(ops.matmul, ((5, 2, 3), (3, 4)), saves="a b"),
+    Case(ops.matmul, ((3,), (3, 4)), saves="a b"),
+    Case(ops.matmul, ((2, 3), (3,)), saves="a b"),
+    Case(ops.sum, ((2, 3, 4),)),
+    Case(ops.sum, ((2, 3, 4),), dict(dim=(0, -1), keepdim=True)),
+    Case(ops.mean, ((2, 3, 4),), dict(dim=1)),
+    Case(ops.mean, ((2, 3),)),
+    Case(ops.max, ((2, 3, 4),), saves="winner", make=distinct),
+    Case(ops.max, ((2, 3, 4),), dict(dim=(0, 2), keepdim=True), saves="winner", make=distinct),
+    Case(ops.reshape, ((2, 3, 4),), dict(shape=(4, -1))),
+    Case(ops.transpose, ((2, 3, 4),), dict(axes=(1, 2, 0))),
+    Case(ops.getitem, ((4, 5),), dict(index=(slice(1, 3), slice(None, None, 2)))),
+    Case(ops.getitem, ((4, 5),), dict(index=np.array([0, 2, 2])), saves="index"),
+    Case(ops.pad, ((2, 3),), dict(pads=((1, 0), (0, 2)))),
+    Case(ops.relu, ((3, 4),), saves="y", make=off_zero),
+    Case(ops.leaky_relu, ((3, 4),), dict(negative_slope=0.2), saves="x", make=off_zero),
+    Case(ops.sigmoid, ((3, 4),), saves="y"),
+    Case(ops.tanh, ((3, 4),), saves="y"),
+    Case(ops.softmax, ((3, 4),), saves="y"),
+    Case(ops.log_softmax, ((3, 4),), saves="y"),
+    Case(ops.conv2d, (IMAGE, (4, 3, 3, 3), (4,)), dict(padding=1), "x w"),
+    Case(ops.conv2d, (IMAGE, (4, 3, 2, 3)), dict(stride=2, padding=1), "x w"),
+    Case(ops.conv2d, ((1, 9, 7, 2), (3, 3, 2, 2)), dict(stride=(1, 2), padding=(2, 0), dilation=(2, 3)), "x w"),
+    Case(ops.conv2d, ((2, 5, 4, 6), (4, 3, 3, 3), (4,)), dict(padding=1, groups=2), "x w"),
+    Case(ops.conv2d, ((2, 5, 4, 3), (6, 3, 3, 1)), dict(padding=1, groups=3, stride=2), "x w"),
+    Case(ops.conv2d, (IMAGE, (4, 1, 1, 3), (4,)), saves="x w"),
+    Case(ops.conv2d, (IMAGE, (4, 1, 1, 3)), dict(stride=2), saves="x w"),
+    Case(ops.conv_transpose2d, ((2, 3, 4, 3), (3, 3, 2, 2), (2,)), dict(stride=2, padding=1, output_padding=1), "x w"),
+    Case(ops.conv_transpose2d, ((2, 3, 4, 4), (4, 2, 2, 1)), dict(groups=2), "x w"),
+    Case(ops.linear, ((5, 3), (4, 3), (4,)), saves="x w"),
+    Case(ops.linear, ((2, 3, 3), (4, 3)), saves="x w"),
+    Case(ops.batch_norm, ((4, 3, 3, 3), (3,), (3,)), saves="x gamma beta mean var"),
+    Case(ops.batch_norm, ((6, 3), (3,), (3,)), dict(eps=1e-3), saves="x gamma beta mean var"),
+    Case(ops.batch_norm, ((1, 3, 3, 3), (3,), (3,)), BN, saves="x gamma beta mean var"),
+    Case(ops.local_response_norm, ((2, 2, 3, 7),), dict(size=5, alpha=0.5, beta=0.75, k=2.0), "x d"),
+    Case(ops.local_response_norm, ((2, 2, 2, 4),), dict(size=4, alpha=0.5), "x d"),
+    Case(ops.max_pool2d, ((2, 5, 4, 3),), dict(kernel_size=2), "winner", make=distinct),
+    Case(ops.max_pool2d, ((2, 7, 6, 2),), dict(kernel_size=3, stride=2, padding=1), "winner", make=distinct),
+    Case(ops.max_pool2d, ((2, 6, 6, 2),), dict(kernel_size=3, stride=2, ceil_mode=True), "winner", make=distinct),
+    Case(ops.max_pool2d, ((1, 7, 6, 2),), dict(kernel_size=(2, 3), stride=1, dilation=2), "winner", make=distinct),
+    Case(ops.avg_pool2d, ((2, 5, 4, 3),), dict(kernel_size=2)),
+    Case(ops.avg_pool2d, ((2, 6, 5, 2),), dict(kernel_size=3, stride=2, padding=1)),
+    Case(
+        ops.avg_pool2d,
+        ((2, 6, 5, 2),),
+        dict(kernel_size=3, stride=2, padding=1, ceil_mode=True, count_include_pad=False),
+    ),
+    Case(ops.adaptive_avg_pool2d, ((2, 5, 4, 3),), dict(output_size=1)),
+    Case(ops.adaptive_avg_pool2d, ((2, 5, 7, 2),), dict(output_size=(3, 4))),
+    Case(ops.concat, ((2, 2, 2, 3), (2, 2, 2, 1), (2, 2, 2, 2))),
+    Case(ops.concat, ((2, 3), (1, 3)), dict(dim=0)),
+    Case(ops.dropout, ((20, 30),), dict(p=0.3, seed=5)),
+    Case(ops.cross_entropy, ((5, 4),), saves="p q", constants=(CLASSES,)),
+    Case(ops.cross_entropy, ((5, 4),), dict(label_smoothing=0.1, weight=TILTED), "p q", constants=(CLASSES,)),
+    Case(ops.cross_entropy, ((5, 4),), dict(reduction="none"), "p q", constants=(CLASSES,)),
+    Case(ops.cross_entropy, ((3, 4),), dict(reduction="sum", label_smoothing=0.2), "p q", constants=(SOFT,)),
+    Case(ops.conv2d_relu, (IMAGE, (4, 3, 3, 3), (4,)), dict(padding=1, stride=2), "x w mask", conv_relu),
+    Case(ops.linear_relu, ((5, 3), (4, 3), (4,)), saves="x w mask", plain=linear_relu),
+    Case(ops.batch_norm_relu, ((4, 3, 3, 2), (2,), (2,)), saves="x gamma beta mean var", plain=batch_norm_relu),
+    Case(ops.batch_norm_relu, ((2, 3, 3, 3), (3,), (3,)), BN, "x gamma beta mean var", batch_norm_relu),
+    Case(ops.add_relu, ((2, 3), (2, 3)), saves="y", plain=lambda a, b: ops.relu(a + b), make=off_zero),
+    Case(ops.dense_block, DENSE_BASIC, dict(units=1), "layers saved", dense_block),
+    Case(ops.dense_block, DENSE_BC, {}, "layers saved", dense_block),
+    Case(ops.dense_block, DENSE_BC, dict(memory_efficient=True), "layers saved", dense_block),
+    Case(
+        ops.dense_block, DENSE_BC, dict(training=False, running=running_pairs(3, 4, 5, 4)), "layers saved", dense_block
+    ),
+]
