@@ -9,6 +9,7 @@ if getattr(kernels, "OWNER", None) != "minigrad":
     )
 
 from . import nn as nn
+from . import optim as optim
 from .autograd import enable_grad as enable_grad
 from .autograd import no_grad as no_grad
 from .device import get_device as get_device

@@ -1,0 +1,31 @@
+"""Stochastic gradient descent with momentum."""
+
+from .optimizer import Optimizer
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent (momentum: Polyak 1964; Nesterov's as in Sutskever et al. 2013), as in torch.
+
+        g = dw + weight_decay w
+        v = momentum v + (1 - dampening) g      (v = g at the first step)
+        w = w - lr v                            (nesterov: w - lr (g + momentum v))
+
+    ValueError for negative lr, momentum or weight_decay, and for nesterov without momentum or with dampening.
+    """
+
+    def __init__(self, params, lr=1e-3, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False):
+        settings = dict(momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov)
+        super().__init__(params, lr=lr, **settings)
+
+    def check(self, group, defaults):
+        super().check(group, defaults)
+        if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"]):
+            rule = "nesterov needs momentum > 0 and dampening 0"
+            raise ValueError(f"SGD: {rule}; got momentum {group['momentum']}, dampening {group['dampening']}")
+
+    def update(self, p, state, group):
+        momentum, dampening = group["momentum"], group["dampening"]
+        if momentum and "momentum_buffer" not in state:
+            state["momentum_buffer"], dampening = p.device.xp.zeros_like(p.data), 0.0
+        settings = group["lr"], momentum, dampening, group["weight_decay"], group["nesterov"]
+        p.device.kernels.sgd_step(p.data, p.grad, state.get("momentum_buffer"), *settings)
