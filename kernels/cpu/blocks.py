@@ -1,0 +1,49 @@
+"""Cutting images into blocks that fit the caches, and copying a block with the zeros around the image."""
+
+from .runtime import serial
+from .tile import copy_bytes, zero_bytes
+
+
+def divide_evenly(total, at_most):
+    """The size of equal parts of `total` that are no larger than `at_most`."""
+    return -(-total // -(-total // at_most)) if total else 1
+
+
+def block_size(images, rows, columns, pixels):
+    """(images, rows) of a block of about so many pixels: part of an image, or several whole small ones."""
+    if rows * columns * 2 > pixels:
+        return 1, divide_evenly(rows, max(1, round(pixels / columns)))
+    return divide_evenly(images, max(1, pixels // (rows * columns))), rows
+
+
+@serial
+def image_part(begin, count, size):
+    """How many of the positions begin .. begin + count lie before an image of `size`, and how many inside."""
+    before = min(max(-begin, 0), count)
+    return before, max(min(begin + count, size) - begin - before, 0)
+
+
+@serial
+def copy_with_border(source, steps, size, pixel, first, count, target):
+    """Copy count = (rows, columns) pixels, from (row, column) first on, of one image; zeros where there is no image.
+
+    steps: bytes from row to row and pixel to pixel of the image, size: its (height, width), pixel: bytes to copy of each.
+    """
+    left, inside = image_part(first[1], count[1], size[1])
+    right = count[1] - left - inside
+    for row in range(first[0], first[0] + count[0]):
+        if row < 0 or row >= size[0]:
+            zero_bytes(target, count[1] * pixel)
+            target += count[1] * pixel
+            continue
+        zero_bytes(target, left * pixel)
+        target += left * pixel
+        here = source + row * steps[0] + (first[1] + left) * steps[1]
+        if steps[1] == pixel:
+            copy_bytes(target, here, inside * pixel)
+        else:
+            for i in range(inside):
+                copy_bytes(target + i * pixel, here + i * steps[1], pixel)
+        target += inside * pixel
+        zero_bytes(target, right * pixel)
+        target += right * pixel

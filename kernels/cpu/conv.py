@@ -1,0 +1,60 @@
+"""Convolution: the forward pass and the input gradient, both by gathering taps (see gather.py)."""
+
+from ..shapes import window_counts
+from .gather import gather
+from .layout import deliver, result_array, single_tap, with_contiguous_channels
+from .pack import pack_weights
+
+
+def conv2d_forward(x, w, b, stride, padding, dilation, groups, relu=False, out=None):
+    """y (N, P, Q, K). b may be None. With relu, y = max(y, 0)."""
+    k, r_size, s_size, _ = w.shape
+    p, q = window_counts(x.shape[1:3], (r_size, s_size), stride, padding, dilation)
+    y = result_array(out, (x.shape[0], p, q, k), x.dtype)
+    if y.size == 0:
+        return deliver(y, out)
+    x = with_contiguous_channels(x)
+    taps = [(r, s) for r in range(r_size) for s in range(s_size)]
+    packed = pack_weights(w, taps, groups)
+    if (r_size, s_size, *padding) == (1, 1, 0, 0):
+        gather(*single_tap(x, y, stride), [(0, 0)], packed, b, relu, (1, 1))
+    else:
+        offsets = [(r * dilation[0] - padding[0], s * dilation[1] - padding[1]) for r, s in taps]
+        gather(x, y, offsets, packed, b, relu, stride)
+    return deliver(y, out)
+
+
+def phase_taps(phase, size, stride, padding, dilation):
+    """Along one axis: which taps reach the input positions phase, phase + stride, ..., and from which output.
+
+    Position h got x[h] w[r] into y[p] for h = p stride + r dilation - padding. So those r with h + padding - r dilation
+    divisible by the stride take part, with p at the constant distance given by the quotient. In ascending order of p.
+    """
+    sums = [(phase + padding - r * dilation, r) for r in reversed(range(size))]
+    return [(total // stride, r) for total, r in sums if total % stride == 0]
+
+
+def conv2d_backward_input(dy, w, x_shape, stride, padding, dilation, groups, out=None):
+    """dx (N, H, W, C): a convolution of dy with the flipped filter, one for each phase of the stride."""
+    dx = result_array(out, x_shape, dy.dtype)
+    if dx.size == 0:
+        return deliver(dx, out)
+    dy = with_contiguous_channels(dy)
+    for i in range(min(stride[0], x_shape[1])):
+        for j in range(min(stride[1], x_shape[2])):
+            rows, columns = (phase_taps(*axis) for axis in zip((i, j), w.shape[1:3], stride, padding, dilation))
+            backward_phase(dy, w, rows, columns, dx[:, i :: stride[0], j :: stride[1]], groups)
+    return deliver(dx, out)
+
+
+def backward_phase(dy, w, rows, columns, dx, groups):
+    """Fill one phase of dx from the taps that reach it: (offset in dy, index in w) along both axes."""
+    if not rows or not columns or dy.size == 0:
+        dx[...] = 0
+        return
+    taps = [(r, s) for _, r in rows for _, s in columns]
+    offsets = [(p, q) for p, _ in rows for q, _ in columns]
+    packed = pack_weights(w, taps, groups, transposed=True)
+    if offsets == [(0, 0)] and dy.shape[:3] == dx.shape[:3]:
+        dy, dx = single_tap(dy, dx)
+    gather(dy, dx, offsets, packed, None, False, (1, 1))

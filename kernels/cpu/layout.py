@@ -1,0 +1,40 @@
+"""Which arrays the compiled kernels take as they are."""
+
+import numpy as np
+
+
+def with_contiguous_channels(a):
+    """a itself if the channels of a pixel are contiguous (a channel slice is), else a copy."""
+    return a if a.strides[-1] == a.itemsize else np.ascontiguousarray(a)
+
+
+def merge_pixels(a):
+    """(N, H, W, C) as (1, N H W, 1, C) without a copy, or None where the steps don't allow it."""
+    n, h, w, c = a.shape
+    image, row, pixel, _ = a.strides
+    if (h > 1 and row != w * pixel) or (n > 1 and image != h * w * pixel):
+        return None
+    return np.lib.stride_tricks.as_strided(a, (1, n * h * w, 1, c), (0, pixel, pixel, a.itemsize))
+
+
+def single_tap(x, y, stride=(1, 1)):
+    """x and y of a 1x1 convolution without padding, with the stride left out; as columns of pixels if steps allow."""
+    _, p, q, _ = y.shape
+    x = x[:, :: stride[0], :: stride[1]][:, :p, :q]
+    columns = merge_pixels(x), merge_pixels(y)
+    return (x, y) if any(column is None for column in columns) else columns
+
+
+def result_array(out, shape, dtype):
+    """What the kernel writes: `out` where its channels are contiguous, else a fresh array (deliver copies it)."""
+    if out is not None and out.strides[-1] == out.itemsize:
+        return out
+    return np.empty(shape, dtype)
+
+
+def deliver(y, out):
+    """y, or `out` holding y where the kernel could not write there itself."""
+    if out is None or y is out:
+        return y
+    out[...] = y
+    return out

@@ -1,0 +1,292 @@
+"""The tile: a small matrix product that lives in the processor's registers. All fast convolutions stand on it.
+
+A core can start two vector FMAs (a = a + b c, here on 8 floats) each cycle, but a naive product of matrices loads two
+operands for each of them, and the load units fall behind. Register blocking turns that around. Hold a whole tile of
+the result in registers, and per step k load one column of A and one row of B: their outer product updates every
+element of the tile.
+
+                          B[k]   | b b b b b b b b | b b b b b b b b |     2 vectors loaded
+                                 +-----------------+-----------------+
+        A[0, k] --broadcast-->   |   C[0, 0:8]     |   C[0, 8:16]    |
+        A[1, k] --broadcast-->   |   C[1, 0:8]     |   C[1, 8:16]    |
+           :                     |       :         |       :         |     6 x 2 registers of sums
+        A[5, k] --broadcast-->   |   C[5, 0:8]     |   C[5, 8:16]    |
+                                 +-----------------+-----------------+
+
+12 FMAs now cost 8 loads instead of 24, and the sums touch memory once at the very end. (Goto and van de Geijn, "Anatomy
+of high-performance matrix multiplication", 2008; Van Zee and van de Geijn, "BLIS", 2015.)
+
+To make this product a convolution, the rows of A need no common stride: each row is an output pixel, given by the
+address of the first input that it reads, and the sum runs over the taps of the filter, given by their offsets:
+
+    C[r, lane] = base + sum over t < taps, k < depth of A[row[r] + tap[t] + k step] * B[t depth + k, lane]
+
+Numba can't promise to keep C in registers, so the loop is written in LLVM's language through numba.extending.intrinsic.
+Addresses and steps are in bytes. The size of the tile and the type of its elements come in as argument *types*, so that
+one function here serves every processor, and compiled code can be cached on disk.
+"""
+
+import functools
+
+import llvmlite.binding
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+INT = ir.IntType(64)
+UNROLL = 4  # steps of k in one turn of the inner loop
+
+
+@functools.cache
+def vector_registers():
+    """(bytes of a vector register, number of them) on this processor."""
+    features = llvmlite.binding.get_host_cpu_features()
+    if features.get("avx512f"):
+        return 64, 32
+    if features.get("avx2"):
+        return 32, 16
+    return 16, 16 if features.get("sse2") else 32
+
+
+TILES = {(64, 32): (14, 2), (32, 16): (6, 2), (16, 16): (6, 2), (16, 32): (6, 4)}
+
+
+def tile_shape():
+    """(rows, vectors) of the tile that fills this processor's registers and leaves some for A and B."""
+    return TILES[vector_registers()]
+
+
+def tile_types():
+    """The shape as two tuples of zeros of those lengths: the form in which Numba sees it as types."""
+    rows, vectors = tile_shape()
+    return (0,) * rows, (0,) * vectors
+
+
+def tile_width(dtype):
+    """How many columns the tile has: 16 floats, say, or 8 doubles."""
+    return tile_shape()[1] * vector_registers()[0] // np.dtype(dtype).itemsize
+
+
+def pointer(b, address, kind):
+    return b.inttoptr(address, kind.as_pointer())
+
+
+def load(b, address, kind, align):
+    value = b.load(pointer(b, address, kind), typ=kind)
+    value.align = align
+    return value
+
+
+def store(b, value, address, align):
+    b.store(value, pointer(b, address, value.type)).align = align
+
+
+def step_by(b, address, count, size):
+    """address + count * size for Python ints count and size."""
+    return b.add(address, ir.Constant(INT, count * size)) if count else address
+
+
+class Emitter:
+    """Writes one tile product into the function under construction. Names as in the formula above."""
+
+    def __init__(self, builder, element, rows, vectors):
+        self.b, self.element, self.rows, self.vectors = builder, element, rows, vectors
+        self.size = 4 if element == ir.FloatType() else 8
+        self.lanes = vector_registers()[0] // self.size
+        self.vec = ir.VectorType(element, self.lanes)
+        self.panel = vectors * self.lanes * self.size
+        self.name = f"v{self.lanes}f{self.size * 8}"
+        self.sums = [[cgutils.alloca_once(builder, self.vec) for _ in range(vectors)] for _ in range(rows)]
+
+    def splat(self, scalar):
+        undefined = ir.Constant(self.vec, ir.Undefined)
+        first = self.b.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
+        everywhere = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
+        return self.b.shuffle_vector(first, undefined, everywhere)
+
+    def prefetch(self, address):
+        """Begin to fetch what will be written at the end."""
+        flag = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer(), flag, flag, flag])
+        fn = cgutils.get_or_insert_function(self.b.module, kind, "llvm.prefetch.p0")
+        write, keep, data = (ir.Constant(flag, n) for n in (1, 3, 1))
+        self.b.call(fn, [pointer(self.b, address, ir.IntType(8)), write, keep, data])
+
+    def clear(self):
+        zero = ir.Constant(self.vec, [0.0] * self.lanes)
+        for row in self.sums:
+            for total in row:
+                self.b.store(zero, total)
+
+    def outer_product(self, rows, offset, row_of_b):
+        """sums += A[:, k] B[k, :] with A's rows at `rows` + offset."""
+        fma = cgutils.get_or_insert_function(
+            self.b.module, ir.FunctionType(self.vec, [self.vec] * 3), f"llvm.fma.{self.name}"
+        )
+        size = self.lanes * self.size
+        bs = [load(self.b, step_by(self.b, row_of_b, v, size), self.vec, self.size) for v in range(self.vectors)]
+        for address, sums in zip(rows, self.sums):
+            a = self.splat(load(self.b, self.b.add(address, offset), self.element, self.size))
+            for b, total in zip(bs, sums):
+                self.b.store(self.b.call(fma, [a, b, self.b.load(total)]), total)
+
+    def hide(self, value):
+        """The same number, but the compiler can't tell. Else it keeps a counter for each address, and spills them."""
+        kind = ir.FunctionType(INT, [INT])
+        return self.b.asm(kind, "", "=r,0", [value], side_effect=False)
+
+    def accumulate(self, rows, row_of_b, depth, step):
+        """sums += A B over one tap: `depth` steps, UNROLL in each turn of the loop, then the rest one by one."""
+        b, turns = self.b, self.b.udiv(depth, ir.Constant(INT, UNROLL))
+        offset, beside = cgutils.alloca_once(b, INT), cgutils.alloca_once(b, INT)
+        b.store(ir.Constant(INT, 0), offset)
+        b.store(row_of_b, beside)
+        for count, unroll in (turns, UNROLL), (b.urem(depth, ir.Constant(INT, UNROLL)), 1):
+            with cgutils.for_range(b, count, intp=INT):
+                for u in range(unroll):
+                    at = b.load(offset)
+                    self.outer_product(rows, at, step_by(b, b.load(beside), u, self.panel))
+                    b.store(self.hide(b.add(at, step)), offset)
+                b.store(step_by(b, b.load(beside), unroll, self.panel), beside)
+
+    def mask(self, lanes, vector):
+        """True for the lanes of this vector that exist."""
+        wide = ir.VectorType(ir.IntType(32), self.lanes)
+        numbers = ir.Constant(wide, [vector * self.lanes + i for i in range(self.lanes)])
+        count = self.b.insert_element(ir.Constant(wide, ir.Undefined), lanes, ir.Constant(ir.IntType(32), 0))
+        count = self.b.shuffle_vector(count, ir.Constant(wide, ir.Undefined), ir.Constant(wide, [0] * self.lanes))
+        return self.b.icmp_signed("<", numbers, count)
+
+    def masked_load(self, address, mask):
+        kind = ir.FunctionType(self.vec, [self.vec.as_pointer(), ir.IntType(32), mask.type, self.vec])
+        fn = cgutils.get_or_insert_function(self.b.module, kind, f"llvm.masked.load.{self.name}.p0")
+        align, zero = ir.Constant(ir.IntType(32), self.size), ir.Constant(self.vec, [0.0] * self.lanes)
+        return self.b.call(fn, [pointer(self.b, address, self.vec), align, mask, zero])
+
+    def masked_store(self, value, address, mask):
+        kind = ir.FunctionType(ir.VoidType(), [self.vec, self.vec.as_pointer(), ir.IntType(32), mask.type])
+        fn = cgutils.get_or_insert_function(self.b.module, kind, f"llvm.masked.store.{self.name}.p0")
+        align = ir.Constant(ir.IntType(32), self.size)
+        self.b.call(fn, [value, pointer(self.b, address, self.vec), align, mask])
+
+    def at_least(self, value, low):
+        """max(value, low), and NaN where value is NaN."""
+        return self.b.select(self.b.fcmp_ordered(">", low, value), low, value)
+
+    def finish(self, bases, targets, low, lanes):
+        """Store max(base + sums, low); only the first `lanes` columns, where the matrix is narrower than the tile."""
+        whole = self.b.icmp_signed(">=", lanes, ir.Constant(INT, self.vectors * self.lanes))
+        with self.b.if_else(whole, likely=True) as (then, otherwise):
+            with then:
+                self.finish_lanes(bases, targets, low, [None] * self.vectors)
+            with otherwise:
+                few = self.b.trunc(lanes, ir.IntType(32))
+                self.finish_lanes(bases, targets, low, [self.mask(few, v) for v in range(self.vectors)])
+
+    def finish_lanes(self, bases, targets, low, masks):
+        for base, target, sums in zip(bases, targets, self.sums):
+            for v, (mask, total) in enumerate(zip(masks, sums)):
+                begin, to = (step_by(self.b, row, v, self.lanes * self.size) for row in (base, target))
+                start = load(self.b, begin, self.vec, self.size) if mask is None else self.masked_load(begin, mask)
+                value = self.at_least(self.b.fadd(start, self.b.load(total)), low)
+                if mask is None:
+                    store(self.b, value, to, self.size)
+                else:
+                    self.masked_store(value, to, mask)
+
+
+@intrinsic
+def multiply_tile(
+    typingctx, rows, vectors, low, a, a_rows, step, b, taps, tap_count, depth, c, c_rows, base, add_to_c, lanes
+):
+    """C = max(base + sum over taps and depth of A B, low) for one tile, in the element type of `low`.
+
+    rows, vectors   tuples whose lengths are the size of the tile
+    a, a_rows       A's row r begins at a + a_rows[r]; a_rows is the address of int64 numbers
+    step            from A[r, k] to A[r, k + 1]
+    b               B's rows, each as wide as the tile, without gaps
+    taps            address of tap_count int64 offsets into A
+    c, c_rows       C's row r is at c + c_rows[r]; only its first `lanes` elements are touched
+    base            one row added to all rows of C; where add_to_c is not 0, C itself is taken instead
+    """
+    shape = rows.count, vectors.count
+    integer = types.int64
+    signature = types.void(rows, vectors, low, *[integer] * 12)
+
+    def codegen(context, builder, signature, args):
+        _, _, low, a, a_rows, step, b, taps, tap_count, depth, c, c_rows, base, add_to_c, lanes = args
+        emit = Emitter(builder, low.type, *shape)
+        add_to_c = builder.icmp_signed("!=", add_to_c, ir.Constant(INT, 0))
+
+        def table(address, r):
+            return load(builder, step_by(builder, address, r, 8), INT, 8)
+
+        targets = [builder.add(c, table(c_rows, r)) for r in range(shape[0])]
+        for target in targets:
+            emit.prefetch(target)
+        emit.clear()
+        with cgutils.for_range(builder, tap_count, intp=INT) as loop:
+            tap = load(builder, builder.add(taps, builder.mul(loop.index, ir.Constant(INT, 8))), INT, 8)
+            from_a = [builder.add(builder.add(a, tap), table(a_rows, r)) for r in range(shape[0])]
+            row_of_b = builder.mul(loop.index, builder.mul(depth, ir.Constant(INT, emit.panel)))
+            emit.accumulate(from_a, builder.add(b, row_of_b), depth, step)
+        emit.finish([builder.select(add_to_c, row, base) for row in targets], targets, emit.splat(low), lanes)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def copy_bytes(typingctx, target, source, count):
+    """Copy `count` bytes between two addresses."""
+
+    def codegen(context, builder, signature, args):
+        byte = ir.IntType(8)
+        target, source = (pointer(builder, address, byte) for address in args[:2])
+        cgutils.raw_memcpy(builder, target, source, args[2], ir.Constant(INT, 1))
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), codegen
+
+
+def copy_fixed(builder, count, target, source):
+    """A copy whose length is known at compile time becomes a few moves instead of a call."""
+    byte = ir.IntType(8)
+    target, source = (pointer(builder, address, byte) for address in (target, source))
+    cgutils.raw_memcpy(builder, target, source, ir.Constant(INT, count), ir.Constant(INT, 1))
+
+
+@intrinsic
+def copy_tile_height(typingctx, rows, low, target, source):
+    """Copy as many elements of the type of `low` as the tile has rows."""
+
+    def codegen(context, builder, signature, args):
+        size = rows.count * low.bitwidth // 8
+        copy_fixed(builder, size, *args[2:])
+        return context.get_dummy_value()
+
+    return types.void(rows, low, types.int64, types.int64), codegen
+
+
+@intrinsic
+def copy_tile_width(typingctx, vectors, low, target, source):
+    """Copy as many elements of the type of `low` as the tile has columns."""
+
+    def codegen(context, builder, signature, args):
+        copy_fixed(builder, vectors.count * vector_registers()[0], *args[2:])
+        return context.get_dummy_value()
+
+    return types.void(vectors, low, types.int64, types.int64), codegen
+
+
+@intrinsic
+def zero_bytes(typingctx, target, count):
+    """Write `count` zero bytes at an address."""
+
+    def codegen(context, builder, signature, args):
+        cgutils.memset(builder, pointer(builder, args[0], ir.IntType(8)), args[1], 0)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), codegen
