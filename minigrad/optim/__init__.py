@@ -3,6 +3,11 @@
 from . import lr_scheduler as lr_scheduler
 from .adam import Adam as Adam
 from .adam import AdamW as AdamW
+from .averaging import AveragedModel as AveragedModel
+from .averaging import ExponentialMovingAverage as ExponentialMovingAverage
+from .averaging import polyak as polyak
+from .clip import clip_grad_norm_ as clip_grad_norm_
+from .clip import clip_grad_value_ as clip_grad_value_
 from .groups import parameter_groups as parameter_groups
 from .optimizer import Optimizer as Optimizer
 from .sgd import SGD as SGD
