@@ -79,7 +79,7 @@ class Node:
 
     def release(self):
         """Forget the saved arrays; from here on a second backward pass is refused."""
-        self.backward, self.parents, self.guards = _released(self.name), (), ()
+        self.backward, self.parents, self.guards = _Released(self.name), (), ()
 
 
 def _arrays_in(value):
@@ -90,14 +90,19 @@ def _arrays_in(value):
         yield value
 
 
-def _released(name):
-    def backward(dy):
+class _Released:
+    """Stands where a node's backward was."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name):
+        self.name = name
+
+    def __call__(self, dy):
         raise RuntimeError(
-            f"{name}: backward already ran and its saved arrays are gone; "
+            f"{self.name}: backward already ran and its saved arrays are gone; "
             "run the forward pass again, or keep them with backward(retain_graph=True)"
         )
-
-    return backward
 
 
 class Leaf(Node):

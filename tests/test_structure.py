@@ -1,0 +1,136 @@
+"""Rules of the house, checked: who may import whom, one signature a kernel, no device questions outside device.py."""
+
+import ast
+import inspect
+import pathlib
+import subprocess
+import sys
+
+import pytest
+from op_table import CASES
+
+import kernels.cpu
+import kernels.cuda
+import kernels.reference
+from minigrad import ops
+
+ROOT = pathlib.Path(__file__).parent.parent
+PACKAGES = ("kernels", "minigrad", "architectures")
+LAYERS = [
+    "kernels",
+    "minigrad.device",
+    "minigrad.autograd",
+    "minigrad.tensor",
+    "minigrad.ops",
+    "minigrad.recompute",
+    "minigrad.nn",
+    "minigrad.optim",
+    "architectures",
+    "minigrad.train",
+]
+SOURCES = [p for package in PACKAGES for p in sorted((ROOT / package).rglob("*.py"))]
+
+
+def module_name(path):
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def rank(module):
+    return max((i for i, l in enumerate(LAYERS) if (module + ".").startswith(l + ".")), default=None)
+
+
+def imports(path):
+    """The modules that a file imports anywhere, as absolute names ("from a import b" may mean module a.b)."""
+    package = list(path.relative_to(ROOT).with_suffix("").parts[:-1])
+    for n in ast.walk(ast.parse(path.read_text())):
+        if isinstance(n, ast.Import):
+            yield from (a.name for a in n.names)
+        elif isinstance(n, ast.ImportFrom):
+            base = package[: len(package) - n.level + 1] if n.level else []
+            module = ".".join([*base, *([n.module] if n.module else [])])
+            yield from (f"{module}.{a.name}" for a in n.names)
+
+
+def relative_id(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=relative_id)
+def test_imports_point_down(path):
+    me = rank(module_name(path))
+    for other in imports(path):
+        if me is not None and rank(other) is not None:
+            assert rank(other) <= me, f"{module_name(path)} may not import {other}"
+
+
+def test_autograd_and_data_stand_alone():
+    ours = [m for m in imports(ROOT / "minigrad/autograd.py") if m.split(".")[0] in PACKAGES]
+    assert ours == []
+    for path in (ROOT / "minigrad/data").rglob("*.py"):
+        for m in imports(path):
+            assert m.split(".")[0] not in PACKAGES or m.startswith("minigrad.data"), f"{path} imports {m}"
+
+
+def test_cupy_is_named_in_two_places_only():
+    for path in SOURCES:
+        if relative_id(path) != "minigrad/device.py" and not relative_id(path).startswith("kernels/cuda/"):
+            assert not any(m.split(".")[0] == "cupy" for m in imports(path)), path
+
+
+def test_peers_are_never_imported_by_the_product():
+    for path in SOURCES:
+        assert not {m.split(".")[0] for m in imports(path)} & {"torch", "torchvision", "tinygrad", "jax"}, path
+
+
+def test_numba_is_imported_in_the_cpu_kernels_only():
+    for path in SOURCES:
+        if not relative_id(path).startswith("kernels/cpu/"):
+            assert not any(m.split(".")[0] in ("numba", "llvmlite") for m in imports(path)), path
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "kernels/reference").glob("*.py")), ids=lambda p: p.name)
+def test_reference_kernels_name_no_array_module(path):
+    """They take it from the array, so that they run on NumPy and on CuPy."""
+    assert not any(m.split(".")[0] == "numpy" for m in imports(path))
+
+
+def test_reference_kernels_are_short():
+    assert sum(len(p.read_text().splitlines()) for p in (ROOT / "kernels/reference").glob("*.py")) < 600
+
+
+@pytest.mark.parametrize("name", [n for n, _ in inspect.getmembers(kernels.reference, inspect.isfunction)])
+def test_every_device_has_every_kernel_with_one_signature(name):
+    expected = inspect.signature(getattr(kernels.reference, name))
+    for device in (kernels.cpu, kernels.cuda):
+        assert inspect.signature(getattr(device, name)) == expected, f"{device.__name__}.{name}"
+
+
+def test_every_op_has_a_row():
+    public = {name for name, f in inspect.getmembers(ops, inspect.isfunction)}
+    assert public - {c.op.__name__ for c in CASES} == {"copy_to"}, "copy_to needs a second device (see test_tensor)"
+
+
+def test_every_op_states_its_formula():
+    for name, f in inspect.getmembers(ops, inspect.isfunction):
+        assert f.__doc__ and len(f.__doc__) >= 20, name
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=relative_id)
+def test_files_are_not_too_long(path):
+    assert len(path.read_text().splitlines()) <= 350
+
+
+def test_import_is_light():
+    """`import minigrad` must not pull in what only some runs need."""
+    heavy = ("numba", "matplotlib", "PIL", "safetensors", "tqdm", "torch", "cupy")
+    code = f"import sys, minigrad; print([m for m in {heavy!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_foreign_kernels_package_is_recognised(tmp_path):
+    (tmp_path / "kernels").mkdir()
+    (tmp_path / "kernels/__init__.py").write_text("")
+    code = f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]; import minigrad"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 1 and "another distribution of that name is installed" in done.stderr
