@@ -29,7 +29,9 @@ def momentum_rows(w, w_step, dw, dw_step, v, v_step, rows, width, lr, momentum, 
 
 
 @parallel
-def adam_rows(w, w_step, dw, dw_step, m, m_step, v, v_step, rows, width, beta1, gain1, beta2, gain2, shrink, l2, scale, lr, eps):
+def adam_rows(
+    w, w_step, dw, dw_step, m, m_step, v, v_step, rows, width, beta1, gain1, beta2, gain2, shrink, l2, scale, lr, eps
+):
     for r in prange(rows):
         ws, dws = w[r * w_step : r * w_step + width], dw[r * dw_step : r * dw_step + width]
         ms, vs = m[r * m_step : r * m_step + width], v[r * v_step : r * v_step + width]

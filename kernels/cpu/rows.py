@@ -9,8 +9,7 @@ import math
 
 import numpy as np
 
-BLOCK = 4096  # elements in a row of an element-wise operation: long enough to hide the cost of a row, short enough to share
-LANES = 256  # elements in a row of a channel-wise operation, about: enough to fill the SIMD lanes when C is small
+BLOCK = 4096  # elements in a row of an element-wise operation: long against the cost of a row, short enough to share
 
 
 class Memory:
@@ -22,7 +21,8 @@ class Memory:
     def __init__(self, owner, size):
         self.owner = owner
         address = owner.__array_interface__["data"][0]
-        self.__array_interface__ = {"version": 3, "shape": (size,), "typestr": owner.dtype.str, "data": (address, False)}
+        description = {"version": 3, "shape": (size,), "typestr": owner.dtype.str, "data": (address, False)}
+        self.__array_interface__ = description
 
 
 def as_matrix(a):
