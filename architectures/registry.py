@@ -1,0 +1,85 @@
+"""From a name to a net: one dict of all variants, family names that choose among them, and `create`."""
+
+import difflib
+import inspect
+
+from minigrad.ops.checks import pair
+
+from . import densenet, resnet
+from .variant import initialise
+
+MODULES = resnet, densenet
+VARIANTS = {name: variant for module in MODULES for name, variant in module.VARIANTS.items()}
+SMALL = 64  # the largest image, in pixels a side, that gets a small-image net
+
+# family: (net for small images, net for large ones, why the small one is small)
+FAMILIES = {
+    "resnet": ("resnet20", "resnet50", "3x3 stem and three stages, made for 32x32"),
+    "densenet": ("densenet_bc_22_12", "densenet121", "3x3 stem and three blocks, made for 32x32"),
+}
+
+
+def names():
+    """The names of all nets, in the order of their history. `create` takes these, the families, and parsed names."""
+    return tuple(VARIANTS)
+
+
+def families():
+    """The names that choose a net by image size."""
+    return tuple(FAMILIES)
+
+
+def find(name):
+    """The Variant of that full name. ValueError, with the nearest names, if there is none."""
+    parsed = (module.parse(name) for module in MODULES if hasattr(module, "parse"))
+    found = VARIANTS.get(name) or next((v for v in parsed if v is not None), None)
+    if found is None:
+        near = difflib.get_close_matches(name, (*FAMILIES, *VARIANTS), n=4, cutoff=0.4)
+        hint = f"did you mean {', '.join(near)}?" if near else f"families: {', '.join(FAMILIES)}"
+        raise ValueError(f"unknown architecture {name!r}; {hint}")
+    return found
+
+
+def resolve(name, image_size=None):
+    """(full name, why in one line): a family name becomes the variant that suits the image size, others stay.
+
+    image_size: an int or an (H, W) pair; None means large. ValueError for an unknown name.
+    """
+    if name not in FAMILIES:
+        find(name)
+        return name, "named in full"
+    small, large, why = FAMILIES[name]
+    if image_size is None:
+        return large, "the family's standard net for large images"
+    h, w = pair("resolve", "image_size", image_size, 1)
+    if max(h, w) <= SMALL:
+        return small, f"images of {h}x{w} are at most {SMALL} pixels a side: {why}"
+    return large, f"images of {h}x{w} are larger than {SMALL} pixels a side: the family's standard net"
+
+
+def create(name, num_classes=None, image_size=None, in_channels=None, seed=0, **options):
+    """Build a net by name, with initial weights that are the same for the same seed.
+
+    name         one of names(), of families(), or a parsed one such as densenet_bc_40_12
+    num_classes, image_size (an int or an (H, W) pair), in_channels: None means what the net's paper used
+    options      the builder's own, such as shortcut="C" (ResNet) or memory_efficient=True (DenseNet)
+
+    ValueError for an unknown name (with the nearest ones), an unknown option, or an image too small for the net.
+    """
+    name = resolve(name, image_size)[0]
+    variant = find(name)
+    hw = pair(name, "image_size", variant.image_size if image_size is None else image_size, 1)
+    if min(hw) < variant.least:
+        raise ValueError(f"{name}: images must be at least {variant.least}x{variant.least}; got {hw[0]}x{hw[1]}")
+    settings = {
+        "num_classes": variant.num_classes if num_classes is None else num_classes,
+        "in_channels": variant.in_channels if in_channels is None else in_channels,
+        "image_size": hw,
+    }
+    takes = inspect.signature(variant.build).parameters
+    unknown = [option for option in options if option not in takes]
+    if unknown:
+        known = [p for p in takes if p not in settings]
+        raise ValueError(f"{name}: unknown option {unknown[0]!r}; it takes {', '.join(known) or 'none'}")
+    net = variant.build(**{k: v for k, v in settings.items() if k in takes}, **options)
+    return initialise(net, variant.recipe, seed)
