@@ -24,3 +24,4 @@ from .layers import reseed as reseed
 from .module import Buffer as Buffer
 from .module import Module as Module
 from .module import Parameter as Parameter
+from .summary import summary as summary
