@@ -99,6 +99,7 @@ def test_a_server_without_ranges_starts_again(serve, tmp_path):
     server.ranges = False
     (tmp_path / "file.bin.part").write_bytes(CONTENT[:5000])
     assert fetch(remote(server), tmp_path).read_bytes() == CONTENT
+    assert server.requests == ["bytes=5000-"]
 
 
 @pytest.mark.parametrize("leftover", [b"rubbish", b"rubbish" * 100_000])

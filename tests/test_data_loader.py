@@ -99,6 +99,23 @@ def test_batches_do_not_depend_on_workers(wrap, num_workers):
     assert_same(run(num_workers, prefetch=1), run(0))
 
 
+def test_augmentation_belongs_to_the_sample_not_to_the_batch():
+    runs = [np.concatenate([x for x, _ in DataLoader(noise(), b, transform=CHAIN).iterate(1)]) for b in (5, 8)]
+    np.testing.assert_array_equal(*runs)
+
+
+class Transpose(transforms.Transform):
+    def batch(self, images, rng):
+        return images.swapaxes(1, 2)
+
+
+def test_images_are_contiguous():
+    dataset = ArrayDataset(np.zeros((4, 6, 6, 3), np.uint8), np.zeros(4, int), "a")
+    for transform in (Transpose(), transforms.CenterCrop(4), transforms.RandomCrop(4)):
+        for wrap in (lambda d: d, Listed):
+            assert next(iter(DataLoader(wrap(dataset), 2, transform=transform)))[0].flags.c_contiguous
+
+
 def test_array_path_equals_one_by_one():
     def run(dataset):
         return DataLoader(dataset, 8, shuffle=True, transform=CHAIN).iterate(1)

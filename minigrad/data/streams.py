@@ -49,7 +49,7 @@ class RandomStream:
     def fold(self, part: int | np.ndarray) -> RandomStream:
         """An independent stream for `part` (the number of a transform in a chain, of a sample, of an epoch)."""
         with np.errstate(over="ignore"):
-            return self._of(mix64(mix64(self.key + _FOLD) + np.asarray(part).astype(np.uint64)))
+            return self._of(mix64(self.key + _FOLD + np.asarray(part).astype(np.uint64)))
 
     def __getitem__(self, item) -> RandomStream:
         return self._of(np.asarray(self.key)[item])
