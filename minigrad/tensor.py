@@ -319,7 +319,7 @@ def lift(name, value, like):
 
 
 def common_device(name, inputs):
-    devices = [t.device for t in inputs if t is not None]
+    devices = [t.device for t in inputs if t is not None] or [get_device("cpu")]
     if any(d is not devices[0] for d in devices):
         where = ", ".join(d.name for d in devices)
         raise ValueError(f"{name}: inputs are on different devices ({where}); move them with .to(device)")

