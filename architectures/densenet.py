@@ -36,9 +36,9 @@ from minigrad.nn import (
 )
 from minigrad.nn import functional as F
 
-from .variant import Recipe, Variant, glorot, he_in
+from .variant import Recipe, Variant, he_in, normal_01
 
-RECIPE = Recipe(conv=he_in, linear=glorot)
+RECIPE = Recipe(conv=he_in, linear=normal_01)
 
 
 class DenseLayer(Module):

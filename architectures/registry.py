@@ -5,15 +5,18 @@ import inspect
 
 from minigrad.ops.checks import pair
 
-from . import densenet, resnet
+from . import alexnet, densenet, googlenet, inception_v4, lenet, resnet, vgg
 from .variant import initialise
 
-MODULES = resnet, densenet
+MODULES = lenet, alexnet, vgg, googlenet, inception_v4, resnet, densenet
 VARIANTS = {name: variant for module in MODULES for name, variant in module.VARIANTS.items()}
 SMALL = 64  # the largest image, in pixels a side, that gets a small-image net
 
 # family: (net for small images, net for large ones, why the small one is small)
 FAMILIES = {
+    "alexnet": ("alexnet_small", "alexnet_owt", "five convolutions of stride 1, made for 32x32"),
+    "vgg": ("vgg_small_bn", "vgg16_bn", "four groups of 3x3 convolutions, made for 32x32"),
+    "googlenet": ("googlenet_small", "googlenet_torchvision", "four inception modules, made for 32x32"),
     "resnet": ("resnet20", "resnet50", "3x3 stem and three stages, made for 32x32"),
     "densenet": ("densenet_bc_22_12", "densenet121", "3x3 stem and three blocks, made for 32x32"),
 }

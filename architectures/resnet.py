@@ -22,8 +22,8 @@
     preact_resnet110            110    1,727,962
     preact_resnet164            164    1,703,258   (bottleneck blocks)
 
-Weight layers leave out the projections on shortcuts, as the papers do. CIFAR names take any depth 6n + 2 (pre-activation
-with bottlenecks: 164 and 1001, 9n + 2). Names of parameters are torchvision's.
+Weight layers leave out the projections on shortcuts, as the papers do. CIFAR names take any depth 6n + 2
+(pre-activation with bottlenecks: 164 and 1001, 9n + 2). Names of parameters are torchvision's.
 """
 
 import re
@@ -38,14 +38,15 @@ from minigrad.nn import (
     Linear,
     MaxPool2d,
     Module,
+    ReLU,
     Sequential,
     init,
 )
 from minigrad.nn import functional as F
 
-from .variant import Recipe, Variant, glorot, he_out
+from .variant import Recipe, Variant, he_out, normal_01
 
-RECIPE = Recipe(conv=he_out, linear=glorot)
+RECIPE = Recipe(conv=he_out, linear=normal_01)
 
 
 class ZeroPadShortcut(Module):
@@ -193,79 +194,57 @@ def stage(block, c, width, depth, stride, shortcut):
     return Sequential(first, *rest)
 
 
-class ResNet(Module):
-    """The ImageNet net (table 1): 7x7 stem and max-pool, four stages that halve the size, global average, one FC.
+def stem(block, c, conv):
+    """The convolution that comes first; pre-activation blocks bring the BN-ReLU that would follow it themselves."""
+    return {"conv1": conv} if block.preactivated else {"conv1": conv, "bn1": BatchNorm2d(c), "relu": ReLU()}
 
-    x (N, H, W, in_channels) -> logits (N, num_classes). zero_init_residual: each block starts as the identity
-    (Goyal et al. 2017, arXiv:1706.02677, section 5.1).
+
+def stages(block, c, widths, depths, shortcut):
+    """layer1, layer2, ...: all but the first begin with stride 2."""
+    layers = {}
+    for i, (width, depth) in enumerate(zip(widths, depths), 1):
+        layers[f"layer{i}"] = stage(block, c, width, depth, 1 if i == 1 else 2, shortcut)
+        c = width * block.expansion
+    return layers
+
+
+def head(block, c, num_classes):
+    """Global average and one FC, after the BN-ReLU that pre-activation blocks leave to do."""
+    norm = {"norm": BatchNorm2d(c), "relu_norm": ReLU()} if block.preactivated else {}
+    return {**norm, "avgpool": AdaptiveAvgPool2d(1), "flatten": Flatten(), "fc": Linear(c, num_classes)}
+
+
+class ResNet(Sequential):
+    """Stem, stages, head.   x (N, H, W, in_channels) -> logits (N, num_classes)
+
+    zero_init_residual: each block starts as the identity (Goyal et al. 2017, arXiv:1706.02677, section 5.1).
     """
 
-    def __init__(self, block, depths, num_classes=1000, in_channels=3, shortcut="B", zero_init_residual=False):
-        self.conv1 = Conv2d(in_channels, 64, 7, 2, 3, bias=False)
-        if not block.preactivated:
-            self.bn1 = BatchNorm2d(64)
-        self.maxpool = MaxPool2d(3, 2, 1)
-        add_stages(self, block, 64, (64, 128, 256, 512), depths, shortcut)
-        add_head(self, block, 512 * block.expansion, num_classes)
+    def __init__(self, stem, stages, head, zero_init_residual=False):
+        super().__init__({**stem, **stages, **head})
         if zero_init_residual:
-            zero_last_gammas(self)
+            self.zero_last_gammas()
 
-    def forward(self, x):
-        x = self.conv1(x)
-        x = self.maxpool(self.bn1(x, relu=True) if hasattr(self, "bn1") else x)
-        return head(self, stages(self, x))
-
-
-class CifarResNet(Module):
-    """The CIFAR net (section 4.2): 3x3 stem, three stages of 16, 32 and 64 channels, global average, one FC."""
-
-    def __init__(self, block, depth, num_classes=10, in_channels=3, shortcut="A", zero_init_residual=False):
-        self.conv1 = Conv2d(in_channels, 16, 3, 1, 1, bias=False)
-        if not block.preactivated:
-            self.bn1 = BatchNorm2d(16)
-        add_stages(self, block, 16, (16, 32, 64), (depth,) * 3, shortcut)
-        add_head(self, block, 64 * block.expansion, num_classes)
-        if zero_init_residual:
-            zero_last_gammas(self)
-
-    def forward(self, x):
-        x = self.conv1(x)
-        x = self.bn1(x, relu=True) if hasattr(self, "bn1") else x
-        return head(self, stages(self, x))
+    def zero_last_gammas(self):
+        blocks = [m for m in self.modules() if hasattr(m, "last_norm")]
+        if not blocks:
+            raise ValueError("resnet: zero_init_residual needs blocks that end in batch norm, not pre-activation ones")
+        for block in blocks:
+            init.constant_(block.last_norm().weight, 0.0)
 
 
-def add_stages(net, block, c, widths, depths, shortcut):
-    """net.layer1, net.layer2, ...: all but the first begin with stride 2."""
-    for i, (width, depth) in enumerate(zip(widths, depths), 1):
-        setattr(net, f"layer{i}", stage(block, c, width, depth, 1 if i == 1 else 2, shortcut))
-        c = width * block.expansion
+def imagenet_resnet(block, depths, num_classes=1000, in_channels=3, shortcut="B", zero_init_residual=False):
+    """Table 1: 7x7 stem and max-pool, four stages of 64 to 512 channels."""
+    first = {**stem(block, 64, Conv2d(in_channels, 64, 7, 2, 3, bias=False)), "maxpool": MaxPool2d(3, 2, 1)}
+    middle = stages(block, 64, (64, 128, 256, 512), depths, shortcut)
+    return ResNet(first, middle, head(block, 512 * block.expansion, num_classes), zero_init_residual)
 
 
-def stages(net, x):
-    for name, layer in net.named_children():
-        if name.startswith("layer"):
-            x = layer(x)
-    return x
-
-
-def add_head(net, block, c, num_classes):
-    if block.preactivated:
-        net.norm = BatchNorm2d(c)
-    net.avgpool, net.flatten = AdaptiveAvgPool2d(1), Flatten()
-    net.fc = Linear(c, num_classes)
-
-
-def head(net, x):
-    x = net.norm(x, relu=True) if hasattr(net, "norm") else x
-    return net.fc(net.flatten(net.avgpool(x)))
-
-
-def zero_last_gammas(net):
-    blocks = [m for m in net.modules() if hasattr(m, "last_norm")]
-    if not blocks:
-        raise ValueError("resnet: zero_init_residual needs blocks that end with batch norm; pre-activation blocks don't")
-    for block in blocks:
-        init.constant_(block.last_norm().weight, 0.0)
+def cifar_resnet(block, n, num_classes=10, in_channels=3, shortcut="A", zero_init_residual=False):
+    """Section 4.2: 3x3 stem, three stages of n blocks with 16, 32 and 64 channels."""
+    first = stem(block, 16, Conv2d(in_channels, 16, 3, 1, 1, bias=False))
+    middle = stages(block, 16, (16, 32, 64), (n, n, n), shortcut)
+    return ResNet(first, middle, head(block, 64 * block.expansion, num_classes), zero_init_residual)
 
 
 DEPTHS = {
@@ -279,11 +258,11 @@ PREACTIVATED = {BasicBlock: PreActBlock, Bottleneck: PreActBottleneck}
 
 
 def imagenet(block, depths, **settings):
-    return Variant(partial(ResNet, block, depths, **settings), RECIPE)
+    return Variant(partial(imagenet_resnet, block, depths, **settings), RECIPE)
 
 
-def cifar(block, depth, **settings):
-    return Variant(partial(CifarResNet, block, depth, **settings), RECIPE, image_size=32, num_classes=10)
+def cifar(block, n, **settings):
+    return Variant(partial(cifar_resnet, block, n, **settings), RECIPE, image_size=32, num_classes=10)
 
 
 def parse(name):

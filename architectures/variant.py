@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +23,7 @@ class Recipe(NamedTuple):
 
     conv: Callable
     linear: Callable
-    biases: dict[str, float] = {}
+    biases: Mapping[str, float] = MappingProxyType({})
 
 
 class Variant(NamedTuple):
@@ -70,7 +71,7 @@ def output_size(layers, hw):
         if isinstance(layer, Conv2d):
             hw = window_counts(hw, layer.kernel_size, layer.stride, layer.padding, layer.dilation)
         if isinstance(layer, MaxPool2d):
-            stride = layer.kernel_size if layer.stride is None else layer.stride
-            size, stride, padding = (pair("MaxPool2d", "size", v, 0) for v in (layer.kernel_size, stride, layer.padding))
-            hw = window_counts(hw, size, stride, padding, (1, 1), layer.ceil_mode)
+            settings = layer.kernel_size, layer.stride or layer.kernel_size, layer.padding
+            window = (pair("MaxPool2d", "size, stride or padding", value, 0) for value in settings)
+            hw = window_counts(hw, *window, ceil_mode=layer.ceil_mode)
     return hw
