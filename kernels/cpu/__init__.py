@@ -12,6 +12,10 @@ from .joining import concat_forward as concat_forward
 from .linear import linear_backward_input as linear_backward_input
 from .linear import linear_backward_weight as linear_backward_weight
 from .linear import linear_forward as linear_forward
+from .local_response_norm import local_response_norm_backward as local_response_norm_backward
+from .local_response_norm import local_response_norm_forward as local_response_norm_forward
+from .max_pool import max_pool2d_backward as max_pool2d_backward
+from .max_pool import max_pool2d_forward as max_pool2d_forward
 from .norm import batch_norm_apply as batch_norm_apply
 from .norm import batch_norm_apply_backward as batch_norm_apply_backward
 from .norm import batch_norm_backward as batch_norm_backward
@@ -20,3 +24,7 @@ from .norm import channel_mean_var as channel_mean_var
 from .norm import channel_sum as channel_sum
 from .optim import adam_step as adam_step
 from .optim import sgd_step as sgd_step
+from .pool import adaptive_avg_pool2d_backward as adaptive_avg_pool2d_backward
+from .pool import adaptive_avg_pool2d_forward as adaptive_avg_pool2d_forward
+from .pool import avg_pool2d_backward as avg_pool2d_backward
+from .pool import avg_pool2d_forward as avg_pool2d_forward

@@ -14,7 +14,7 @@ SHIFT_16, SHIFT_13 = np.uint32(16), np.uint32(13)
 
 @serial
 def multiply32(h, multiplier):
-    """The low 32 bits of the product (taken in 64, so that plain NumPy sees no overflow; compiles to one 32-bit multiply)."""
+    """The low 32 bits of the product (taken in 64: plain NumPy sees no overflow, and LLVM narrows it)."""
     return np.uint32(np.uint64(h) * multiplier & LOW_BITS)
 
 

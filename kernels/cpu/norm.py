@@ -58,7 +58,7 @@ def moment_sums(x, step, rows, width, pivot, sums):
 
 @parallel
 def gradient_sums(dy, dy_step, x, x_step, rows, width, scale, shift, mean, floor, sums):
-    """sums[chunk] (2, C): the sums of dy and of dy (x - mean) over a chunk. dy counts as 0 where the output is cut off."""
+    """sums[chunk] (2, C): the sums of dy and of dy (x - mean) over a chunk; dy is 0 where the output was cut off."""
     chunks, zero = sums.shape[0], x.dtype.type(0)
     for chunk in prange(chunks):
         s, q = np.zeros(width, x.dtype), np.zeros(width, x.dtype)
@@ -83,7 +83,7 @@ def scale_rows(x, x_step, y, y_step, rows, width, scale, shift, floor):
 
 
 @parallel
-def input_gradient_rows(dy, dy_step, x, x_step, dx, dx_step, rows, width, scale, shift, mean, slope, offset, floor, add):
+def gradient_rows(dy, dy_step, x, x_step, dx, dx_step, rows, width, scale, shift, mean, slope, offset, floor, add):
     """dx = scale dy + slope (x - mean) + offset, with dy as in gradient_sums; added to dx, or written."""
     zero = x.dtype.type(0)
     for r in prange(rows):
@@ -183,7 +183,7 @@ def backward(dy, x, gamma, beta, mean, var, eps, relu, add_to, count):
     rstd = 1 / np.sqrt(var + np.float64(eps))
     dgamma *= rstd
     lanes += [to_lanes(term, width, dtype) for term in (-scale * rstd * dgamma / count, -scale * dbeta / count)]
-    input_gradient_rows(*views, *lanes, floor, dx is add_to)
+    gradient_rows(*views, *lanes, floor, dx is add_to)
     if add_to is not None and dx is not add_to:
         add_to += dx
     return dx if add_to is None else add_to, dgamma.astype(dtype), dbeta.astype(dtype)

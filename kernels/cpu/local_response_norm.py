@@ -1,0 +1,72 @@
+"""Local response normalisation: a pixel's channels are normalised by their neighbours, in the first-level cache."""
+
+import numpy as np
+from numba import prange
+
+from .rows import pixels
+from .runtime import parallel, serial
+
+
+@serial
+def inverse_power(d, beta):
+    """d^-beta. AlexNet's and GoogLeNet's beta = 0.75 by square roots, ten times faster than a general power."""
+    if beta == 0.75:
+        root = np.sqrt(d)
+        return 1 / (root * np.sqrt(root))
+    return d**-beta
+
+
+@serial
+def window_sum(x, size, before, total):
+    """total[c] = sum of x[c - before] ... x[c - before + size - 1], of those that exist."""
+    channels = x.size
+    total[:] = 0
+    for i in range(max(-before, 1 - channels), min(size - before, channels)):
+        shifted, kept = x[max(i, 0) :], total[max(-i, 0) :]
+        for c in range(channels - abs(i)):
+            kept[c] += shifted[c]
+
+
+@parallel
+def normalise(x, x_step, y, d, channels, size, alpha, beta, k):
+    """y and d are contiguous."""
+    for r in prange(len(y) // max(channels, 1)):
+        xs, ys = x[r * x_step :][:channels], y[r * channels :][:channels]
+        ds, square = d[r * channels :][:channels], np.empty(channels, x.dtype)
+        for c in range(channels):
+            square[c] = xs[c] * xs[c]
+        window_sum(square, size, size // 2, ds)
+        for c in range(channels):
+            ds[c] = k + alpha * ds[c]
+            ys[c] = xs[c] * inverse_power(ds[c], beta)
+
+
+@parallel
+def normalise_backward(dy, dy_step, x, x_step, d, dx, channels, size, beta, factor):
+    """d and dx are contiguous."""
+    for r in prange(len(dx) // max(channels, 1)):
+        dys, xs = dy[r * dy_step :][:channels], x[r * x_step :][:channels]
+        ds, dxs = d[r * channels :][:channels], dx[r * channels :][:channels]
+        through, total = np.empty(channels, x.dtype), np.empty(channels, x.dtype)
+        for c in range(channels):
+            dxs[c] = dys[c] * inverse_power(ds[c], beta)
+            through[c] = dxs[c] * xs[c] / ds[c]
+        window_sum(through, size, (size - 1) - size // 2, total)
+        for c in range(channels):
+            dxs[c] -= factor * xs[c] * total[c]
+
+
+def local_response_norm_forward(x, size, alpha, beta, k):
+    """y = x / d^beta with d = k + (alpha / size) sum of x^2 over `size` neighbouring channels. Returns y, d."""
+    y, d = np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype)
+    factors = (x.dtype.type(factor) for factor in (alpha / size, beta, k))
+    normalise(*pixels(x), y.reshape(-1), d.reshape(-1), x.shape[-1], size, *factors)
+    return y, d
+
+
+def local_response_norm_backward(dy, x, d, size, alpha, beta):
+    """dx = dy d^-beta - (2 alpha beta / size) x sum over the windows that hold it of dy x d^(-beta-1)"""
+    dx = np.empty(x.shape, x.dtype)
+    factors = (x.dtype.type(factor) for factor in (beta, 2 * alpha * beta / size))
+    normalise_backward(*pixels(dy), *pixels(x), pixels(d)[0], dx.reshape(-1), x.shape[-1], size, *factors)
+    return dx

@@ -1,0 +1,110 @@
+"""Average pooling, plain and adaptive: both are means over windows, given by where each starts and ends."""
+
+import numpy as np
+from numba import prange
+
+from ..reference.pool import adaptive_windows, window_lengths
+from ..shapes import window_counts
+from .rows import deliver, pixels, result
+from .runtime import parallel, serial
+
+TILE = 256  # channels that one task averages: a global pooling has few windows, and still work for all threads
+
+
+@serial
+def add_pixel(x, scale, y):
+    for c in range(y.size):
+        y[c] += x[c] * scale
+
+
+@parallel
+def mean_windows(x, x_step, y, y_step, images, channels, height, width, rows, columns, row_weights, column_weights):
+    """rows (P, 2), columns (Q, 2): the first position of each window and the one after its last.
+
+    y = sum over the window of x row_weight column_weight
+    """
+    p_count, q_count, tiles = len(rows), len(columns), (channels + TILE - 1) // TILE
+    for t in prange(images * p_count * tiles):
+        n, p, start = t // tiles // p_count, t // tiles % p_count, t % tiles * TILE
+        lanes = min(TILE, channels - start)
+        for q in range(q_count):
+            total = y[((n * p_count + p) * q_count + q) * y_step + start :][:lanes]
+            total[:] = 0
+            scale = row_weights[p] * column_weights[q]
+            for h in range(rows[p, 0], rows[p, 1]):
+                for w in range(columns[q, 0], columns[q, 1]):
+                    add_pixel(x[((n * height + h) * width + w) * x_step + start :][:lanes], scale, total)
+
+
+@parallel
+def share_windows(dy, dy_step, dx, images, channels, p_count, q_count, rows, columns, row_weights, column_weights):
+    """The transpose of mean_windows. rows (H, 2), columns (W, 2): the windows that hold each position, likewise."""
+    height, width = len(rows), len(columns)
+    for t in prange(images * height):
+        n, h = t // height, t % height
+        for w in range(width):
+            total = dx[(t * width + w) * channels :][:channels]
+            total[:] = 0
+            for p in range(rows[h, 0], rows[h, 1]):
+                for q in range(columns[w, 0], columns[w, 1]):
+                    share = dy[((n * p_count + p) * q_count + q) * dy_step :][:channels]
+                    add_pixel(share, row_weights[p] * column_weights[q], total)
+
+
+def windows_holding(windows, size):
+    """(size, 2): the windows, first and one after the last, that hold each of `size` positions."""
+    at = np.arange(size)
+    return np.stack([np.searchsorted(windows[:, 1], at, "right"), np.searchsorted(windows[:, 0], at, "right")], 1)
+
+
+def pooling_windows(size, window, stride, padding, count, include_pad):
+    """Where each window starts and ends, clipped to the image (count, 2), and 1 / the length it is averaged over."""
+    start = np.arange(count) * stride - padding
+    lengths = window_lengths(np, size, window, stride, padding, count, include_pad)
+    return np.clip(np.stack([start, start + window], 1), 0, size), 1 / lengths
+
+
+def covering_windows(size, count):
+    """The windows of adaptive pooling, in the form of pooling_windows."""
+    windows = np.array([(window.start, window.stop) for window in adaptive_windows(size, count)]).reshape(count, 2)
+    return windows, 1 / (windows[:, 1] - windows[:, 0])
+
+
+def forward(x, axes, out):
+    """y (N, P, Q, C) from the windows along both axes."""
+    (n, *hw, c), (windows, weights) = x.shape, zip(*axes)
+    y = result((n, *map(len, windows), c), x.dtype, out)
+    mean_windows(*pixels(x), *pixels(y), n, c, *hw, *windows, *(w.astype(x.dtype) for w in weights))
+    return deliver(y, out)
+
+
+def backward(dy, x_shape, axes):
+    """dx (N, H, W, C) from the windows along both axes."""
+    (n, *hw, c), (windows, weights) = x_shape, zip(*axes)
+    dx, holding = np.empty(x_shape, dy.dtype), [windows_holding(*axis) for axis in zip(windows, hw)]
+    weights = [w.astype(dy.dtype) for w in weights]
+    share_windows(*pixels(dy), dx.reshape(-1), n, c, *dy.shape[1:3], *holding, *weights)
+    return dx
+
+
+def avg_pool2d_forward(x, size, stride, padding, ceil_mode, count_include_pad, out=None):
+    """Mean of each window; padded positions count in the divisor only with count_include_pad."""
+    out_hw = window_counts(x.shape[1:3], size, stride, padding, (1, 1), ceil_mode)
+    axes = zip(x.shape[1:3], size, stride, padding, out_hw)
+    return forward(x, [pooling_windows(*axis, count_include_pad) for axis in axes], out)
+
+
+def avg_pool2d_backward(dy, x_shape, size, stride, padding, count_include_pad):
+    """dx: each output's gradient is shared equally by the pixels of its window."""
+    axes = zip(x_shape[1:3], size, stride, padding, dy.shape[1:3])
+    return backward(dy, x_shape, [pooling_windows(*axis, count_include_pad) for axis in axes])
+
+
+def adaptive_avg_pool2d_forward(x, output_size):
+    """Mean over P x Q windows that cover the image, of whatever size that takes. y (N, P, Q, C)."""
+    return forward(x, [covering_windows(*axis) for axis in zip(x.shape[1:3], output_size)], None)
+
+
+def adaptive_avg_pool2d_backward(dy, x_shape):
+    """dx: each output's gradient is shared equally by its window (windows may overlap)."""
+    return backward(dy, x_shape, [covering_windows(*axis) for axis in zip(x_shape[1:3], dy.shape[1:3])])
