@@ -2,30 +2,22 @@
 
 import gzip
 import hashlib
-import io
-import os
-import pickle
 import struct
-import tarfile
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from PIL import Image
 
 from minigrad import data
-from minigrad.data import cifar, make_embedded
-from minigrad.data.cifar import extract_files, load_image_pickle
-from minigrad.data.download import RemoteFile
-from minigrad.data.folder import read_image
+from minigrad.data import make_embedded
 from minigrad.data.mnist import read_idx
-
 
 RNG = np.random.default_rng(0)
 
 
+def idx_bytes(array):
     return bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
 
 
