@@ -198,8 +198,8 @@ def googlenet_small(num_classes=10, in_channels=3, dropout=0.4):
 PAPER = dict(size=5, last_pool=3, adaptive=False, dropout=0.4)
 TORCHVISION = dict(size=3, last_pool=2, adaptive=True, dropout=0.2)
 VARIANTS = {
-    "googlenet_paper": Variant(partial(googlenet, norm=False, **PAPER), RECIPE, least=65),
-    "googlenet_bn": Variant(partial(googlenet, norm=True, **PAPER), RECIPE, least=65),
+    "googlenet_paper": Variant(partial(googlenet, norm=False, **PAPER), RECIPE, least=79),
+    "googlenet_bn": Variant(partial(googlenet, norm=True, **PAPER), RECIPE, least=79),
     "googlenet_torchvision": Variant(partial(googlenet, norm=True, **TORCHVISION), RECIPE, least=15),
     "googlenet_small": Variant(googlenet_small, RECIPE, image_size=32, num_classes=10),
 }

@@ -74,15 +74,17 @@ def create(name, num_classes=None, image_size=None, in_channels=None, seed=0, **
     hw = pair(name, "image_size", variant.image_size if image_size is None else image_size, 1)
     if min(hw) < variant.least:
         raise ValueError(f"{name}: images must be at least {variant.least}x{variant.least}; got {hw[0]}x{hw[1]}")
-    settings = {
-        "num_classes": variant.num_classes if num_classes is None else num_classes,
-        "in_channels": variant.in_channels if in_channels is None else in_channels,
-        "image_size": hw,
-    }
+    classes = variant.num_classes if num_classes is None else num_classes
+    channels = variant.in_channels if in_channels is None else in_channels
+    return initialise(build(name, variant, classes, channels, hw, options), variant.recipe, seed)
+
+
+def build(name, variant, num_classes, in_channels, image_size, options):
+    """Call the variant's builder with those of the settings that it takes. ValueError for an option it doesn't take."""
+    settings = {"num_classes": num_classes, "in_channels": in_channels, "image_size": image_size}
     takes = inspect.signature(variant.build).parameters
     unknown = [option for option in options if option not in takes]
     if unknown:
         known = [p for p in takes if p not in settings]
         raise ValueError(f"{name}: unknown option {unknown[0]!r}; it takes {', '.join(known) or 'none'}")
-    net = variant.build(**{k: v for k, v in settings.items() if k in takes}, **options)
-    return initialise(net, variant.recipe, seed)
+    return variant.build(**{k: v for k, v in settings.items() if k in takes}, **options)

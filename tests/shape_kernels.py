@@ -1,0 +1,55 @@
+"""Kernels that compute shapes only, and count multiply-accumulates: any net runs through them in milliseconds."""
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+
+from kernels.shapes import window_counts
+
+
+def blank(*shape):
+    """Zeros that take no memory."""
+    return np.broadcast_to(np.float32(0), shape)
+
+
+class Counter:
+    """macs: multiply-accumulates of the convolutions and fully-connected layers that ran so far."""
+
+    def __init__(self):
+        self.macs = 0
+
+    def conv2d_forward(self, x, w, b, stride, padding, dilation, groups, relu=False, out=None):
+        p, q = window_counts(x.shape[1:3], w.shape[1:3], stride, padding, dilation)
+        self.macs += x.shape[0] * p * q * math.prod(w.shape)
+        return blank(x.shape[0], p, q, w.shape[0])
+
+    def linear_forward(self, x, w, b, relu=False, out=None):
+        self.macs += math.prod(x.shape[:-1]) * math.prod(w.shape)
+        return blank(*x.shape[:-1], w.shape[0])
+
+
+def pooled(x, size, stride, padding, dilation, ceil_mode):
+    return blank(x.shape[0], *window_counts(x.shape[1:3], size, stride, padding, dilation, ceil_mode), x.shape[3])
+
+
+def shape_kernels():
+    """(kernels for minigrad.use_kernels, their Counter)"""
+    counter = Counter()
+    kernels = SimpleNamespace(
+        conv2d_forward=counter.conv2d_forward,
+        linear_forward=counter.linear_forward,
+        relu_forward=lambda x: x,
+        add_relu_forward=lambda a, b: a,
+        dropout_forward=lambda x, *settings: x,
+        concat_forward=lambda xs: blank(*xs[0].shape[:-1], sum(x.shape[-1] for x in xs)),
+        batch_norm_apply=lambda x, *settings: x,
+        batch_norm_forward=lambda x, gamma, *settings: (x, np.zeros_like(gamma), np.zeros_like(gamma)),
+        batch_norm_backward=None,
+        batch_norm_apply_backward=None,
+        local_response_norm_forward=lambda x, *settings: (x, x),
+        max_pool2d_forward=lambda x, *settings: (pooled(x, *settings), None),
+        avg_pool2d_forward=lambda x, size, stride, padding, ceil, _: pooled(x, size, stride, padding, (1, 1), ceil),
+        adaptive_avg_pool2d_forward=lambda x, hw: blank(x.shape[0], *hw, x.shape[3]),
+    )
+    return kernels, counter
