@@ -1,5 +1,6 @@
 """Adam and AdamW: steps scaled by running means of the gradient and of its square."""
 
+from ..device import device_of
 from .optimizer import Optimizer
 
 
@@ -23,12 +24,13 @@ class Adam(Optimizer):
         if len(group["betas"]) != 2 or not all(0 <= beta < 1 for beta in group["betas"]):
             raise ValueError(f"{type(self).__name__}: betas must be two numbers in [0, 1); got {group['betas']}")
 
-    def update(self, p, state, group):
+    def update(self, w, dw, state, group):
+        device = device_of(w)
         if not state:
-            state.update(step=0, exp_avg=p.device.xp.zeros_like(p.data), exp_avg_sq=p.device.xp.zeros_like(p.data))
+            state.update(step=0, exp_avg=device.xp.zeros_like(w), exp_avg_sq=device.xp.zeros_like(w))
         state["step"] += 1
         settings = group["lr"], *group["betas"], group["eps"], group["weight_decay"], self.decoupled
-        p.device.kernels.adam_step(p.data, p.grad, state["exp_avg"], state["exp_avg_sq"], state["step"], *settings)
+        device.kernels.adam_step(w, dw, state["exp_avg"], state["exp_avg_sq"], state["step"], *settings)
 
 
 class AdamW(Adam):

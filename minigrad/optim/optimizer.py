@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..device import device_of
 from ..tensor import Tensor
 
 
@@ -38,19 +39,34 @@ class Optimizer:
             if group.get(setting, 0) < 0:
                 raise ValueError(f"{name}: {setting} must be >= 0; got {group[setting]}")
 
-    def update(self, p, state, group):
-        """One step of parameter p, in place, from p.grad. state: this parameter's own dict, empty at first."""
+    def update(self, w, dw, state, group):
+        """One step of the weights w, in place, by their gradient dw. state: what step after step belongs to w."""
         raise NotImplementedError(f"{type(self).__name__} defines no update")
 
     def step(self):
         """Change every parameter that has a gradient. Backward passes that need the old numbers are refused."""
         state = iter(self.state)
         for group in self.param_groups:
+            together = {}
             for p in group["params"]:
                 own = next(state)
                 if p.grad is not None:
-                    self.update(p, own, group)
-                    p.version[0] += 1
+                    together.setdefault(_alike(p, own), []).append((p, own))
+            for members in together.values():
+                self._update_together(members, group)
+
+    def _update_together(self, members, group):
+        """Step parameters that are in the same state as if they were one: a kernel call each would cost more."""
+        params, states = zip(*members)
+        if len(members) == 1:
+            self.update(params[0].data, params[0].grad, states[0], group)
+        else:
+            w, dw = _join([p.data for p in params]), _join([p.grad for p in params])
+            state = {n: _join([own[n] for own in states]) if np.ndim(v) else v for n, v in states[0].items()}
+            self.update(w, dw, state, group)
+            _split(w, state, params, states)
+        for p in params:
+            p.version[0] += 1
 
     def zero_grad(self):
         """Forget the gradients of all parameters."""
@@ -92,3 +108,26 @@ class Optimizer:
         if value.shape != p.shape:
             raise ValueError(f"load_state_dict: {key} has shape {value.shape}, but the parameter has {p.shape}")
         return p.device.asarray(value).copy()
+
+
+SMALL = 1 << 15  # elements: up to here copying a parameter is cheaper than a kernel call
+
+
+def _alike(p, own):
+    """The same for parameters that can be stepped as one."""
+    return (p.dtype, p.device, own.get("step"), not own) if p.size <= SMALL else id(p)
+
+
+def _join(arrays):
+    """Arrays of any shapes as one vector."""
+    return device_of(arrays[0]).xp.concatenate([a.reshape(-1) for a in arrays])
+
+
+def _split(w, state, params, states):
+    """Undo _join: the numbers of w to the parameters, views of the vectors in state to the parameters' states."""
+    start = 0
+    for p, own in zip(params, states):
+        piece = slice(start, start + p.size)
+        p.data[...] = w[piece].reshape(p.shape)
+        own.update({n: v[piece].reshape(p.shape) if np.ndim(v) else v for n, v in state.items()})
+        start += p.size

@@ -1,5 +1,6 @@
 """Stochastic gradient descent with momentum."""
 
+from ..device import device_of
 from .optimizer import Optimizer
 
 
@@ -23,9 +24,9 @@ class SGD(Optimizer):
             rule = "nesterov needs momentum > 0 and dampening 0"
             raise ValueError(f"SGD: {rule}; got momentum {group['momentum']}, dampening {group['dampening']}")
 
-    def update(self, p, state, group):
-        momentum, dampening = group["momentum"], group["dampening"]
-        if momentum and "momentum_buffer" not in state:
-            state["momentum_buffer"], dampening = p.device.xp.zeros_like(p.data), 0.0
+    def update(self, w, dw, state, group):
+        momentum, dampening, device = group["momentum"], group["dampening"], device_of(w)
+        if momentum and not state:
+            state["momentum_buffer"], dampening = device.xp.zeros_like(w), 0.0
         settings = group["lr"], momentum, dampening, group["weight_decay"], group["nesterov"]
-        p.device.kernels.sgd_step(p.data, p.grad, state.get("momentum_buffer"), *settings)
+        device.kernels.sgd_step(w, dw, state.get("momentum_buffer"), *settings)
