@@ -51,13 +51,16 @@ def checkpoint(fn, *inputs):
     """fn(*inputs), keeping only the inputs; backward runs fn again to get what its ops save.
 
     fn takes and returns tensors (one result). Gradients of parameters used inside fn arrive as usual, random numbers
-    are the same in both runs, and batch norm updates its running statistics once.
+    are the same in both runs, and batch norm updates its running statistics once. TypeError for anything else than
+    tensors; backward is a RuntimeError if an input was written in place in between.
     """
+    _check("takes", *inputs)
     if not recording.get():
         return fn(*inputs)
     tape = Tape(_tape.get())
     with no_grad(), tape.running():
         y = fn(*inputs)
+    _check("returns", y)
 
     def recompute_and_backward(dy):
         fresh = [Tensor(t.data, requires_grad=t.node is not None) for t in inputs]
@@ -67,4 +70,12 @@ def checkpoint(fn, *inputs):
             backward(again.node, dy)
         return tuple(t.grad for t in fresh)
 
-    return Tensor(y.data, node=Node("checkpoint", tuple(t.node for t in inputs), recompute_and_backward, checkpoint))
+    guards = [(f"input {i}", t.version, t.version[0]) for i, t in enumerate(inputs)]
+    parents = tuple(t.node for t in inputs)
+    return Tensor(y.data, node=Node("checkpoint", parents, recompute_and_backward, checkpoint, guards))
+
+
+def _check(verb, *values):
+    for value in values:
+        if not isinstance(value, Tensor):
+            raise TypeError(f"checkpoint: fn {verb} tensors; got {type(value).__name__}")

@@ -8,7 +8,9 @@ import secrets
 
 import numpy as np
 
+from .. import ops
 from ..ops.checks import pair
+from ..recompute import draw
 from . import functional as F
 from . import init
 from .module import Buffer, Module, Parameter
@@ -228,10 +230,13 @@ class Dropout(Module):
         self.p, self.seed, self.calls = p, secrets.randbits(32), 0
 
     def forward(self, x):
-        if not self.training:
+        if not self.training or self.p == 0:
             return x
+        return ops.dropout(x, p=self.p, seed=draw(self.next_seed))
+
+    def next_seed(self):
         self.calls += 1
-        return F.dropout(x, self.p, seed=(self.seed << 32) + self.calls)
+        return (self.seed << 32) + self.calls
 
     def extra_repr(self):
         return f"p={self.p}"
