@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 from kernels import cpu, reference
 from kernels.shapes import window_counts
 
-NAMES = [
-    f"{op}_{which}" for op in ("conv2d", "linear") for which in ("forward", "backward_input", "backward_weight")
-]
+NAMES = [f"{op}_{which}" for op in ("conv2d", "linear") for which in ("forward", "backward_input", "backward_weight")]
 TOLERANCE = {np.float32: 1e-5, np.float64: 1e-12}
 CANARY = 12345.0
 

@@ -27,7 +27,7 @@ def image_part(begin, count, size):
 def copy_with_border(source, steps, size, pixel, first, count, target):
     """Copy count = (rows, columns) pixels, from (row, column) first on, of one image; zeros where there is no image.
 
-    steps: bytes from row to row and pixel to pixel of the image, size: its (height, width), pixel: bytes to copy of each.
+    steps: bytes from row to row and pixel to pixel; size: of the image (height, width); pixel: bytes to copy of each.
     """
     left, inside = image_part(first[1], count[1], size[1])
     right = count[1] - left - inside

@@ -25,8 +25,16 @@ import numpy as np
 from .blocks import block_size, copy_with_border, divide_evenly, image_part
 from .layout import single_tap, with_contiguous_channels
 from .runtime import get_num_threads, parallel, serial
-from .tile import copy_bytes, copy_tile_height, copy_tile_width, multiply_tile, tile_shape, tile_types, tile_width
-from .tile import zero_bytes
+from .tile import (
+    copy_bytes,
+    copy_tile_height,
+    copy_tile_width,
+    multiply_tile,
+    tile_shape,
+    tile_types,
+    tile_width,
+    zero_bytes,
+)
 
 X_BLOCK_BYTES = 192 << 10  # of x in one block, to stay in the second-level cache
 SMALL_ACCUMULATOR = 1 << 20  # bytes up to which every thread may have its own
@@ -71,7 +79,7 @@ class Plan(NamedTuple):
 
 def divide_work(blocks, panels, accumulator_bytes, threads):
     """(parts, chunks): threads share out the pixels, or the output channels where dw is large or blocks are few."""
-    if accumulator_bytes <= SMALL_ACCUMULATOR and blocks >= 4 * threads or panels == 1:
+    if panels == 1 or (accumulator_bytes <= SMALL_ACCUMULATOR and blocks >= 4 * threads):
         return min(blocks, threads), 1
     if panels >= threads:
         return 1, -(-panels // divide_evenly(panels, -(-panels // threads)))
@@ -81,7 +89,7 @@ def divide_work(blocks, panels, accumulator_bytes, threads):
 @functools.lru_cache(1024)
 def make_plan(x_shape, x_strides, dy_shape, dy_strides, w_shape, stride, padding, dilation, groups, item, threads):
     """The Plan; the slots; and which row of the accumulator belongs to each (r, s, c)."""
-    images, height, width, c = x_shape
+    images, height, width, _ = x_shape
     _, rows, columns, k = dy_shape
     _, r_size, s_size, depth = w_shape
     high, lanes = tile_shape()[0], tile_width(f"f{item}")
@@ -95,10 +103,9 @@ def make_plan(x_shape, x_strides, dy_shape, dy_strides, w_shape, stride, padding
     pixel_bytes = (depth if merged else high) * item
     panel_bytes = pixels * pixel_bytes
     slots, row_of = list_slots(r_size, s_size, depth, high, merged)
-    offsets = [
-        (r * dilation[0] * row_length + s * dilation[1]) * pixel_bytes + panel * (high * item if merged else panel_bytes)
-        for r, s, panel in slots
-    ]
+    step = high * item if merged else panel_bytes  # from panel to panel
+    places = [(r * dilation[0] * row_length + s * dilation[1], panel) for r, s, panel in slots]
+    offsets = [pixel * pixel_bytes + panel * step for pixel, panel in places]
     panels, blocks = -(-(k // groups) // lanes), -(-images // block_images) * row_blocks
     parts, chunks = divide_work(blocks, panels, groups * panels * len(slots) * high * lanes * item, threads)
     plan = Plan(
@@ -115,7 +122,9 @@ def list_slots(r_size, s_size, channels, high, merged):
     used = s_size * channels if merged else channels
     panels = -(-used // high)
     slots = [(r, s, panel) for r, s in taps for panel in range(panels)]
-    return slots, [t * panels * high + i for t in range(len(taps)) for i in range(used)]
+    shift = panels * high - used if not merged and used > high else 0  # the last panel starts so much earlier
+    rows = [i if i < (panels - 1) * high else i + shift for i in range(used)]
+    return slots, [t * panels * high + row for t in range(len(taps)) for row in rows]
 
 
 @serial
@@ -136,20 +145,26 @@ def pack_dy(g, vectors, low, source, target, images, rows, panels, lanes, panel_
 
 
 @serial
-def pack_pixels(g, tile_rows, low, source, target, count):
-    """`count` neighbouring pixels of x to all panels; source 0 stands for zeros."""
+def pack_pixel(g, tile_rows, low, source, target):
+    """One pixel of x to all panels. Where the last would be cut short, it starts earlier and overlaps its neighbour."""
     high = len(tile_rows)
-    for panel in range(0, g.channels, high):
-        if source == 0:
-            zero_bytes(target, count * g.pixel_bytes)
-        elif panel + high <= g.channels:
-            for i in range(count):
-                here = source + i * g.pixel_step + panel * g.item
-                copy_tile_height(tile_rows, low, target + i * g.pixel_bytes, here)
-        else:
-            for i in range(count):
-                here = source + i * g.pixel_step + panel * g.item
-                copy_bytes(target + i * g.pixel_bytes, here, (g.channels - panel) * g.item)
+    if g.channels < high:
+        copy_bytes(target, source, g.channels * g.item)
+        return
+    for _ in range(g.channels // high):
+        copy_tile_height(tile_rows, low, target, source)
+        target += g.panel_bytes
+        source += high * g.item
+    rest = g.channels % high
+    if rest:
+        copy_tile_height(tile_rows, low, target, source - (high - rest) * g.item)
+
+
+@serial
+def zero_pixels(g, tile_rows, target, count):
+    """`count` pixels of zeros in all panels."""
+    for _ in range(0, g.channels if count else 0, len(tile_rows)):
+        zero_bytes(target, count * g.pixel_bytes)
         target += g.panel_bytes
 
 
@@ -159,20 +174,21 @@ def pack_x(g, tile_rows, low, source, target, first, count):
     left, inside = image_part(first[1], count[1], g.width)
     for row in range(first[0], first[0] + count[0]):
         if row < 0 or row >= g.height:
-            pack_pixels(g, tile_rows, low, 0, target, count[1])
+            zero_pixels(g, tile_rows, target, count[1])
         else:
             here = source + row * g.row_step + (first[1] + left) * g.pixel_step
-            middle = target + left * g.pixel_bytes
-            pack_pixels(g, tile_rows, low, 0, target, left)
-            pack_pixels(g, tile_rows, low, here, middle, inside)
-            pack_pixels(g, tile_rows, low, 0, middle + inside * g.pixel_bytes, count[1] - left - inside)
+            zero_pixels(g, tile_rows, target, left)
+            for i in range(left, left + inside):
+                pack_pixel(g, tile_rows, low, here, target + i * g.pixel_bytes)
+                here += g.pixel_step
+            zero_pixels(g, tile_rows, target + (left + inside) * g.pixel_bytes, count[1] - left - inside)
         target += count[1] * g.pixel_bytes
 
 
 @serial
 def list_rows(g, images, rows, image_bytes, row_bytes, offsets):
     """Where each of the block's output rows begins in a panel of x, and how many steps the tile takes from there."""
-    if image_bytes == rows * row_bytes and row_bytes == g.columns * g.pixel_bytes:
+    if g.stride_columns == 1 and image_bytes == rows * row_bytes and row_bytes == g.columns * g.pixel_bytes:
         offsets[0] = 0  # no border and no stride: the rows join into one
         return 1, images * rows * g.columns
     for n in range(images):
@@ -258,9 +274,20 @@ def conv2d_backward_weight(dy, x, w_shape, stride, padding, dilation, groups):
     """dw (K, R, S, C/groups)"""
     if dy.size == 0 or x.size == 0:
         return np.zeros(w_shape, dy.dtype)
-    x, dy, threads = with_contiguous_channels(x), with_contiguous_channels(dy), get_num_threads()
-    if (*w_shape[1:3], *padding) == (1, 1, 0, 0):
-        x, dy, stride = *single_tap(x, dy, stride), (1, 1)
+    x, dy = with_contiguous_channels(x), with_contiguous_channels(dy)
+    if (*w_shape[1:3], *padding) != (1, 1, 0, 0):
+        return sum_products(dy, x, w_shape, stride, padding, dilation, groups)
+    x, dy = single_tap(x, dy, stride)
+    k, _, _, c = w_shape
+    if groups == 1 and k < c:  # one matrix product: let the side with more channels be the one that is faster to pack
+        swapped = sum_products(x, dy, (c, 1, 1, k), (1, 1), padding, dilation, groups)
+        return np.ascontiguousarray(swapped.reshape(c, k).T).reshape(w_shape)
+    return sum_products(dy, x, w_shape, (1, 1), padding, dilation, groups)
+
+
+def sum_products(dy, x, w_shape, stride, padding, dilation, groups):
+    """dw, from arrays with contiguous channels."""
+    threads = get_num_threads()
     g, slots, row_of = make_plan(
         x.shape, x.strides, dy.shape, dy.strides, w_shape, stride, padding, dilation, groups, x.itemsize, threads
     )
@@ -273,9 +300,8 @@ def conv2d_backward_weight(dy, x, w_shape, stride, padding, dilation, groups):
     sums = np.empty((g.parts, groups, g.panels, len(slots) * high, width), x.dtype)
     tables = np.arange(high) * np.array([[x.itemsize], [width * x.itemsize]])
     low, base = x.dtype.type(-np.inf), np.zeros(width, x.dtype)
-    sum_blocks(
-        g, *tile_types(), low, x.ctypes.data, dy.ctypes.data, slots, x_blocks, dy_blocks, row_offsets, tables, base, sums
-    )
+    places = x.ctypes.data, dy.ctypes.data, slots, x_blocks, dy_blocks, row_offsets, tables
+    sum_blocks(g, *tile_types(), low, *places, base, sums)
     dw = np.empty(w_shape, x.dtype)
     collect(sums, row_of, g.out_channels, dw.reshape(w_shape[0], -1))
     return dw

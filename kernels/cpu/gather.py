@@ -13,10 +13,12 @@ The lists make the tile indifferent to rows, images and strides: a block may be 
 """
 
 import functools
+import itertools
 from typing import NamedTuple
 
 import numba
 import numpy as np
+from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from .blocks import block_size, copy_with_border, divide_evenly
 from .runtime import get_num_threads, parallel, serial
@@ -62,6 +64,10 @@ class Plan(NamedTuple):
     image_blocks: int
     row_blocks: int
     chunks: int
+    group_tasks: int
+
+
+FIELDS = len(Plan._fields)
 
 
 def chunk_size(blocks, panels, threads):
@@ -78,7 +84,7 @@ def merge_taps(offsets, step):
     run = 1
     while run < len(offsets) and offsets[run] - offsets[run - 1] == step:
         run += 1
-    regular = all((b - a == step) == (i % run != 0) for i, (a, b) in enumerate(zip(offsets, offsets[1:]), 1))
+    regular = all((b - a == step) == (i % run != 0) for i, (a, b) in enumerate(itertools.pairwise(offsets), 1))
     return run if regular and len(offsets) % run == 0 else 1
 
 
@@ -108,89 +114,98 @@ def make_plan(x_shape, x_strides, out_shape, out_strides, taps, stride, groups, 
         item, images, rows, columns, height, width, *x_strides[:3], depth * item, int(padded),
         low[0], high[0], low[1], high[1], *stride, *out_strides[:3], groups, channels, panels,
         len(offsets), depth_merged, tap_portion, divide_evenly(depth_merged, PORTION),
-        block_images, block_rows, chunk_panels, image_blocks, row_blocks, -(-panels // chunk_panels),
+        block_images, block_rows, chunk_panels, image_blocks, row_blocks,
+        -(-panels // chunk_panels), image_blocks * row_blocks * -(-panels // chunk_panels),
     )  # fmt: skip
-    return plan, np.array(offsets, np.int64)
+    return plan, np.array(plan, np.int64), np.array(offsets, np.int64)
 
 
 @serial
-def list_pixels(g, source, image_step, row_step, pixel_step, target, images, rows, spare, from_x, to_out, tile_rows):
-    """Addresses of the block's pixels, filled up to whole tiles with a pixel that is computed again into `spare`."""
+def list_pixels(g, source, steps, target, images, rows, spare, tile_rows, table):
+    """Addresses of the block's pixels, filled up to whole tiles with a pixel that is computed again into `spare`.
+
+    steps: bytes between images, rows and pixels at the source; table (2, pixels): of the first inputs, of the outputs.
+    """
     count = 0
     for n in range(images):
         for p in range(rows):
-            here = source + n * image_step + p * g.stride_rows * row_step
+            here = source + n * steps[0] + p * g.stride_rows * steps[1]
             there = target + n * g.out_image_step + p * g.out_row_step
             for q in range(g.columns):
-                from_x[count] = here + q * g.stride_columns * pixel_step
-                to_out[count] = there + q * g.out_pixel_step
+                table[0, count] = here + q * g.stride_columns * steps[2]
+                table[1, count] = there + q * g.out_pixel_step
                 count += 1
-    whole = -(-count // tile_rows) * tile_rows
-    for i in range(count, whole):
-        from_x[i] = from_x[count - 1]
-        to_out[i] = spare
-    return whole
+    while count % len(tile_rows):
+        table[0, count] = table[0, count - 1]
+        table[1, count] = spare
+        count += 1
+    return count
 
 
 @serial
-def multiply_block(g, tile_rows, tile_vectors, limits, count, from_x, to_out, packed, bias, offsets, first_panel, end_panel):
-    """The listed pixels times the panels of a chunk, portion by portion. limits: what the last portion is clipped to, and the others."""
-    lanes = packed.shape[-1]
+def multiply_block(g, tile_rows, tile_vectors, clips, table, count, panels, packed, bias, offsets):
+    """The listed pixels times the panels first .. end, portion by portion of the sum.
+
+    clips: lower bound of the finished sum (0 for ReLU), and of the unfinished (minus infinity).
+    """
+    lanes, spacing = packed.shape[-1], table.shape[1] * 8
     panel_bytes = g.taps * g.depth * lanes * g.item
     for t in range(0, g.taps, g.tap_portion):
         for k in range(0, g.depth, g.depth_portion):
             taps, depth = min(g.tap_portion, g.taps - t), min(g.depth_portion, g.depth - k)
-            last = t + taps == g.taps and k + depth == g.depth
-            clip = limits[0] if last else limits[1]
+            clip = clips[0] if t + taps == g.taps and k + depth == g.depth else clips[1]
             weights = np.int64(packed.ctypes.data) + (t * g.depth + k) * lanes * g.item
-            for panel in range(first_panel, end_panel):
+            for panel in range(panels[0], panels[1]):
                 shift = panel * lanes * g.item
                 for i in range(0, count, len(tile_rows)):
+                    listed = np.int64(table.ctypes.data) + i * 8
                     multiply_tile(
                         tile_rows, tile_vectors, clip,
-                        k * g.item, np.int64(from_x.ctypes.data) + i * 8, g.item,
+                        k * g.item, listed, g.item,
                         weights + panel * panel_bytes, np.int64(offsets.ctypes.data) + t * 8, taps, depth,
-                        shift, np.int64(to_out.ctypes.data) + i * 8, np.int64(bias.ctypes.data) + shift,
+                        shift, listed + spacing, np.int64(bias.ctypes.data) + shift,
                         t + k, g.channels - panel * lanes,
                     )  # fmt: skip
 
 
-@parallel
-def gather_blocks(g, tile_rows, tile_vectors, limits, x, out, packed, bias, offsets, scratch, tables):
-    for task in numba.prange(g.groups * g.image_blocks * g.row_blocks * g.chunks):
-        block, chunk = task // g.chunks, task % g.chunks
-        block, row_block = block // g.row_blocks, block % g.row_blocks
-        group, image_block = block // g.image_blocks, block % g.image_blocks
-        n, p = image_block * g.block_images, row_block * g.block_rows
-        images, rows = min(g.block_images, g.images - n), min(g.block_rows, g.rows - p)
-        thread = numba.get_thread_id()
-        source = x + group * g.group_bytes + n * g.image_step
-        target = out + group * g.channels * g.item + n * g.out_image_step + p * g.out_row_step
-        row_step, pixel_step, image_step = g.row_step, g.pixel_step, g.image_step
-        if g.padded:
-            columns = (g.columns - 1) * g.stride_columns + g.column_high - g.column_low + 1
-            count = (rows - 1) * g.stride_rows + g.row_high - g.row_low + 1
-            pixel_step, row_step = g.group_bytes, columns * g.group_bytes
-            image_step = count * row_step
-            there = np.int64(scratch[thread].ctypes.data)
-            first = p * g.stride_rows + g.row_low, g.column_low
-            for i in range(images):
-                copy_with_border(
-                    source + i * g.image_step, (g.row_step, g.pixel_step), (g.height, g.width), g.group_bytes,
-                    first, (count, columns), there + i * image_step,
-                )  # fmt: skip
-            source = there
-        else:
-            source += p * g.stride_rows * row_step
-        spare = np.int64(scratch[thread].ctypes.data) + scratch.shape[1] - g.panels * packed.shape[-1] * g.item
-        from_x, to_out = tables[thread, 0], tables[thread, 1]
-        count = list_pixels(
-            g, source, image_step, row_step, pixel_step, target, images, rows, spare, from_x, to_out, len(tile_rows)
+@serial
+def gather_block(g, task, tile_rows, tile_vectors, clips, x, out, packed, bias, offsets, scratch, table):
+    """The three steps for one task."""
+    block, chunk = task // g.chunks, task % g.chunks
+    block, p = block // g.row_blocks, block % g.row_blocks * g.block_rows
+    group, n = block // g.image_blocks, block % g.image_blocks * g.block_images
+    images, rows = min(g.block_images, g.images - n), min(g.block_rows, g.rows - p)
+    there = np.int64(scratch.ctypes.data)
+    source = x + group * g.group_bytes + n * g.image_step
+    steps = g.image_step, g.row_step, g.pixel_step
+    if g.padded:
+        first = p * g.stride_rows + g.row_low, g.column_low
+        size = (
+            (rows - 1) * g.stride_rows + g.row_high - g.row_low + 1,
+            (g.columns - 1) * g.stride_columns + g.column_high - g.column_low + 1,
         )
-        first_panel = chunk * g.chunk_panels
-        end_panel = min(first_panel + g.chunk_panels, g.panels)
-        multiply_block(
-            g, tile_rows, tile_vectors, limits, count, from_x, to_out, packed[group], bias[group], offsets, first_panel, end_panel
+        steps = size[0] * size[1] * g.group_bytes, size[1] * g.group_bytes, g.group_bytes
+        for i in range(images):
+            copy_with_border(
+                source + i * g.image_step, (g.row_step, g.pixel_step), (g.height, g.width), g.group_bytes,
+                first, size, there + i * steps[0],
+            )  # fmt: skip
+        source = there
+    else:
+        source += p * g.stride_rows * g.row_step
+    target = out + group * g.channels * g.item + n * g.out_image_step + p * g.out_row_step
+    spare = there + len(scratch) - g.panels * packed.shape[-1] * g.item
+    count = list_pixels(g, source, steps, target, images, rows, spare, tile_rows, table)
+    panels = chunk * g.chunk_panels, min((chunk + 1) * g.chunk_panels, g.panels)
+    multiply_block(g, tile_rows, tile_vectors, clips, table, count, panels, packed[group], bias[group], offsets)
+
+
+@parallel
+def gather_blocks(fields, tile_rows, tile_vectors, clips, x, out, packed, bias, offsets, scratch, tables):
+    for task in numba.prange(len(packed) * fields[-1]):
+        g, thread = Plan(*to_fixed_tuple(fields, FIELDS)), numba.get_thread_id()
+        gather_block(
+            g, task, tile_rows, tile_vectors, clips, x, out, packed, bias, offsets, scratch[thread], tables[thread]
         )
 
 
@@ -201,7 +216,7 @@ def gather(x, out, taps, packed, bias, relu, stride):
     """
     groups, panels, _, _, lanes = packed.shape
     threads = get_num_threads()
-    g, offsets = make_plan(
+    g, fields, offsets = make_plan(
         x.shape, x.strides, out.shape, out.strides, tuple(taps), stride, groups, x.itemsize, lanes, threads
     )
     base = np.zeros((groups, panels * lanes), x.dtype)
@@ -210,9 +225,8 @@ def gather(x, out, taps, packed, bias, relu, stride):
     pixels = g.block_images * g.block_rows * g.columns + tile_shape()[0]
     scratch = np.empty((threads, scratch_bytes(g) + base.itemsize * panels * lanes), np.uint8)
     tables = np.empty((threads, 2, pixels), np.int64)
-    limits = x.dtype.type(0), x.dtype.type(-np.inf)
-    limits = limits if relu else limits[1:] * 2
-    gather_blocks(g, *tile_types(), limits, x.ctypes.data, out.ctypes.data, packed, base, offsets, scratch, tables)
+    clips = x.dtype.type(0 if relu else -np.inf), x.dtype.type(-np.inf)
+    gather_blocks(fields, *tile_types(), clips, x.ctypes.data, out.ctypes.data, packed, base, offsets, scratch, tables)
     return out
 
 

@@ -2,7 +2,7 @@
 
 from .conv import conv2d_backward_input, conv2d_forward
 from .conv_weight import conv2d_backward_weight
-from .layout import deliver, result_array
+from .layout import deliver
 
 ONE_TAP = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), "groups": 1}
 

@@ -13,22 +13,25 @@ import numpy as np
 from .runtime import parallel
 from .tile import tile_width
 
+STRETCH = 16  # depths that a task handles together: as many neighbouring rows as it reads or writes at a time
+
 
 @parallel
 def fill_panels(w, channels, channel_step, depth_step, group_step, taps, packed):
     groups, panels, _, depth, lanes = packed.shape
-    for task in numba.prange(groups * panels):
-        group, panel = task // panels, task % panels
-        first = panel * lanes
-        count = min(lanes, channels - first)
-        target = packed[group, panel]
+    stretches = -(-depth // STRETCH)
+    for task in numba.prange(groups * stretches):
+        group, begin = task // stretches, task % stretches * STRETCH
         for t in range(len(taps)):
-            start = group * group_step + first * channel_step + taps[t]
-            for k in range(depth):
-                for lane in range(count):
-                    target[t, k, lane] = w[start + k * depth_step + lane * channel_step]
-                for lane in range(count, lanes):
-                    target[t, k, lane] = 0
+            for panel in range(panels):
+                first = panel * lanes
+                count = min(lanes, channels - first)
+                start = group * group_step + first * channel_step + taps[t]
+                for k in range(begin, min(begin + STRETCH, depth)):
+                    for lane in range(count):
+                        packed[group, panel, t, k, lane] = w[start + k * depth_step + lane * channel_step]
+                    for lane in range(count, lanes):
+                        packed[group, panel, t, k, lane] = 0
 
 
 def pack_weights(w, taps, groups, transposed=False):
