@@ -1,0 +1,169 @@
+"""What can be set. Each field of Config is a flag (--batch-size) and a key of the TOML file (batch_size) at once.
+
+Flags beat the file, the file beats the recipe (see recipe.py), the recipe beats the defaults given here.
+"""
+
+import dataclasses
+import difflib
+import json
+import math
+import tomllib
+import types
+import typing
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import UsageError
+
+
+class Rule(typing.NamedTuple):
+    """A condition on a value, and how to say it."""
+
+    holds: typing.Callable
+    text: str
+
+
+COUNT = Rule(lambda v: v >= 1, "at least 1")
+NOT_NEGATIVE = Rule(lambda v: 0 <= v < math.inf, "at least 0")
+POSITIVE = Rule(lambda v: 0 < v < math.inf, "greater than 0")
+FRACTION = Rule(lambda v: 0 <= v < 1, "from 0 to below 1")
+DECAY = Rule(lambda v: 0 < v < 1, "between 0 and 1")
+
+
+def one_of(*names):
+    return Rule(lambda v: v in names, f"one of {', '.join(names)}")
+
+
+def setting(group, text, default=None, rule=None, flags=(), shown=None):
+    """A field of Config: its group and text in the help, its check, its short flags, and how help names its default."""
+    metadata = dict(group=group, text=text, rule=rule, flags=flags, shown=shown or default)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+RECIPE = "the recipe's"
+
+
+@dataclass(frozen=True)
+class Config:
+    """All settings of a run. None: not set (the recipe decides, or the thing is off)."""
+
+    arch: str = setting("model", "net, or a family, which picks a net by image size", "densenet", None, ("-a",))
+    num_classes: int | None = setting("model", "classes of the last layer", None, COUNT, (), "the data's")
+    image_size: int | None = setting("model", "images are resized to this side", None, COUNT, (), "the data's")
+
+    data: str = setting("data", "data set", "fashion-mnist-10k")
+    data_path: str | None = setting("data", "directory that holds it", None, None, (), "$MINIGRAD_DATA or the cache")
+    download: bool = setting("data", "download it where it is missing", False)
+    workers: int = setting("data", "threads that prepare batches; 0: none of their own", 1, NOT_NEGATIVE, ("-j",))
+    batch_size: int | None = setting("data", "images in a step", None, COUNT, ("-b",), RECIPE)
+    augment: bool | None = setting("data", "random crops and flips of training images", None, None, (), RECIPE)
+    limit_train_batches: int | None = setting("data", "only this many batches an epoch", None, COUNT, (), "all")
+    limit_test_batches: int | None = setting("data", "only this many batches in a test", None, COUNT, (), "all")
+
+    recipe: str = setting(
+        "optimizer", "default (short runs) or paper: gives what is not set", "default", one_of("default", "paper")
+    )
+    opt: str | None = setting("optimizer", "sgd, adam or adamw", None, one_of("sgd", "adam", "adamw"), (), RECIPE)
+    lr: float | None = setting("optimizer", "highest learning rate", None, POSITIVE, (), RECIPE)
+    momentum: float | None = setting("optimizer", "of sgd", None, FRACTION, (), RECIPE)
+    nesterov: bool | None = setting("optimizer", "Nesterov's momentum for sgd", None, None, (), RECIPE)
+    weight_decay: float | None = setting(
+        "optimizer", "of weights (norms and biases too)", None, NOT_NEGATIVE, ("--wd",), RECIPE
+    )
+    clip_grad_norm: float | None = setting("optimizer", "largest norm of all gradients", None, POSITIVE, (), "off")
+
+    epochs: int | None = setting("schedule", "passes over the training set", None, COUNT, (), RECIPE)
+    lr_scheduler: str | None = setting(
+        "schedule", "constant, step, multistep (at 1/2 and 3/4), cosine, polynomial or onecycle", None,
+        one_of("constant", "step", "multistep", "cosine", "polynomial", "onecycle"), (), RECIPE,
+    )  # fmt: skip
+    lr_warmup_epochs: float | None = setting(
+        "schedule", "epochs in which the rate rises at first", None, NOT_NEGATIVE, (), RECIPE
+    )
+    lr_step_size: int | None = setting("schedule", "step: epochs between drops", None, COUNT, (), RECIPE)
+    lr_gamma: float | None = setting("schedule", "step and multistep: factor of a drop", None, DECAY, (), RECIPE)
+
+    label_smoothing: float | None = setting(
+        "regularising", "share of the target spread over all classes", None, FRACTION, (), RECIPE
+    )
+    mixup_alpha: float | None = setting("regularising", "mixup's alpha", None, POSITIVE, (), "off")
+    cutmix_alpha: float | None = setting(
+        "regularising", "cutmix's alpha; with mixup, each batch gets one of the two", None, POSITIVE, (), "off"
+    )
+    model_ema: float | None = setting(
+        "regularising", "test a running mean of the weights with this decay", None, DECAY, (), "off"
+    )
+
+    device: str = setting("run", "cpu or cuda", "cpu", one_of("cpu", "cuda"))
+    kernels: str | None = setting(
+        "run", "cpu (compiled) or reference (plain array code)", None, one_of("cpu", "reference"), (), "the device's"
+    )
+    threads: int | None = setting(
+        "run", "threads of kernels and BLAS", None, COUNT, (), "$MINIGRAD_NUM_THREADS or all cores"
+    )
+    seed: int = setting("run", "of weights, data order, augmentation and dropout", 0, NOT_NEGATIVE)
+    print_freq: int = setting("run", "steps between updates of the progress bar's numbers", 10, COUNT)
+
+
+FIELDS = {field.name: field for field in dataclasses.fields(Config)}
+
+
+def kind(field):
+    """The type of a field's value, None aside: int | None -> int."""
+    if isinstance(field.type, types.UnionType):
+        return next(t for t in typing.get_args(field.type) if t is not type(None))
+    return field.type
+
+
+def nearest(name, known):
+    """'; did you mean x or y?', or nothing if no known name is like it."""
+    near = difflib.get_close_matches(name, known, n=3)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+def checked(name, value, where=""):
+    """The value in its field's type. UsageError, naming field, value and rule, for one that is not allowed."""
+    field, wanted = FIELDS[name], kind(FIELDS[name])
+    if wanted is float and type(value) is int:
+        value = float(value)
+    if type(value) is not wanted:
+        raise UsageError(f"{where}{name} must be a value of type {wanted.__name__}; got {value!r}")
+    rule = field.metadata["rule"]
+    if rule is not None and not rule.holds(value):
+        raise UsageError(f"{where}{name} must be {rule.text}; got {value}")
+    return value
+
+
+def checked_all(values, where=""):
+    """Every {name: value} checked; names that are no settings are refused."""
+    for name in values:
+        if name not in FIELDS:
+            raise UsageError(f"{where}unknown setting {name!r}{nearest(name, FIELDS)}")
+    return {name: checked(name, value, where) for name, value in values.items()}
+
+
+def read_toml(path):
+    """{name: value} of a TOML file. UsageError, naming the file, if it can't be read or holds what is not allowed."""
+    try:
+        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"--config {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"--config {path}: not a TOML file: {error}") from error
+    return checked_all(values, f"{path}: ")
+
+
+def to_dict(config):
+    """{name: value} of what is set."""
+    return {name: value for name, value in dataclasses.asdict(config).items() if value is not None}
+
+
+def to_toml(config):
+    """The text of a TOML file from which read_toml gives the same settings. (Unset keys are left out.)"""
+    lines, group = [], None
+    for name, value in to_dict(config).items():
+        if FIELDS[name].metadata["group"] != group:
+            group = FIELDS[name].metadata["group"]
+            lines.append(f"\n# {group}")
+        lines.append(f"{name} = {json.dumps(value, ensure_ascii=False)}")  # in JSON as in TOML
+    return "\n".join(lines).lstrip() + "\n"

@@ -1,0 +1,144 @@
+"""The training loop: a step, an epoch, a test."""
+
+import math
+import time
+from typing import NamedTuple
+
+import numpy as np
+
+from ..autograd import no_grad
+from ..nn import functional as F
+from ..nn import reseed
+from ..optim import clip_grad_norm_
+from ..tensor import Tensor
+from .errors import Diverged
+
+AUXILIARY_WEIGHT = 0.3  # of each of GoogLeNet's auxiliary heads (Szegedy et al. 2015, section 5)
+
+
+class StepResult(NamedTuple):
+    """loss: mean over the batch; correct: how many images were classified rightly; images: how many there were."""
+
+    loss: float
+    correct: int
+    images: int
+
+
+class TestResult(NamedTuple):
+    """loss and accuracy: means over all images; confusion[i, j]: images of class i that were taken for class j."""
+
+    loss: float
+    accuracy: float
+    confusion: np.ndarray
+
+
+def train_step(model, optimizer, images, labels, *, label_smoothing=0.0, clip_grad_norm=None):
+    """One step of gradient descent on one batch; the model should be in training mode.
+
+        images (N, H, W, C) floats   labels (N,) classes, or (N, classes) probabilities   ->   StepResult
+
+    Arrays or tensors, which are moved to the model's device. A model that returns a tuple, as GoogLeNet while training,
+    returns (logits, auxiliary logits, ...): loss = main + 0.3 (auxiliary losses). Gradients are cleared at the end.
+    FloatingPointError, with nothing changed, if the loss is not finite.
+    """
+    device = next(model.parameters()).device
+    outputs = model(on_device(images, device))
+    loss, logits = classification_loss(outputs, on_device(labels, device), label_smoothing)
+    value = loss.item()
+    if not math.isfinite(value):
+        raise FloatingPointError(f"the loss is {value}")
+    loss.backward()
+    if clip_grad_norm is not None:
+        clip_grad_norm_(optimizer.params, clip_grad_norm)
+    optimizer.step()
+    optimizer.zero_grad()
+    return StepResult(value, count_correct(logits, labels), len(labels))
+
+
+def on_device(value, device):
+    """An array or a tensor as a tensor on this device."""
+    return value.to(device) if isinstance(value, Tensor) else Tensor(device.asarray(value))
+
+
+def classification_loss(outputs, labels, label_smoothing=0.0):
+    """(loss, logits) from what a classifier returns: logits, or a tuple (logits, auxiliary logits, ...)."""
+    logits, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
+    loss = F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+    for head in auxiliary:
+        loss = loss + AUXILIARY_WEIGHT * F.cross_entropy(head, labels, label_smoothing=label_smoothing)
+    return loss, logits
+
+
+def count_correct(logits, labels):
+    """How many rows of logits (N, classes) are largest at their label; of a soft label its largest class counts."""
+    labels = np.asarray(labels.numpy() if isinstance(labels, Tensor) else labels)
+    wanted = labels if labels.ndim == 1 else labels.argmax(1)
+    return int((logits.numpy().argmax(1) == wanted).sum())
+
+
+@no_grad()
+def evaluate(model, batches, num_classes, between=lambda: None):
+    """Test a model in evaluation mode on batches of (images, labels (N,)) -> TestResult. Its mode is put back.
+
+    between: called after each batch; what it raises ends the test.
+    """
+    device, training = next(model.parameters()).device, model.training
+    model.eval()
+    loss, confusion = 0.0, np.zeros((num_classes, num_classes), np.int64)
+    try:
+        for images, labels in batches:
+            logits = model(on_device(images, device))
+            loss += F.cross_entropy(logits, on_device(labels, device), reduction="sum").item()
+            np.add.at(confusion, (labels, logits.numpy().argmax(1)), 1)
+            between()
+    finally:
+        model.train(training)
+    images = max(int(confusion.sum()), 1)
+    return TestResult(loss / images, float(np.trace(confusion)) / images, confusion)
+
+
+def fit(session, log, wish):
+    """Train until all epochs are done. Each one is recorded, saved and logged.
+
+    Stopped, with the session ready to be saved, when a signal asked for it; Diverged when numbers are not finite.
+    """
+    while session.progress.epoch < session.config.epochs:
+        train_epoch(session, log, wish)
+        start = time.perf_counter() - session.progress.seconds
+        result = session.test(wish.check)
+        if not math.isfinite(result.loss):
+            raise Diverged(f"the test loss after epoch {session.progress.epoch + 1} is {result.loss}")
+        record = session.progress.finish_epoch(result, session.epoch_lr())
+        session.save(best=session.progress.is_best())
+        log.epoch(record, result, time.perf_counter() - start)
+
+
+def train_epoch(session, log, wish):
+    """The steps of the epoch under way that are not done yet."""
+    progress = session.progress
+    session.model.train()
+    with log.bar(session) as bar:
+        start = time.perf_counter()
+        for images, labels in session.batches():
+            result = guarded_step(session, images, labels)
+            now = time.perf_counter()
+            progress.add(result, now - start)
+            start = now
+            bar.update(progress)
+            wish.check()
+
+
+def guarded_step(session, images, labels):
+    """train_step with the session's settings; dropout masks depend on (seed, step) alone. Then schedule and average."""
+    config, number = session.config, session.global_step()
+    reseed(session.model, config.seed, number)
+    settings = dict(label_smoothing=config.label_smoothing, clip_grad_norm=config.clip_grad_norm)
+    try:
+        result = train_step(session.model, session.optimizer, images, labels, **settings)
+    except FloatingPointError as error:
+        lr = session.scheduler.get_last_lr()[0]
+        raise Diverged(f"{error} at step {number + 1} (epoch {session.progress.epoch + 1}), lr {lr:.3g}") from error
+    session.scheduler.step()
+    if session.average is not None:
+        session.average.update()
+    return result

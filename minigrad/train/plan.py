@@ -1,0 +1,67 @@
+"""What a run will do and cost, before it starts."""
+
+import time
+
+import numpy as np
+
+from .. import nn
+from ..device import get_num_threads
+from .errors import blaming_the_user
+from .log import duration
+
+PROBE = 512  # side of the matrices whose product tells how fast this machine multiplies
+TRAINING_MACS = 3  # a step computes a forward product and the gradients by input and by weight
+OPTIMIZER_SLOTS = {"sgd": 1, "adam": 2, "adamw": 2}
+
+
+def describe(setup, session, device):
+    """Lines that tell what the run will do: net, data, training, machine, memory and time."""
+    config, datasets = setup.config, setup.datasets
+    with blaming_the_user(ValueError):  # a window larger than the image
+        found = nn.summary(session.model, (config.image_size, config.image_size, datasets.channels))
+    memory = found.training_bytes(config.batch_size, OPTIMIZER_SLOTS[config.opt])
+    rows = {
+        "net": f"{config.arch} ({setup.why})",
+        "": f"{found.parameters:,} parameters, {found.macs:,} MACs an image",
+        "data": describe_data(config, datasets),
+        "training": describe_training(config, session.steps),
+        "machine": f"{device.name}, {get_num_threads()} threads, {device.kernels.__name__}",
+        "memory": f"about {memory / 2**20:,.0f} MiB at the peak of a step, besides the data",
+        "time": f"about {duration(estimate(found, session))}, estimated from the MACs; each epoch's line says more",
+    }
+    return [f"{name:<9} {text}" for name, text in rows.items()]
+
+
+def describe_data(config, datasets):
+    size = f"{config.image_size}x{config.image_size}x{datasets.channels}"
+    counts = f"{len(datasets.train):,} training and {len(datasets.test):,} test images"
+    augmented = ", random crops and flips" if config.augment else ""
+    return f"{config.data}: {counts}, {size}, {datasets.train.num_classes} classes{augmented}"
+
+
+def describe_training(config, steps):
+    warm = f" after {config.lr_warmup_epochs:g} epochs of rise" if config.lr_warmup_epochs else ""
+    return (
+        f"{config.epochs} epochs of {steps} steps of {config.batch_size} images; {config.opt}, "
+        f"lr {config.lr:g} {config.lr_scheduler}{warm}, weight decay {config.weight_decay:g}"
+    )
+
+
+def estimate(found, session):
+    """Seconds that the rest of the run takes, as the MACs of the net and the speed of a matrix product tell."""
+    config, progress = session.config, session.progress
+    images = session.steps * config.batch_size
+    tested = min(len(session.datasets.test), (config.limit_test_batches or 10**9) * config.batch_size)
+    macs = (TRAINING_MACS * images + tested) * found.macs
+    return (config.epochs - progress.epoch) * macs / macs_per_second()
+
+
+def macs_per_second():
+    """Multiply-accumulates a second in a product of two float32 matrices, the best of a few."""
+    a = np.ones((PROBE, PROBE), np.float32)
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        a @ a
+        times.append(time.perf_counter() - start)
+    return PROBE**3 / min(times)

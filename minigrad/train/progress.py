@@ -1,0 +1,62 @@
+"""How far a run has come: what its checkpoint records besides arrays."""
+
+from dataclasses import asdict, dataclass, field
+
+
+@dataclass
+class Progress:
+    """epoch: epochs completed (trained, tested, recorded); the rest but history: sums over the epoch under way."""
+
+    epoch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0
+    correct: int = 0
+    images: int = 0
+    seconds: float = 0.0
+    history: list = field(default_factory=list)  # a record for each completed epoch, as in metrics.jsonl
+
+    def add(self, result, seconds):
+        """Count a StepResult that took that long."""
+        self.step += 1
+        self.loss_sum += result.loss * result.images
+        self.correct += result.correct
+        self.images += result.images
+        self.seconds += seconds
+
+    @property
+    def train_loss(self):
+        return self.loss_sum / max(self.images, 1)
+
+    @property
+    def train_accuracy(self):
+        return self.correct / max(self.images, 1)
+
+    @property
+    def images_per_second(self):
+        return self.images / max(self.seconds, 1e-9)
+
+    def finish_epoch(self, result, lr):
+        """The epoch's record, which ends it. result: a TestResult; lr: the learning rate at the epoch's start."""
+        record = {
+            "epoch": self.epoch + 1,
+            "train_loss": self.train_loss,
+            "train_accuracy": self.train_accuracy,
+            "test_loss": result.loss,
+            "test_accuracy": result.accuracy,
+            "images_per_second": round(self.images_per_second, 1),
+            "lr": lr,
+        }
+        fresh = Progress(self.epoch + 1, history=[*self.history, record])
+        vars(self).update(vars(fresh))
+        return record
+
+    def best(self):
+        """The record of the epoch with the highest test accuracy, the first of equals; None before the first epoch."""
+        return max(self.history, key=lambda record: record["test_accuracy"], default=None)
+
+    def is_best(self):
+        """Is the epoch completed last the best so far?"""
+        return bool(self.history) and self.best() is self.history[-1]
+
+    def to_dict(self):
+        return asdict(self)

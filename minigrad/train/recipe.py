@@ -1,0 +1,104 @@
+"""Settings that train well: short ones for the embedded data, and those of the papers.
+
+A configuration is built in layers: the recipe, then a resumed run, then the file, then the flags.
+"""
+
+from .config import Config
+from .errors import UsageError
+
+OPTIMIZERS = {
+    "sgd": dict(lr=0.1, momentum=0.9, nesterov=False, weight_decay=5e-4),
+    "adam": dict(lr=1e-3, weight_decay=0.0),
+    "adamw": dict(lr=1e-3, weight_decay=0.01),
+}
+SCHEDULES = {
+    "constant": {},
+    "step": dict(lr_step_size=30, lr_gamma=0.1),
+    "multistep": dict(lr_gamma=0.1),
+    "cosine": {},
+    "polynomial": {},
+    "onecycle": {},
+}
+CHOICES = {"opt": OPTIMIZERS, "lr_scheduler": SCHEDULES}  # what is chosen, and the settings that then have an effect
+
+COMMON = dict(
+    batch_size=128, augment=True, opt="sgd", lr_scheduler="onecycle", lr_warmup_epochs=2.0, label_smoothing=0.0
+)
+
+# Short runs: a minute or two on two cores, with 10,000 images of 28x28
+DEFAULT = {
+    "lenet": dict(epochs=8, lr=0.05),
+    "alexnet": dict(epochs=6, lr=0.02),
+    "vgg": dict(epochs=6, lr=0.02),
+    "googlenet": dict(epochs=6, lr=0.02),
+    "resnet": dict(epochs=8, lr=0.1, nesterov=True),
+    "densenet": dict(epochs=6, lr=0.1, nesterov=True),
+}
+
+PAPER_STEPS = dict(lr_scheduler="step", lr_warmup_epochs=0.0)
+PAPER = {  # Krizhevsky 2012; Simonyan & Zisserman 2015; the known replica of Szegedy 2015; He 2016; Huang 2017
+    "lenet": dict(epochs=20, lr=0.01, weight_decay=0.0, lr_scheduler="constant", lr_warmup_epochs=0.0, augment=False),
+    "alexnet": dict(epochs=90, lr=0.01, lr_step_size=23, **PAPER_STEPS),
+    "vgg": dict(epochs=74, lr=0.01, batch_size=256, lr_step_size=19, **PAPER_STEPS),
+    "googlenet": dict(epochs=60, lr=0.01, weight_decay=2e-4, lr_step_size=8, lr_gamma=0.96, **PAPER_STEPS),
+    "resnet": dict(epochs=90, lr=0.1, batch_size=256, weight_decay=1e-4, **PAPER_STEPS),
+    "densenet": dict(epochs=90, lr=0.1, batch_size=256, weight_decay=1e-4, nesterov=True, **PAPER_STEPS),
+}
+MULTISTEP = dict(lr_scheduler="multistep", lr_warmup_epochs=0.0)
+PAPER_SMALL = {  # what the same papers do for CIFAR
+    "resnet": dict(epochs=164, lr=0.1, weight_decay=1e-4, **MULTISTEP),
+    "densenet": dict(epochs=300, lr=0.1, batch_size=64, weight_decay=1e-4, nesterov=True, **MULTISTEP),
+}
+SMALL = 64  # pixels a side
+KIN = {"plain": "resnet", "inception": "googlenet"}  # nets whose names don't say the family
+
+
+def family(arch):
+    """The family whose recipe a net uses: densenet_bc_40_12 -> densenet."""
+    for name in (*DEFAULT, *KIN):
+        if name in arch:
+            return KIN.get(name, name)
+    raise UsageError(f"no recipe for {arch}; known families: {', '.join(DEFAULT)}")
+
+
+def recipe(arch, image_size, which):
+    """{name: value} of the default or paper recipe for a net and the side of its images."""
+    name = family(arch)
+    table = DEFAULT if which == "default" else {**PAPER, **(PAPER_SMALL if image_size <= SMALL else {})}
+    return overlay({**COMMON, **OPTIMIZERS["sgd"], **SCHEDULES["onecycle"]}, table[name])
+
+
+def overlay(values, layer):
+    """values with those of a layer that beats them.
+
+    Choosing another optimizer or schedule drops what was set for the old one. UsageError for a setting of the layer
+    that has no effect under the optimizer or schedule in force.
+    """
+    merged = {**values, **layer}
+    for choice, table in CHOICES.items():
+        chosen, details = merged[choice], set().union(*table.values())
+        if idle := [name for name in layer if name in details and name not in table[chosen]]:
+            raise UsageError(f"{idle[0]} has no effect with {choice} {chosen}")
+        if chosen != values[choice]:
+            merged = {**table[chosen], **{n: v for n, v in merged.items() if n not in details or n in layer}}
+    return merged
+
+
+def complete(known, layers):
+    """The Config of a run: the recipe that fits `known` (arch, image_size, num_classes as resolved), and the layers."""
+    which = next((layer["recipe"] for layer in reversed(layers) if "recipe" in layer), "default")
+    values = recipe(known["arch"], known["image_size"], which)
+    for layer in layers:
+        values = overlay(values, layer)
+    return check_together(Config(**{**values, **known}))
+
+
+def check_together(config):
+    """The same config. UsageError for settings that contradict each other."""
+    if config.nesterov and not config.momentum:
+        raise UsageError("nesterov needs a momentum above 0")
+    if config.lr_warmup_epochs >= config.epochs:
+        raise UsageError(f"lr_warmup_epochs {config.lr_warmup_epochs:g} must be below epochs {config.epochs}")
+    if config.device == "cuda" and config.kernels == "cpu":
+        raise UsageError("kernels cpu can't run on device cuda")
+    return config

@@ -1,0 +1,116 @@
+"""A run in memory: model, optimizer, schedule, data and progress; and how it goes to a checkpoint and comes back."""
+
+from contextlib import nullcontext
+from itertools import islice
+
+import numpy as np
+
+from .. import optim
+from ..device import get_device
+from . import checkpoint
+from .config import to_dict
+from .errors import Diverged, UsageError, blaming_the_user
+from .loop import evaluate
+from .progress import Progress
+from .setup import (
+    FIXED_WITHIN_EPOCH,
+    build_model,
+    build_optimizer,
+    build_schedule,
+    check_unchanged,
+    test_batches,
+    train_loader,
+)
+
+
+class Session:
+    """All that changes during a run, and what it is made from.
+
+    config, model, optimizer, scheduler (moved on at each step), average (of the weights, or None), progress,
+    steps (in an epoch), directory (where it is written; None for a session that is only tested)
+    """
+
+    def __init__(self, setup, device, directory=None):
+        self.config, self.datasets, self.directory = setup.config, setup.datasets, directory
+        self.model = build_model(setup, device)
+        self.optimizer = build_optimizer(self.config, self.model)
+        self.loader = train_loader(self.config, setup.datasets.train)
+        self.steps = min(len(self.loader), self.config.limit_train_batches or len(self.loader))
+        self.scheduler = optim.lr_scheduler.Scheduler(self.optimizer, build_schedule(self.config, self.steps))
+        decay = self.config.model_ema
+        self.average = None if decay is None else optim.ExponentialMovingAverage(self.model, decay)
+        self.progress = Progress()
+
+    def global_step(self):
+        """Steps done since the beginning of the run."""
+        return self.progress.epoch * self.steps + self.progress.step
+
+    def epoch_lr(self):
+        """The learning rate at the start of the epoch under way."""
+        return self.scheduler.schedule(self.progress.epoch * self.steps, self.scheduler.base_lrs[0])
+
+    def batches(self):
+        """The batches of the epoch under way that are not done yet."""
+        rest = self.loader.iterate(self.progress.epoch, start_batch=self.progress.step)
+        return islice(rest, self.steps - self.progress.step)
+
+    def test(self, between=lambda: None):
+        """TestResult of the model, or of its average where there is one."""
+        batches = test_batches(self.config, self.datasets.test)
+        with nullcontext() if self.average is None else self.average.applied():
+            return evaluate(self.model, batches, self.config.num_classes, between)
+
+    # To a checkpoint and back
+
+    def save(self, best=False):
+        """Write the last checkpoint, and the best. Diverged, with nothing written, if weights are not finite."""
+        arrays = self.arrays()
+        for name, array in arrays.items():
+            if not np.isfinite(array).all():
+                raise Diverged(f"{name} is no longer finite after step {self.global_step()}")
+        names = (checkpoint.LAST, checkpoint.BEST) if best else (checkpoint.LAST,)
+        facts = {"config": to_dict(self.config), "progress": self.progress.to_dict()}
+        if self.average is not None:
+            facts["average_updates"] = self.average.updates
+        checkpoint.save([self.directory / name for name in names], arrays, facts)
+
+    def arrays(self):
+        """{name: array} of all that the run goes on from, on the host."""
+        parts = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()["state"]}
+        if self.average is not None:
+            parts["average"] = self.average.state_dict()["state"]
+        host = get_device("cpu")
+        return {f"{part}.{name}": host.asarray(a) for part, state in parts.items() for name, a in state.items()}
+
+    def restore(self, arrays, facts):
+        """Go on from a checkpoint. UsageError if it does not fit this session's net or settings."""
+        progress = Progress(**facts["progress"])
+        if progress.step:
+            check_unchanged(facts["config"], self.config, FIXED_WITHIN_EPOCH)
+        with blaming_the_user(ValueError):
+            self.model.load_state_dict(part(arrays, "model"))
+            groups = self.optimizer.state_dict()["param_groups"]  # the settings are the config's, not the file's
+            self.optimizer.load_state_dict({"state": part(arrays, "optimizer"), "param_groups": groups})
+        self.progress = progress
+        base_lrs = self.scheduler.base_lrs
+        self.scheduler.load_state_dict({"last_epoch": self.global_step(), "base_lrs": base_lrs})
+        self.restore_average(part(arrays, "average"), facts)
+
+    def restore_average(self, state, facts):
+        """The saved average; one that starts now from the restored weights, if the run had none before."""
+        if self.average is None:
+            return
+        if state:
+            self.average.load_state_dict({"state": state, "updates": facts["average_updates"]})
+        else:
+            self.average.update()
+
+
+def part(arrays, name):
+    """{rest of the name: array} of the arrays of one part."""
+    return {key.removeprefix(f"{name}."): a for key, a in arrays.items() if key.startswith(f"{name}.")}
+
+
+def check_unfinished(session):
+    if session.progress.epoch >= session.config.epochs:
+        raise UsageError(f"this run is complete ({session.progress.epoch} epochs); --epochs N goes on to epoch N")
