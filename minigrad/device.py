@@ -51,7 +51,7 @@ CPU = Device("cpu", np, "kernels.cpu")
 def cuda():
     """The GPU. RuntimeError, saying what is missing, where there is none."""
     try:
-        import cupy
+        import cupy  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise RuntimeError("device cuda: CuPy is not installed; pip install cupy-cuda13x") from None
     if not cupy.cuda.is_available():

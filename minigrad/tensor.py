@@ -6,7 +6,8 @@ The operations behind Tensor's operators and methods are in `minigrad.ops.arithm
 import functools
 import importlib
 import inspect
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -140,7 +141,7 @@ class Tensor:
 
     def retain_grad(self):
         """Keep the gradient that reaches this tensor in .grad, though it is not a leaf."""
-        if not self.is_leaf:
+        if self.node is not None and not self.is_leaf:
             self.node.hooks.append(self.node.keep)
 
     def register_hook(self, hook):
@@ -241,7 +242,7 @@ def _ops(family):
     return importlib.import_module(f"minigrad.ops.{family}")
 
 
-def op(fn):
+def op(fn: Callable) -> Callable[..., Tensor]:
     """Make a differentiable operation of fn(ctx, *arrays, **settings) -> (y, backward).
 
     Positional arguments are tensors (or arrays, numbers or None, which become constants), settings go by keyword.
@@ -308,14 +309,16 @@ def constants_lifted(name, inputs):
     return inputs
 
 
-def lift(name, value, like):
-    if not isinstance(value, int | float | np.generic) and not hasattr(value, "dtype"):
+def lift(name, value: Any, like):
+    """A number or an array as a tensor, on the device and, unless it is of another kind, of the type of `like`."""
+    own_type = getattr(value, "dtype", None)
+    if own_type is None and not isinstance(value, int | float):
         raise TypeError(f"{name}: expected a tensor, an array or a number; got {type(value).__name__}")
     if like is None:
         return Tensor(np.asarray(value))
-    if not hasattr(value, "dtype"):
+    if own_type is None:
         return Tensor(like.device.xp.asarray(value, np.result_type(like.dtype, value)))
-    return Tensor(like.device.xp.asarray(value, like.dtype if value.dtype.kind == like.dtype.kind else None))
+    return Tensor(like.device.xp.asarray(value, like.dtype if own_type.kind == like.dtype.kind else None))
 
 
 def common_device(name, inputs):

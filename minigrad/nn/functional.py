@@ -9,6 +9,8 @@ from .. import ops
 from ..recompute import draw, recomputing
 from ..tensor import Tensor
 
+Size = int | tuple[int, int]
+
 relu = ops.relu
 add_relu = ops.add_relu
 sigmoid = ops.sigmoid
@@ -16,13 +18,15 @@ tanh = ops.tanh
 concat = ops.concat
 
 
-def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, relu=False):
+def conv2d(x, w, b=None, stride: Size = 1, padding: Size = 0, dilation: Size = 1, groups=1, relu=False):
     """Convolution, then max(y, 0) if relu. See ops.conv2d."""
     run = ops.conv2d_relu if relu else ops.conv2d
     return run(x, w, b, stride=stride, padding=padding, dilation=dilation, groups=groups)
 
 
-def conv_transpose2d(x, w, b=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+def conv_transpose2d(
+    x, w, b=None, stride: Size = 1, padding: Size = 0, output_padding: Size = 0, groups=1, dilation: Size = 1
+):
     """Transposed convolution. See ops.conv_transpose2d."""
     settings = dict(stride=stride, padding=padding, output_padding=output_padding, groups=groups, dilation=dilation)
     return ops.conv_transpose2d(x, w, b, **settings)
@@ -47,13 +51,17 @@ def local_response_norm(x, size, alpha=1e-4, beta=0.75, k=1.0):
     return ops.local_response_norm(x, size=size, alpha=alpha, beta=beta, k=k)
 
 
-def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
+def max_pool2d(
+    x, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1, ceil_mode=False
+):
     """The largest of each window. See ops.max_pool2d."""
     settings = dict(kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode)
     return ops.max_pool2d(x, **settings)
 
 
-def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
+def avg_pool2d(
+    x, kernel_size: Size, stride: Size | None = None, padding: Size = 0, ceil_mode=False, count_include_pad=True
+):
     """The mean of each window. See ops.avg_pool2d."""
     settings = dict(kernel_size=kernel_size, stride=stride, padding=padding, ceil_mode=ceil_mode)
     return ops.avg_pool2d(x, **settings, count_include_pad=count_include_pad)

@@ -1,5 +1,7 @@
 """Module: a tree of parameters, buffers and other modules. What a module owns is what its attributes are."""
 
+from typing import Any
+
 import numpy as np
 
 from ..device import get_device
@@ -26,7 +28,7 @@ class Module:
 
     training = True
 
-    def forward(self, *inputs, **settings):
+    def forward(self, *inputs: Any, **settings: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} defines no forward")
 
     def __call__(self, *inputs, **settings):
@@ -126,7 +128,7 @@ class Module:
 
     # Text
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         """What repr shows of this module's own settings."""
         return ""
 

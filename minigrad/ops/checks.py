@@ -3,12 +3,12 @@
 from kernels.shapes import window_counts
 
 
-def pair(name, what, value, least):
+def pair(name, what, value, least) -> tuple[int, int]:
     """A number or a (vertical, horizontal) pair as a pair of ints >= least."""
     both = tuple(value) if isinstance(value, tuple | list) else (value, value)
     if len(both) != 2 or any(not isinstance(v, int) or v < least for v in both):
         raise ValueError(f"{name}: {what} must be an int >= {least} or a pair of them; got {value!r}")
-    return both
+    return both[0], both[1]
 
 
 def images(name, x, what="x"):

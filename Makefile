@@ -1,0 +1,15 @@
+.PHONY: train test check bench
+
+ARCH ?= densenet
+
+train:          ## train on the embedded data: make train ARCH=resnet
+	python -m minigrad.train --arch $(ARCH)
+
+test:           ## all tests
+	python -m pytest
+
+check:          ## what continuous integration runs
+	bash .ci/run
+
+bench:          ## whole nets beside PyTorch (pip install torch first)
+	python benchmarks/bench_train.py --peer torch
