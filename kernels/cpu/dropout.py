@@ -8,7 +8,7 @@ from ..reference.dropout import mix32 as mix32_int
 from .rows import deliver, result, row_views
 from .runtime import parallel, serial
 
-MULTIPLIER_1, MULTIPLIER_2, LOW_BITS = np.uint64(0x85EBCA6B), np.uint64(0xC2B2AE35), np.uint64(MASK32)
+MULTIPLIER_1, MULTIPLIER_2, LOW_BITS = np.uint64(0x85EBCA6B), np.uint64(0xC2B2AE35), np.uint64(0xFFFFFFFF)
 SHIFT_16, SHIFT_13 = np.uint32(16), np.uint32(13)
 
 

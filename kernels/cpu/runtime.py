@@ -1,40 +1,79 @@
 """How the CPU kernels are compiled, cached and threaded. Importing this module imports Numba (about 0.5 s)."""
 
+import contextlib
 import ctypes
+import functools
+import getpass
 import hashlib
 import os
 import pathlib
+import shutil
 import sys
 import tempfile
+import threading
 
 import numba
 import numpy as np
 import threadpoolctl
 
+# ---------------------------------------------------------------------------- the cache of compiled kernels
+KEPT_VERSIONS = 3  # of the kernels' sources; the folders of older ones are removed
+
 
 def source_key():
-    """A hash of every kernel source, so that a changed helper in another file can't leave a stale compiled kernel."""
+    """A hash of this folder, so that a changed helper in another file can't leave a stale compiled kernel.
+
+    Numba itself looks at the file of each kernel only. What is compiled uses nothing from outside this folder.
+    """
     digest = hashlib.sha256(f"{numba.__version__} {np.__version__} {sys.version}".encode())
-    for path in sorted(pathlib.Path(__file__).parent.parent.rglob("*.py")):
+    for path in sorted(pathlib.Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
+def user_cache():
+    return os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+
+
+def writable(folder):
+    """Whether the folder exists, or could be made, and can be written to."""
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+def temporary_cache():
+    """A folder among the temporary files, the same for each process of a user, that nobody else can have prepared."""
+    user = getattr(os, "getuid", getpass.getuser)()  # Windows has no user numbers
+    folder = os.path.join(tempfile.gettempdir(), f"minigrad-{user}")
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    ours = not hasattr(os, "getuid") or os.stat(folder).st_uid == user
+    return folder if ours else tempfile.mkdtemp(prefix="minigrad-")
+
+
 def cache_directory():
-    """MINIGRAD_CACHE, else the user's cache folder, else a temporary folder: the first that can be written."""
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    chosen = os.environ.get("MINIGRAD_CACHE") or os.path.join(home, "minigrad")
-    for base in (chosen, os.path.join(tempfile.gettempdir(), f"minigrad-{os.getuid()}")):
+    """A folder of this version: in MINIGRAD_CACHE if set, else in the user's cache, else in the temporary files."""
+    chosen = os.environ.get("MINIGRAD_CACHE") or os.path.join(user_cache(), "minigrad")
+    for base in (chosen, temporary_cache()):
         folder = os.path.join(base, "kernels", source_key())
-        try:
-            os.makedirs(folder, exist_ok=True)
-        except OSError:
-            continue
-        if os.access(folder, os.W_OK):
+        if writable(folder):
             return folder
-    raise OSError(f"no writable folder for compiled kernels (tried {base}); set MINIGRAD_CACHE to one")
+    raise OSError(f"no writable folder for compiled kernels: tried {chosen} and {base}; set MINIGRAD_CACHE to one")
 
 
+def remove_old_versions(folder):
+    """Mark the folder as used now, and remove all but the last used KEPT_VERSIONS beside it."""
+    with contextlib.suppress(OSError):  # another process may be doing the same
+        os.utime(folder)
+        by_age = sorted(pathlib.Path(folder).parent.iterdir(), key=lambda version: version.stat().st_mtime)
+        for version in by_age[:-KEPT_VERSIONS]:
+            shutil.rmtree(version, ignore_errors=True)
+
+
+# ---------------------------------------------------------------------------- memory
 def keep_freed_memory():
     """Let malloc reuse freed arrays instead of returning them to the system.
 
@@ -42,13 +81,14 @@ def keep_freed_memory():
     large arrays with mmap and unmaps them when freed; these settings keep them in the heap. Elsewhere nothing happens.
     """
     M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
         mallopt(M_MMAP_MAX, 0)
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
         mallopt(M_TOP_PAD, 64 << 20)
 
 
+# ---------------------------------------------------------------------------- threads
 def set_num_threads(n):
     """Use n threads in the compiled kernels and in BLAS. ValueError unless 1 <= n <= the number of cores at start."""
     most = numba.config.NUMBA_NUM_THREADS
@@ -62,20 +102,63 @@ def get_num_threads():
     return numba.get_num_threads()
 
 
+def threads_wanted():
+    """MINIGRAD_NUM_THREADS, or all cores. ValueError if it is not a number from 1 to the number of cores."""
+    most = numba.config.NUMBA_NUM_THREADS
+    text = os.environ.get("MINIGRAD_NUM_THREADS") or str(most)
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= most):
+        raise ValueError(f"MINIGRAD_NUM_THREADS: expected a number from 1 to {most}, the number of cores; got {text!r}")
+    return int(text)
+
+
+def start_threads():
+    """Start the threads of the compiled kernels: OpenMP's where there are any, since a call costs them the least.
+
+    They wait asleep. By default they spin, which saves some 5 microseconds a call on an idle machine; but as soon as
+    anything else runs (another process, the data loader, BLAS's own threads), each call waits for a thread that has
+    lost its core, and can take 16 milliseconds. OpenMP reads the variable once, when it is loaded, which is here; other
+    libraries in this process are left with what they had.
+    """
+    numba.config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
+    user_decides = "OMP_WAIT_POLICY" in os.environ
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    try:
+        set_num_threads(threads_wanted())
+    finally:
+        if not user_decides:
+            del os.environ["OMP_WAIT_POLICY"]
+
+
+# ---------------------------------------------------------------------------- compilation
 # Floating-point freedom for vectorised sums, without the flags that assume NaN and infinity away.
 FASTMATH = {"reassoc", "contract", "arcp", "nsz", "afn"}
+OPTIONS = {"nogil": True, "cache": True, "fastmath": FASTMATH, "error_model": "numpy"}  # x / 0 is inf or NaN, no error
+KERNEL_LOCK = threading.Lock()
+
+
+def one_at_a_time(kernel):
+    """Numba's own threads, the last resort, abort the process if two Python threads call kernels at once."""
+
+    @functools.wraps(kernel)
+    def locked(*args):
+        with KERNEL_LOCK:
+            return kernel(*args)
+
+    return locked
 
 
 def parallel(fn):
     """Compile fn with prange over threads, on first call, cached on disk."""
-    return numba.njit(parallel=True, nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")(fn)
+    kernel = numba.njit(parallel=True, **OPTIONS)(fn)
+    return one_at_a_time(kernel) if numba.threading_layer() == "workqueue" else kernel
 
 
 def serial(fn):
     """Compile fn for use inside parallel kernels."""
-    return numba.njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")(fn)
+    return numba.njit(**OPTIONS)(fn)
 
 
 numba.config.CACHE_DIR = cache_directory()
+remove_old_versions(numba.config.CACHE_DIR)
 keep_freed_memory()
-set_num_threads(int(os.environ.get("MINIGRAD_NUM_THREADS") or numba.config.NUMBA_NUM_THREADS))
+start_threads()
