@@ -46,6 +46,14 @@ def batch_norm(x, running_mean, running_var, weight, bias, training=False, momen
     return run(x, weight, bias, **settings)
 
 
+def dense_block(x, weights, units, running, training=False, momentum=0.1, eps=1e-5, memory_efficient=False):
+    """A DenseNet block in one buffer. weights: a flat list (gamma, beta, w, gamma, beta, ...). See ops.dense_block."""
+    if training and recomputing():
+        running = None
+    settings = dict(training=training, momentum=momentum, eps=eps, memory_efficient=memory_efficient)
+    return ops.dense_block(x, *weights, units=units, running=running, **settings)
+
+
 def local_response_norm(x, size, alpha=1e-4, beta=0.75, k=1.0):
     """Normalise by the squares of neighbouring channels. See ops.local_response_norm."""
     return ops.local_response_norm(x, size=size, alpha=alpha, beta=beta, k=k)
