@@ -156,6 +156,12 @@ def test_activation_bytes_are_what_a_training_step_keeps(name, size, batch):
     assert 0.9 * predicted < kept < 1.1 * predicted
 
 
+def test_activation_bytes_by_hand():
+    model = nn.Sequential(nn.Linear(8, 6), nn.Tanh(), nn.Flatten(), nn.Linear(24, 2))
+    s = nn.summary(model, (2, 2, 8))  # kept: x for the first weight, y of tanh, which flattened is the second x
+    assert s.activation_bytes == 4 * (2 * 2 * 8 + 2 * 2 * 6) and s.largest_bytes == 4 * 2 * 2 * 8
+
+
 def test_checkpointed_pieces_keep_less():
     class Checkpointed(nn.Sequential):
         def forward(self, x):
