@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels import cpu, reference
+from kernels.cpu import winograd
 from kernels.shapes import window_counts
 
 NAMES = [f"{op}_{which}" for op in ("conv2d", "linear") for which in ("forward", "backward_input", "backward_weight")]
@@ -179,6 +180,48 @@ def test_repeats_bit_for_bit(case):
     first = run()
     for _ in range(3):
         assert all(np.array_equal(a, b) for a, b in zip(first, run()))
+
+
+WINOGRAD = {
+    "whole patches": ((2, 8, 8, 16), (16, 3, 3, 16), (1, 1), (1, 1), (1, 1), 1),
+    "parts of patches": ((2, 9, 11, 24), (40, 3, 3, 24), (1, 1), (1, 1), (1, 1), 1),
+    "a long sum": ((3, 7, 7, 512), (48, 3, 3, 512), (1, 1), (1, 1), (1, 1), 1),
+    "no padding": ((2, 13, 13, 64), (48, 3, 3, 64), (1, 1), (0, 0), (1, 1), 1),
+    "more padding than filter": ((2, 6, 5, 16), (16, 3, 3, 16), (1, 1), (2, 3), (1, 1), 1),
+    "one pixel": ((1, 1, 1, 16), (16, 3, 3, 16), (1, 1), (1, 1), (1, 1), 1),
+    "several portions": ((2, 57, 57, 256), (64, 3, 3, 256), (1, 1), (1, 1), (1, 1), 1),
+}
+
+
+@pytest.mark.parametrize("case", WINOGRAD.values(), ids=WINOGRAD)
+def test_winograd(case, monkeypatch):
+    monkeypatch.setattr(winograd, "MODE", "1")
+    check_all_passes(case, np.float32, seed=1, tolerance=5e-5)
+
+
+def test_winograd_out_bias_relu_and_repeat(monkeypatch):
+    monkeypatch.setattr(winograd, "MODE", "1")
+    rng, how = np.random.default_rng(9), ((1, 1), (1, 1), (1, 1), 1)
+    x, w, b = (normal(rng, s, np.float32) for s in ((2, 10, 7, 32), (48, 3, 3, 32), (48,)))
+    y, wide = in_slice(np.zeros((2, 10, 7, 48), np.float32), 3, 5)
+    assert cpu.conv2d_forward(x, w, b, *how, relu=True, out=y) is y
+    close(y, reference.conv2d_forward(x, w, b, *how, relu=True), np.float32, 5e-5)
+    assert untouched_around(wide, 3, 48)
+    assert np.array_equal(y, cpu.conv2d_forward(x, w, b, *how, relu=True))
+    dy = np.ascontiguousarray(y)
+    first, second = (cpu.conv2d_backward_weight(dy, x, w.shape, *how) for _ in range(2))
+    assert np.array_equal(first, second)
+
+
+def test_winograd_only_where_it_applies_and_is_wanted(monkeypatch):
+    w_shape, how, hw = (64, 3, 3, 64), ((1, 1), (1, 1), 1), (56, 56)
+    monkeypatch.setattr(winograd, "MODE", None)
+    assert winograd.chosen(w_shape, *how, np.dtype("f4"), hw)
+    assert not winograd.chosen(w_shape, *how, np.dtype("f8"), hw)
+    assert not winograd.chosen(w_shape, (2, 2), *how[1:], np.dtype("f4"), hw)
+    assert not winograd.chosen((64, 3, 3, 67), *how, np.dtype("f4"), hw)
+    monkeypatch.setattr(winograd, "MODE", "0")
+    assert not winograd.chosen(w_shape, *how, np.dtype("f4"), hw)
 
 
 def test_long_sums_stay_accurate():

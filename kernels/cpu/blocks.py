@@ -16,6 +16,15 @@ def block_size(images, rows, columns, pixels):
     return divide_evenly(images, max(1, pixels // (rows * columns))), rows
 
 
+def chunk_size(blocks, panels, threads):
+    """Panels in a task: all, unless there are too few blocks to keep the threads equally busy."""
+    for chunks in range(1, panels + 1):
+        tasks = blocks * chunks
+        if tasks >= 0.9 * threads * -(-tasks // threads):
+            break
+    return divide_evenly(panels, -(-panels // chunks))
+
+
 @serial
 def image_part(begin, count, size):
     """How many of the positions begin .. begin + count lie before an image of `size`, and how many inside."""

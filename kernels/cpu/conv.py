@@ -1,6 +1,7 @@
 """Convolution: the forward pass and the input gradient, both by gathering taps (see gather.py)."""
 
 from ..shapes import window_counts
+from . import winograd
 from .gather import gather
 from .layout import deliver, result_array, single_tap, with_contiguous_channels
 from .pack import pack_weights
@@ -14,6 +15,9 @@ def conv2d_forward(x, w, b, stride, padding, dilation, groups, relu=False, out=N
     if y.size == 0:
         return deliver(y, out)
     x = with_contiguous_channels(x)
+    if winograd.chosen(w.shape, stride, dilation, groups, x.dtype, (p, q)):
+        winograd.convolve(x, winograd.filter_points(w, flipped=False), b, relu, y, padding)
+        return deliver(y, out)
     taps = [(r, s) for r in range(r_size) for s in range(s_size)]
     packed = pack_weights(w, taps, groups)
     if (r_size, s_size, *padding) == (1, 1, 0, 0):
@@ -40,6 +44,10 @@ def conv2d_backward_input(dy, w, x_shape, stride, padding, dilation, groups, out
     if dx.size == 0:
         return deliver(dx, out)
     dy = with_contiguous_channels(dy)
+    if winograd.chosen(w.shape, stride, dilation, groups, dy.dtype, dy.shape[1:3]):
+        reach = 2 - padding[0], 2 - padding[1]
+        winograd.convolve(dy, winograd.filter_points(w, flipped=True), None, False, dx, reach)
+        return deliver(dx, out)
     for i in range(min(stride[0], x_shape[1])):
         for j in range(min(stride[1], x_shape[2])):
             rows, columns = (phase_taps(*axis) for axis in zip((i, j), w.shape[1:3], stride, padding, dilation))

@@ -22,6 +22,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from . import winograd
 from .blocks import block_size, copy_with_border, divide_evenly, image_part
 from .layout import single_tap, with_contiguous_channels
 from .runtime import get_num_threads, parallel, serial
@@ -275,6 +276,8 @@ def conv2d_backward_weight(dy, x, w_shape, stride, padding, dilation, groups):
     if dy.size == 0 or x.size == 0:
         return np.zeros(w_shape, dy.dtype)
     x, dy = with_contiguous_channels(x), with_contiguous_channels(dy)
+    if winograd.chosen(w_shape, stride, dilation, groups, x.dtype, dy.shape[1:3]):
+        return winograd.convolve_weight(dy, x, padding)
     if (*w_shape[1:3], *padding) != (1, 1, 0, 0):
         return sum_products(dy, x, w_shape, stride, padding, dilation, groups)
     x, dy = single_tap(x, dy, stride)

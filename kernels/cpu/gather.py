@@ -20,7 +20,7 @@ import numba
 import numpy as np
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
-from .blocks import block_size, copy_with_border, divide_evenly
+from .blocks import block_size, chunk_size, copy_with_border, divide_evenly
 from .runtime import get_num_threads, parallel, serial
 from .tile import multiply_tile, tile_shape, tile_types
 
@@ -68,15 +68,6 @@ class Plan(NamedTuple):
 
 
 FIELDS = len(Plan._fields)
-
-
-def chunk_size(blocks, panels, threads):
-    """Panels in a task: all, unless there are too few blocks to keep the threads equally busy."""
-    for chunks in range(1, panels + 1):
-        tasks = blocks * chunks
-        if tasks >= 0.9 * threads * -(-tasks // threads):
-            break
-    return divide_evenly(panels, -(-panels // chunks))
 
 
 def merge_taps(offsets, step):

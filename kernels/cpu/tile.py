@@ -100,6 +100,14 @@ class Emitter:
         self.name = f"v{self.lanes}f{self.size * 8}"
         self.sums = [[cgutils.alloca_once(builder, self.vec) for _ in range(vectors)] for _ in range(rows)]
 
+    def fma(self, a, b, c):
+        """a b + c"""
+        kind = ir.FunctionType(self.vec, [self.vec] * 3)
+        return self.b.call(cgutils.get_or_insert_function(self.b.module, kind, f"llvm.fma.{self.name}"), [a, b, c])
+
+    def constant(self, value):
+        return ir.Constant(self.vec, [float(value)] * self.lanes)
+
     def splat(self, scalar):
         undefined = ir.Constant(self.vec, ir.Undefined)
         first = self.b.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
@@ -115,22 +123,19 @@ class Emitter:
         self.b.call(fn, [pointer(self.b, address, ir.IntType(8)), write, keep, data])
 
     def clear(self):
-        zero = ir.Constant(self.vec, [0.0] * self.lanes)
+        zero = self.constant(0)
         for row in self.sums:
             for total in row:
                 self.b.store(zero, total)
 
     def outer_product(self, rows, offset, row_of_b):
         """sums += A[:, k] B[k, :] with A's rows at `rows` + offset."""
-        fma = cgutils.get_or_insert_function(
-            self.b.module, ir.FunctionType(self.vec, [self.vec] * 3), f"llvm.fma.{self.name}"
-        )
         size = self.lanes * self.size
         bs = [load(self.b, step_by(self.b, row_of_b, v, size), self.vec, self.size) for v in range(self.vectors)]
         for address, sums in zip(rows, self.sums):
             a = self.splat(load(self.b, self.b.add(address, offset), self.element, self.size))
             for b, total in zip(bs, sums):
-                self.b.store(self.b.call(fma, [a, b, self.b.load(total)]), total)
+                self.b.store(self.fma(a, b, self.b.load(total)), total)
 
     def hide(self, value):
         """The same number, but the compiler can't tell. Else it keeps a counter for each address, and spills them."""
@@ -162,7 +167,7 @@ class Emitter:
     def masked_load(self, address, mask):
         kind = ir.FunctionType(self.vec, [self.vec.as_pointer(), ir.IntType(32), mask.type, self.vec])
         fn = cgutils.get_or_insert_function(self.b.module, kind, f"llvm.masked.load.{self.name}.p0")
-        align, zero = ir.Constant(ir.IntType(32), self.size), ir.Constant(self.vec, [0.0] * self.lanes)
+        align, zero = ir.Constant(ir.IntType(32), self.size), self.constant(0)
         return self.b.call(fn, [pointer(self.b, address, self.vec), align, mask, zero])
 
     def masked_store(self, value, address, mask):
