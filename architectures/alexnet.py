@@ -25,6 +25,7 @@ from minigrad.nn import (
     Module,
     ReLU,
     Sequential,
+    init,
 )
 from minigrad.nn import functional as F
 
@@ -33,7 +34,10 @@ from .variant import Recipe, Variant, he_in, normal_01, output_size
 # Section 5: N(0, 0.01). The paper's biases of 1 in these layers gave the known replica (BVLC) a flat loss; 0.1 trains.
 PAPER_BIASES = dict.fromkeys(("features.conv2", "features.conv4", "features.conv5", "classifier.fc6"), 0.1)
 PAPER_RECIPE = Recipe(normal_01, normal_01, {**PAPER_BIASES, "classifier.fc7": 0.1})
-RECIPE = Recipe(conv=he_in, linear=he_in)
+RECIPE = Recipe(conv=he_in, linear=normal_01)
+SMALL_RECIPE = Recipe(
+    conv=he_in, linear=partial(init.normal_, std=0.03)
+)  # a layer's inputs are hundreds, not thousands
 
 
 class TowerNorm(Module):
@@ -122,5 +126,5 @@ VARIANTS = {
     "alexnet_paper_ungrouped": Variant(partial(alexnet_paper, towers=1), PAPER_RECIPE, image_size=227, least=67),
     "alexnet_owt": Variant(alexnet_owt, RECIPE, least=63),
     "alexnet_bn4": Variant(alexnet_bn4, RECIPE, image_size=227, least=131),
-    "alexnet_small": Variant(alexnet_small, RECIPE, image_size=32, num_classes=10, least=15),
+    "alexnet_small": Variant(alexnet_small, SMALL_RECIPE, image_size=32, num_classes=10, least=15),
 }

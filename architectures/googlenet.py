@@ -31,9 +31,9 @@ from minigrad.nn import (
 )
 from minigrad.nn import functional as F
 
-from .variant import Recipe, Variant, glorot, he_in, output_size, window_counts
+from .variant import Recipe, Variant, he_in, normal_01, output_size, window_counts
 
-RECIPE = Recipe(conv=he_in, linear=glorot)
+RECIPE = Recipe(conv=he_in, linear=normal_01)
 AUXILIARY_WEIGHT = 0.3  # section 5: the auxiliary losses "were weighted by 0.3"
 
 # Table 1: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection.

@@ -18,7 +18,7 @@ FAMILIES = {
     "vgg": ("vgg_small_bn", "vgg16_bn", "four groups of 3x3 convolutions, made for 32x32"),
     "googlenet": ("googlenet_small", "googlenet_torchvision", "four inception modules, made for 32x32"),
     "resnet": ("resnet20", "resnet50", "3x3 stem and three stages, made for 32x32"),
-    "densenet": ("densenet_bc_22_12", "densenet121", "3x3 stem and three blocks, made for 32x32"),
+    "densenet": ("densenet_small", "densenet121", "3x3 stem and three blocks, made for 32x32"),
 }
 
 
