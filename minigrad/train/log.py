@@ -70,5 +70,5 @@ def epoch_line(record, epochs, seconds):
         f"train loss {record['train_loss']:.3f}, accuracy {record['train_accuracy']:6.2%}  "
         f"test loss {record['test_loss']:.3f}, accuracy {record['test_accuracy']:6.2%}  "
         f"{record['images_per_second']:,.0f} images/s, lr {record['lr']:.2g}  "
-        f"{duration(seconds)}" + (f", {duration(left)} left" if left else "")
+        f"{duration(seconds)}" + (f", {duration(left)} left" if round(left) else "")
     )

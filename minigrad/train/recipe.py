@@ -55,10 +55,11 @@ KIN = {"plain": "resnet", "inception": "googlenet"}  # nets whose names don't sa
 
 def family(arch):
     """The family whose recipe a net uses: densenet_bc_40_12 -> densenet."""
-    for name in (*DEFAULT, *KIN):
-        if name in arch:
-            return KIN.get(name, name)
-    raise UsageError(f"no recipe for {arch}; known families: {', '.join(DEFAULT)}")
+    names = [name for name in (*DEFAULT, *KIN) if name in arch]
+    if not names:
+        raise UsageError(f"no recipe for {arch}; known families: {', '.join(DEFAULT)}")
+    longest = max(names, key=len)  # googlenet, not lenet
+    return KIN.get(longest, longest)
 
 
 def recipe(arch, image_size, which):

@@ -1,0 +1,273 @@
+"""The training loop: it learns, it goes on bit for bit where it was stopped, and it stops when numbers go wrong."""
+
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from train_runs import QUICK, TINY, arrays, command, environment, in_process, records, train, without_speed
+
+import architectures
+import minigrad as mg
+from minigrad import nn, optim
+from minigrad.train import loop, session
+from minigrad.train.__main__ import main
+
+
+def tiny_net(rng):
+    return nn.Sequential(nn.Conv2d(1, 4, 3, rng=rng), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 3, rng=rng))
+
+
+@pytest.fixture
+def batch():
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((6, 8, 8, 1), np.float32), np.array([0, 1, 2, 0, 1, 2])
+
+
+def same(a, b):
+    """Two {name: array}: equal bit for bit."""
+    assert a.keys() == b.keys()
+    for name in a:
+        assert_array_equal(a[name], b[name], err_msg=name)
+
+
+# train_step
+
+
+def test_train_step_is_forward_backward_and_update(batch):
+    x, y = batch
+    a, b = tiny_net(np.random.default_rng(1)), tiny_net(np.random.default_rng(1))
+    result = loop.train_step(a, optim.SGD(a.parameters(), lr=0.1), x, y, label_smoothing=0.1)
+    loss = nn.functional.cross_entropy(b(mg.tensor(x)), mg.tensor(y), label_smoothing=0.1)
+    correct = (b(mg.tensor(x)).numpy().argmax(1) == y).sum()
+    loss.backward()
+    optim.SGD(b.parameters(), lr=0.1).step()
+    assert result == (loss.item(), correct, 6)
+    same(a.state_dict(), b.state_dict())
+    assert all(p.grad is None for p in a.parameters())
+
+
+def test_train_step_takes_tensors_and_soft_labels(batch):
+    x, y = batch
+    a, b = tiny_net(np.random.default_rng(1)), tiny_net(np.random.default_rng(1))
+    hard = loop.train_step(a, optim.SGD(a.parameters(), lr=0.1), x, y)
+    soft = loop.train_step(b, optim.SGD(b.parameters(), lr=0.1), mg.tensor(x), mg.tensor(np.eye(3, dtype=np.float32)[y]))
+    assert soft.loss == pytest.approx(hard.loss, rel=1e-6) and soft.correct == hard.correct
+
+
+def test_train_step_clips_the_gradient(batch):
+    x, y = batch
+    net = tiny_net(np.random.default_rng(1))
+    before = {name: array.copy() for name, array in net.state_dict().items()}
+    loop.train_step(net, optim.SGD(net.parameters(), lr=1.0), x, y, clip_grad_norm=1e-3)
+    moved = sum(((net.state_dict()[name] - before[name]) ** 2).sum() for name in before) ** 0.5
+    assert moved == pytest.approx(1e-3, rel=1e-2)
+
+
+def test_auxiliary_losses_count_three_tenths(batch):
+    _, y = batch
+    heads = [mg.tensor(np.random.default_rng(i).standard_normal((6, 3), np.float32)) for i in range(3)]
+    main_loss, first, second = (nn.functional.cross_entropy(head, mg.tensor(y)).item() for head in heads)
+    loss, logits = loop.classification_loss(tuple(heads), mg.tensor(y))
+    assert loss.item() == pytest.approx(main_loss + 0.3 * (first + second), rel=1e-6) and logits is heads[0]
+
+
+def test_googlenet_trains_its_auxiliary_heads():
+    net = architectures.create("googlenet_small", num_classes=10, image_size=28, in_channels=1)
+    if not isinstance(net.train()(mg.tensor(np.zeros((2, 28, 28, 1), np.float32))), tuple):
+        pytest.skip("the small GoogLeNet has no auxiliary heads")
+    before = {name: array.copy() for name, array in net.state_dict().items() if name.startswith("aux")}
+    x = np.random.default_rng(0).standard_normal((4, 28, 28, 1), np.float32)
+    loop.train_step(net, optim.SGD(net.parameters(), lr=0.1), x, np.arange(4))
+    assert any((net.state_dict()[name] != before[name]).any() for name in before)
+
+
+def test_a_loss_that_is_not_finite_changes_nothing(batch):
+    x, y = batch
+    net = tiny_net(np.random.default_rng(1))
+    before = {name: array.copy() for name, array in net.state_dict().items()}
+    with pytest.raises(FloatingPointError, match="loss is nan"):
+        loop.train_step(net, optim.SGD(net.parameters(), lr=0.1), np.full_like(x, np.nan), y)
+    same(net.state_dict(), before)
+
+
+def test_evaluate_counts_every_image_once(batch):
+    x, y = batch
+    net = tiny_net(np.random.default_rng(1)).train()
+    result = loop.evaluate(net, [(x[:4], y[:4]), (x[4:], y[4:])], 3)
+    logits = net(mg.tensor(x))
+    expected = np.zeros((3, 3))
+    for label, predicted in zip(y, logits.numpy().argmax(1)):
+        expected[label, predicted] += 1
+    assert_array_equal(result.confusion, expected)
+    assert result.accuracy == pytest.approx(np.trace(expected) / 6)
+    assert result.loss == pytest.approx(nn.functional.cross_entropy(logits, mg.tensor(y)).item(), rel=1e-6)
+    assert net.training
+
+
+# Whole runs
+
+
+def test_training_learns(tmp_path, capsys):
+    assert train(tmp_path, "-a", "lenet5", *QUICK, "--limit-train-batches", 120, "--lr", "0.05") == 0
+    first, last = records(tmp_path)
+    assert last["train_loss"] < 0.8 * first["train_loss"] and last["test_loss"] < first["test_loss"]
+    assert last["test_accuracy"] > 0.6  # chance is 0.1
+    assert f"test accuracy {last['test_accuracy']:.2%}" in capsys.readouterr().out
+
+
+def test_a_run_is_the_same_whenever_it_is_made(tmp_path):
+    for name, workers in (("a", 0), ("b", 2)):
+        assert train(tmp_path / name, "-a", "resnet8", *TINY, "-j", workers) == 0
+    same(arrays(tmp_path / "a"), arrays(tmp_path / "b"))
+    assert without_speed(records(tmp_path / "a")) == without_speed(records(tmp_path / "b"))
+
+
+def test_another_seed_is_another_run(tmp_path):
+    for seed in (0, 1):
+        assert train(tmp_path / str(seed), "-a", "lenet5", *TINY, "--seed", seed) == 0
+    a, b = (arrays(tmp_path / str(seed)) for seed in (0, 1))
+    assert all((a[name] != b[name]).any() for name in a if name.endswith("weight"))
+
+
+def stop_after(monkeypatch, steps):
+    """Send this process SIGTERM during that step (counted from now)."""
+    real, done = loop.train_step, [0]
+
+    def step(*inputs, **settings):
+        done[0] += 1
+        if done[0] == steps:
+            signal.raise_signal(signal.SIGTERM)
+        return real(*inputs, **settings)
+
+    monkeypatch.setattr(loop, "train_step", step)
+
+
+RESUMED = {
+    "batch norm, momentum": ("resnet8", "--nesterov"),
+    "dropout, adam": ("alexnet", "--opt", "adam", "--lr-scheduler", "cosine"),
+    "average of weights, mixup and cutmix": (
+        "lenet5", "--model-ema", "0.9", "--mixup-alpha", "0.2", "--cutmix-alpha", "1", "--clip-grad-norm", "1",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", RESUMED.values(), ids=RESUMED)
+@pytest.mark.parametrize("step", [3, 4, 6])  # in an epoch, at its very end, in the second epoch
+def test_a_stopped_run_goes_on_bit_for_bit(tmp_path, monkeypatch, arguments, step):
+    whole, halves = tmp_path / "whole", tmp_path / "halves"
+    assert train(whole, "-a", *arguments, *TINY) == 0
+    with monkeypatch.context() as patch:
+        stop_after(patch, step)
+        assert train(halves, "-a", *arguments, *TINY) == 128 + signal.SIGTERM
+    assert not all((a == b).all() for a, b in zip(arrays(whole).values(), arrays(halves).values()))
+    assert main(["--resume", str(halves)]) == 0
+    same(arrays(whole), arrays(halves))
+    same(arrays(whole, "best.safetensors"), arrays(halves, "best.safetensors"))
+    assert without_speed(records(whole)) == without_speed(records(halves))
+
+
+@pytest.mark.parametrize("number, status", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_stops_a_process_in_good_order(tmp_path, number, status):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    settings = ("-a", "lenet5", *QUICK, "--epochs", 4, "--limit-test-batches", 2)
+    process = subprocess.Popen(
+        command(*settings, "--output-dir", killed), env=environment(), stdout=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while not (killed / "metrics.jsonl").exists() or not (killed / "metrics.jsonl").read_text():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(number)  # in or after the second of four epochs
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == status
+    assert f"python -m minigrad.train --resume {killed}" in out
+    assert in_process("--resume", killed).returncode == 0
+    assert in_process(*settings, "--output-dir", whole).returncode == 0
+    same(arrays(whole), arrays(killed))
+
+
+def test_signals_are_as_before_after_a_run(tmp_path):
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    assert train(tmp_path, "-a", "lenet5", *TINY) == 0
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_stop_during_the_test_repeats_only_the_test(tmp_path, monkeypatch):
+    whole, halves = tmp_path / "whole", tmp_path / "halves"
+    assert train(whole, "-a", "lenet5", *TINY) == 0
+    real = session.evaluate
+
+    def evaluate(*inputs):
+        signal.raise_signal(signal.SIGINT)
+        return real(*inputs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(session, "evaluate", evaluate)
+        assert train(halves, "-a", "lenet5", *TINY) == 130
+    assert records(halves) == []
+    assert main(["--resume", str(halves)]) == 0
+    same(arrays(whole), arrays(halves))
+
+
+def test_a_finished_run_goes_on_to_more_epochs(tmp_path, capsys):
+    settings = ("-a", "lenet5", *TINY, "--lr-scheduler", "constant")
+    assert train(tmp_path / "short", *settings) == train(tmp_path / "long", *settings, "--epochs", 3) == 0
+    assert main(["--resume", str(tmp_path / "short")]) == 2
+    assert "this run is complete (2 epochs)" in capsys.readouterr().err
+    assert main(["--resume", str(tmp_path / "short"), "--epochs", "3"]) == 0
+    same(arrays(tmp_path / "short"), arrays(tmp_path / "long"))
+
+
+def test_records_that_a_checkpoint_does_not_have_are_dropped_on_resume(tmp_path, monkeypatch):
+    stop_after(monkeypatch, 6)
+    assert train(tmp_path, "-a", "lenet5", *TINY) == 143
+    with open(tmp_path / "metrics.jsonl", "a") as file:
+        file.write('{"epoch": 2, "cut of')
+    assert main(["--resume", str(tmp_path)]) == 0
+    assert [record["epoch"] for record in records(tmp_path)] == [1, 2]
+
+
+# Numbers that are not finite
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path, monkeypatch, capsys):
+    real, done = loop.train_step, [0]
+
+    def step(model, optimizer, images, labels, **settings):
+        done[0] += 1
+        return real(model, optimizer, images * np.float32(np.nan if done[0] == 6 else 1), labels, **settings)
+
+    monkeypatch.setattr(loop, "train_step", step)
+    assert train(tmp_path, "-a", "lenet5", *TINY, "--lr", "0.01") == 1
+    out = capsys.readouterr().out
+    assert "the loss is nan at step 6 (epoch 2), lr 0.0" in out and "checkpoint of epoch 1 is kept" in out
+    assert "--lr" in out and "--clip-grad-norm" in out
+    assert all(np.isfinite(array).all() for array in arrays(tmp_path).values())
+    monkeypatch.undo()
+    assert main(["--resume", str(tmp_path)]) == 0
+
+
+def test_a_learning_rate_that_is_far_too_high_is_diagnosed(tmp_path, capsys):
+    settings = ("--lr", "1e30", "--lr-scheduler", "constant", "--lr-warmup-epochs", "0")
+    assert train(tmp_path, "-a", "lenet5", *TINY, *settings) == 1
+    captured = capsys.readouterr()
+    assert "Stopped: the loss is" in captured.out and "No epoch was complete yet" in captured.out
+    assert not (tmp_path / "last.safetensors").exists()
+
+
+def test_weights_that_are_not_finite_are_never_saved(tmp_path, monkeypatch, capsys):
+    real = loop.train_step
+
+    def step(model, *inputs, **settings):
+        result = real(model, *inputs, **settings)
+        next(model.parameters()).data.flat[0] = np.inf
+        signal.raise_signal(signal.SIGTERM)
+        return result
+
+    monkeypatch.setattr(loop, "train_step", step)
+    assert train(tmp_path, "-a", "lenet5", *TINY) == 1
+    assert "is no longer finite after step 1" in capsys.readouterr().out
+    assert not (tmp_path / "last.safetensors").exists()
