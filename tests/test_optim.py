@@ -251,7 +251,16 @@ def test_a_state_of_other_parameters_is_refused_and_changes_nothing():
     other = optim.Adam([nn.Parameter(np.ones(5)), *params[1:]], lr=5.0)
     with pytest.raises(ValueError, match=r"0.exp_avg has shape \(4, 3\), but the parameter has \(5,\)"):
         other.load_state_dict(saved)
-    assert other.state == [{}, {}, {}] and other.param_groups[0]["lr"] == 5.0
+    sgd = optim.SGD(params, momentum=0.9)
+    with pytest.raises(ValueError, match=r"0.step does not belong to SGD of 3 parameters \(momentum_buffer\)"):
+        sgd.load_state_dict(saved)
+    del saved["state"]["1.exp_avg"]
+    with pytest.raises(ValueError, match="parameter 1 has only step, exp_avg_sq of its state"):
+        optim.Adam(params).load_state_dict(saved)
+    saved["state"]["3.step"] = np.array(1)
+    with pytest.raises(ValueError, match=r"3.step does not belong to Adam of 3 parameters"):
+        optim.Adam(params).load_state_dict(saved)
+    assert other.state == [{}, {}, {}] and other.param_groups[0]["lr"] == 5.0 and sgd.state == [{}, {}, {}]
 
 
 # On a net

@@ -14,6 +14,7 @@ class Adam(Optimizer):
     ValueError for negative lr, eps or weight_decay, and for betas outside [0, 1).
     """
 
+    state_names = "step", "exp_avg", "exp_avg_sq"
     decoupled = False  # is weight decay a shrinking of w of its own, apart from the gradient?
 
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):

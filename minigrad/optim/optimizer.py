@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..device import device_of
+from ..device import CPU, device_of
 from ..tensor import Tensor
 
 
@@ -11,7 +11,10 @@ class Optimizer:
 
     params: tensors, or groups of them: dicts with "params" and the settings that differ from the defaults.
     param_groups: the groups with all their settings; whoever changes group["lr"] changes the next step.
+    state_names: what `update` keeps for each parameter: arrays of its shape, and ints.
     """
+
+    state_names: tuple = ()
 
     def __init__(self, params, **defaults):
         groups = list(params)
@@ -82,7 +85,7 @@ class Optimizer:
         {"state": {"3.momentum_buffer": array, ...} by position of the parameter (the arrays themselves, not copies),
         "param_groups": [settings of each group, "params" being positions]}: arrays for a safetensors file, and JSON.
         """
-        arrays = {f"{i}.{n}": np.asarray(v) for i, own in enumerate(self.state) for n, v in own.items()}
+        arrays = {f"{i}.{n}": CPU.asarray(v) for i, own in enumerate(self.state) for n, v in own.items()}
         position = {id(p): i for i, p in enumerate(self.params)}
         groups = [{**g, "params": [position[id(p)] for p in g["params"]]} for g in self.param_groups]
         return {"state": arrays, "param_groups": groups}
@@ -93,15 +96,24 @@ class Optimizer:
         own_sizes = [len(g["params"]) for g in self.param_groups]
         if sizes != own_sizes:
             raise ValueError(f"load_state_dict: groups of {sizes} parameters saved, but this optimizer has {own_sizes}")
-        state = [{} for _ in self.params]
-        for key, value in saved["state"].items():
-            index, _, name = key.partition(".")
-            state[int(index)][name] = self.loaded(key, value, self.params[int(index)])
-        self.state = state
+        self.state = self._loaded_state(saved["state"])
         for group, settings in zip(self.param_groups, saved["param_groups"]):
             group.update({n: v for n, v in settings.items() if n != "params"})
 
-    def loaded(self, key, value, p):
+    def _loaded_state(self, arrays):
+        state = [{} for _ in self.params]
+        for key, value in arrays.items():
+            index, _, name = key.partition(".")
+            if name not in self.state_names or not index.isdecimal() or int(index) >= len(state):
+                kind = f"{type(self).__name__} of {len(state)} parameters"
+                raise ValueError(f"load_state_dict: {key} does not belong to {kind} ({', '.join(self.state_names)})")
+            state[int(index)][name] = self._loaded_value(key, value, self.params[int(index)])
+        for i, own in enumerate(state):
+            if own and len(own) < len(self.state_names):
+                raise ValueError(f"load_state_dict: parameter {i} has only {', '.join(own)} of its state")
+        return state
+
+    def _loaded_value(self, key, value, p):
         """A saved value as own state: a count as int, an array as a copy on the parameter's device."""
         if np.ndim(value) == 0 and value.dtype.kind == "i":
             return int(value)

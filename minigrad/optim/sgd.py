@@ -14,6 +14,8 @@ class SGD(Optimizer):
     ValueError for negative lr, momentum or weight_decay, and for nesterov without momentum or with dampening.
     """
 
+    state_names = ("momentum_buffer",)
+
     def __init__(self, params, lr=1e-3, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False):
         settings = dict(momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov)
         super().__init__(params, lr=lr, **settings)
