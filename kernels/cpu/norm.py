@@ -16,6 +16,9 @@ from .runtime import parallel, serial
 LANES = 512  # a row has about this many: loops over it are long, and its sums still fit the first-level cache
 SAMPLES = 16  # pixels from which the pivot is taken
 
+# What is not finite shows in the results, as it does where the loops are compiled.
+silently = np.errstate(over="ignore", invalid="ignore")
+
 
 @serial
 def sampled_mean(x, step, rows, channels):
@@ -27,7 +30,7 @@ def sampled_mean(x, step, rows, channels):
             total[c] += x[start + c]
     pivot = np.empty(channels, x.dtype)
     for c in range(channels):
-        pivot[c] = total[c] / samples if abs(total[c]) < np.inf else 0.0
+        pivot[c] = total[c] / max(samples, 1) if abs(total[c]) < np.inf else 0.0
     return pivot
 
 
@@ -122,6 +125,7 @@ def pixel_count(x):
     return max(x.size // max(x.shape[-1], 1), 1)
 
 
+@silently
 def moments(x):
     """Mean and biased variance of each channel in float64, from sums about a pivot near the mean: nothing cancels."""
     channels, views = x.shape[-1], lane_views(x)
@@ -143,11 +147,13 @@ def floor_of(x, relu):
     return x.dtype.type(0 if relu else -np.inf)
 
 
+@silently
 def channel_sum(x):
     """Sum over all axes but the last. (..., C) -> (C,)"""
     return (moments(x)[0] * (x.size // max(x.shape[-1], 1))).astype(x.dtype)
 
 
+@silently
 def channel_mean_var(x):
     """Mean and biased variance of each channel. (..., C) -> (C,), (C,)"""
     mean, var = moments(x)
@@ -160,6 +166,7 @@ def batch_norm_forward(x, gamma, beta, eps, relu=False, out=None):
     return batch_norm_apply(x, gamma, beta, mean, var, eps, relu, out), mean, var
 
 
+@silently
 def batch_norm_apply(x, gamma, beta, mean, var, eps, relu=False, out=None):
     """Normalise with given statistics: y = gamma (x - mean) / sqrt(var + eps) + beta. With relu, y = max(y, 0)."""
     y = result(x.shape, x.dtype, out)
@@ -169,6 +176,7 @@ def batch_norm_apply(x, gamma, beta, mean, var, eps, relu=False, out=None):
     return deliver(y, out)
 
 
+@silently
 def backward(dy, x, gamma, beta, mean, var, eps, relu, add_to, count):
     """dx, dgamma, dbeta. count: the pixels that mean and var were computed from; infinite if they are constants."""
     dtype, floor = x.dtype, floor_of(x, relu)
