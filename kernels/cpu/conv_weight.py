@@ -8,7 +8,8 @@ into panels, as wide as the tile is (dy) or high (x), in which pixel follows pix
 
     dy panels  (panels, pixels, tile columns)          x panels  (panels, pixels with border, tile rows)
 
-A tap then is just an offset in an x panel. With few input channels (an image's three) such panels would be mostly
+(An odd number of cache lines apart: else the caches would put neighbouring panels in the same place.) A tap then is
+just an offset in an x panel. With few input channels (an image's three) such panels would be mostly
 empty. There the block of x keeps its layout, and the taps of a filter row, s and c merged, are the rows of one matrix.
 Either way the work of a block is a list of slots: places in x where a tile's rows begin.
 
@@ -38,6 +39,7 @@ from .tile import (
 )
 
 X_BLOCK_BYTES = 192 << 10  # of x in one block, to stay in the second-level cache
+DY_BLOCK_BYTES = 512 << 10  # of dy: where it would be more than twice that, it is cut into chunks of channels
 SMALL_ACCUMULATOR = 1 << 20  # bytes up to which every thread may have its own
 
 
@@ -78,13 +80,14 @@ class Plan(NamedTuple):
     panel_bytes: int  # of a panel of x's block
 
 
-def divide_work(blocks, panels, accumulator_bytes, threads):
-    """(parts, chunks): threads share out the pixels, or the output channels where dw is large or blocks are few."""
-    if panels == 1 or (accumulator_bytes <= SMALL_ACCUMULATOR and blocks >= 4 * threads):
-        return min(blocks, threads), 1
-    if panels >= threads:
-        return 1, -(-panels // divide_evenly(panels, -(-panels // threads)))
-    return min(blocks, threads), 1
+def divide_work(blocks, panels, panel_bytes, accumulator_bytes, threads):
+    """(parts, panels in a chunk): threads share the pixels or, where dw is large or blocks are few, the channels."""
+    most = max(1, DY_BLOCK_BYTES // panel_bytes)
+    if panels > 2 * most:
+        return 1, divide_evenly(panels, most)
+    if panels == 1 or panels < threads or (accumulator_bytes <= SMALL_ACCUMULATOR and blocks >= 4 * threads):
+        return min(blocks, threads), panels
+    return 1, divide_evenly(panels, -(-panels // threads))
 
 
 @functools.lru_cache(1024)
@@ -96,23 +99,26 @@ def make_plan(x_shape, x_strides, dy_shape, dy_strides, w_shape, stride, padding
     high, lanes = tile_shape()[0], tile_width(f"f{item}")
     reach = dilation[0] * (r_size - 1), dilation[1] * (s_size - 1)
     merged = s_size > 1 and dilation[1] == 1 and depth < 4 * high
-    pixels = min(384, max(64, X_BLOCK_BYTES // (depth * item)))
+    panels = -(-(k // groups) // lanes)
+    pixels = min(384 if panels <= 64 else 128, max(64, X_BLOCK_BYTES // (depth * item)))
     block_images, block_rows = block_size(images, rows, columns, pixels)
     row_blocks = -(-rows // block_rows)
     row_length = (columns - 1) * stride[1] + reach[1] + 1
     pixels = block_images * ((block_rows - 1) * stride[0] + reach[0] + 1) * row_length
     pixel_bytes = (depth if merged else high) * item
-    panel_bytes = pixels * pixel_bytes
+    panel_bytes = (-(-pixels * pixel_bytes // 64) | 1) * 64
     slots, row_of = list_slots(r_size, s_size, depth, high, merged)
     step = high * item if merged else panel_bytes  # from panel to panel
     places = [(r * dilation[0] * row_length + s * dilation[1], panel) for r, s, panel in slots]
     offsets = [pixel * pixel_bytes + panel * step for pixel, panel in places]
-    panels, blocks = -(-(k // groups) // lanes), -(-images // block_images) * row_blocks
-    parts, chunks = divide_work(blocks, panels, groups * panels * len(slots) * high * lanes * item, threads)
+    blocks = -(-images // block_images) * row_blocks
+    block_bytes = block_images * block_rows * columns * lanes * item
+    accumulator_bytes = groups * panels * len(slots) * high * lanes * item
+    parts, chunk_panels = divide_work(blocks, panels, block_bytes, accumulator_bytes, threads)
     plan = Plan(
         item, images, rows, columns, height, width, *x_strides[:3], *dy_strides[:3], groups, depth, k // groups,
-        *stride, *reach, *padding, block_images, block_rows, row_blocks, blocks, parts, chunks,
-        panels, -(-panels // chunks), int(merged), pixel_bytes, panel_bytes,
+        *stride, *reach, *padding, block_images, block_rows, row_blocks, blocks, parts, -(-panels // chunk_panels),
+        panels, chunk_panels, int(merged), pixel_bytes, panel_bytes,
     )  # fmt: skip
     return plan, np.array(offsets, np.int64), np.array(row_of, np.int64)
 
@@ -230,7 +236,7 @@ def sum_blocks(g, tile_rows, tile_vectors, low, x, dy, slots, x_blocks, dy_block
         for block in range(begin, g.blocks * (part + 1) // g.parts):
             n, p = block // g.row_blocks * g.block_images, block % g.row_blocks * g.block_rows
             images, rows = min(g.block_images, g.images - n), min(g.block_rows, g.rows - p)
-            dy_bytes = images * rows * g.columns * width * g.item
+            dy_bytes = (images * rows * g.columns | 1) * width * g.item
             source = dy + n * g.dy_image_step + p * g.dy_row_step + group * g.out_channels * g.item
             pack_dy(g, tile_vectors, low, source, dy_block, images, rows, panels, width, dy_bytes)
             first = p * g.stride_rows - g.padding_rows, -g.padding_columns
@@ -295,7 +301,7 @@ def sum_products(dy, x, w_shape, stride, padding, dilation, groups):
         x.shape, x.strides, dy.shape, dy.strides, w_shape, stride, padding, dilation, groups, x.itemsize, threads
     )
     (high, _), width = tile_shape(), tile_width(x.dtype)
-    pixels = g.block_images * g.block_rows * g.columns
+    pixels = g.block_images * g.block_rows * g.columns | 1
     x_panels = 1 if g.merged else -(-g.channels // high)
     x_blocks = np.zeros((threads, x_panels * g.panel_bytes + high * g.item), np.uint8)
     dy_blocks = np.zeros((threads, g.chunk_panels * pixels * width), x.dtype)

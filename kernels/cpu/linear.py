@@ -1,37 +1,49 @@
-"""Fully-connected layer: a 1x1 convolution over a column of pixels, one for each row of x."""
+"""Fully-connected layer: matrix products, by NumPy's BLAS but for the forward pass of a small batch.
 
-from .conv import conv2d_backward_input, conv2d_forward
-from .conv_weight import conv2d_backward_weight
-from .layout import deliver
+There the weights w (K, C) are by far the largest matrix, and reading them takes longer than the arithmetic. The engine
+of convolution then reads them once, as they are: y^T = w x^T, with the rows of w for pixels and those of x for filters.
+"""
 
-ONE_TAP = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), "groups": 1}
+import numpy as np
+
+from .gather import gather
+from .layout import deliver, result_array, with_contiguous_channels
+from .pack import pack_weights
+
+SMALL_BATCH = 32  # measured: from here on BLAS is faster
 
 
-def as_column(a):
-    """(..., C) -> (1, rows, 1, C)"""
+def as_rows(a):
+    """(..., C) -> (rows, C)"""
     rows = a.size // a.shape[-1] if a.shape[-1] else 0
-    return a.reshape(1, rows, 1, a.shape[-1])
+    return a.reshape(rows, a.shape[-1])
 
 
-def as_filter(w):
-    """(K, C) -> (K, 1, 1, C)"""
-    return w.reshape(w.shape[0], 1, 1, w.shape[1])
+def transposed_product(x, w):
+    """w x^T   (K, rows)"""
+    column = with_contiguous_channels(w)[None, :, None, :]
+    result = np.empty((len(w), len(x)), x.dtype)
+    filters = pack_weights(x[:, None, None, :], [(0, 0)], 1)
+    gather(column, result[None, :, None, :], [(0, 0)], filters, None, False, (1, 1))
+    return result
 
 
 def linear_forward(x, w, b, relu=False, out=None):
     """y (..., K). b may be None. With relu, y = max(y, 0)."""
-    y = conv2d_forward(as_column(x), as_filter(w), b, **ONE_TAP, relu=relu)
-    return deliver(y.reshape(*x.shape[:-1], w.shape[0]), out)
+    rows = as_rows(x)
+    product = transposed_product(rows, w).T if 0 < len(rows) < SMALL_BATCH else rows @ w.T
+    y = result_array(out if x.ndim == 2 else None, product.shape, x.dtype)
+    np.add(product, 0 if b is None else b, out=y)
+    if relu:
+        np.maximum(y, 0, out=y)
+    return deliver(y if x.ndim == 2 else y.reshape(*x.shape[:-1], len(w)), out)
 
 
 def linear_backward_input(dy, w, out=None):
     """dx = dy w   (..., C)"""
-    column = as_column(dy)
-    dx = conv2d_backward_input(column, as_filter(w), (*column.shape[:3], w.shape[1]), **ONE_TAP)
-    return deliver(dx.reshape(*dy.shape[:-1], w.shape[1]), out)
+    return deliver((as_rows(dy) @ w).reshape(*dy.shape[:-1], w.shape[1]), out)
 
 
 def linear_backward_weight(dy, x):
     """dw = dy^T x   (K, C), summed over all rows"""
-    k, c = dy.shape[-1], x.shape[-1]
-    return conv2d_backward_weight(as_column(dy), as_column(x), (k, 1, 1, c), **ONE_TAP).reshape(k, c)
+    return as_rows(dy).T @ as_rows(x)

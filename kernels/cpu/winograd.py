@@ -20,6 +20,7 @@ dw = G^T [ sum over patches of (B^T d B) * (A dy A^T) ] G. The transforms' const
 digit, so this is for float32 alone.
 """
 
+import math
 import os
 
 import numba
@@ -87,8 +88,10 @@ def transform_patches(reach, padding, x, steps, size, channels, grid, first, cou
 
 
 @parallel
-def multiply_points(tile_rows, tile_vectors, a, a_point, a_rows, a_step, b, depth, c, c_point, c_panel, c_rows, panels,
-                    chunk, add_to_c, base):  # fmt: skip
+def multiply_points(
+    tile_rows, tile_vectors, a, a_point, a_rows, a_step, b, b_point, depth, c, c_point, c_panel, c_rows, panels, chunk,
+    add_to_c, base,
+):  # fmt: skip
     """36 matrix products: C[point] = A[point] B[point], or C + A B; B in panels (points, panels, depth, tile width)."""
     chunks, width, no_tap = -(-panels // chunk), len(base), np.zeros(1, np.int64)
     row = width * ITEM
@@ -100,7 +103,7 @@ def multiply_points(tile_rows, tile_vectors, a, a_point, a_rows, a_step, b, dept
                     multiply_tile(
                         tile_rows, tile_vectors, np.float32(-np.inf),
                         a + point * a_point + k * a_step, np.int64(a_rows.ctypes.data) + i * 8, a_step,
-                        b + ((point * panels + panel) * depth + k) * row, np.int64(no_tap.ctypes.data), 1,
+                        b + point * b_point + (panel * depth + k) * row, np.int64(no_tap.ctypes.data), 1,
                         min(PORTION, depth - k),
                         c + point * c_point + panel * c_panel, np.int64(c_rows.ctypes.data) + i * 8,
                         np.int64(base.ctypes.data), add_to_c + k, width,
@@ -135,7 +138,7 @@ def transform_weights(packed, u):
         panel, c = task // depth, task % depth
         source = np.int64(packed.ctypes.data) + (panel * 9 * depth + c) * row
         target = np.int64(u.ctypes.data) + task * row
-        point = panels * depth * row
+        point = u.strides[0]
         transform_filter(source, 3 * depth * row, depth * row, target, 6 * point, point, row // VECTOR, row)
 
 
@@ -143,7 +146,7 @@ def transform_weights(packed, u):
 def transform_back_weights(sums, dw):
     """dw (K, 9, C) = G^T sums G from sums (36, panels, C, lanes)."""
     _, panels, depth, lanes = sums.shape
-    row, point = lanes * ITEM, panels * depth * lanes * ITEM
+    row, point = lanes * ITEM, sums.strides[0]
     taps = np.empty((panels, 9, lanes), np.float32)
     for panel in numba.prange(panels):
         here = taps[panel]
@@ -153,6 +156,14 @@ def transform_back_weights(sums, dw):
             for lane in range(min(lanes, dw.shape[0] - panel * lanes)):
                 for tap in range(9):
                     dw[panel * lanes + lane, tap, c] = here[tap, lane]
+
+
+def point_arrays(*shape):
+    """36 arrays (36, *shape), an odd number of cache lines apart: else the caches would put them in the same place."""
+    size = math.prod(shape) * ITEM
+    step = (-(-size // 64) | 1) * 64
+    strides = tuple(math.prod(shape[i + 1 :]) * ITEM for i in range(len(shape)))
+    return np.ndarray((POINTS, *shape), np.float32, np.empty(POINTS * step, np.uint8), 0, (step, *strides))
 
 
 def patch_grid(hw):
@@ -174,7 +185,7 @@ def filter_points(w, flipped):
     """U (36, panels, C, lanes), of the filter or of the flipped one that the input gradient takes."""
     taps = [(r, s) for r in range(3) for s in range(3)]
     packed = pack_weights(w, taps[::-1] if flipped else taps, 1, transposed=flipped)[0]
-    u = np.empty((POINTS, len(packed), *packed.shape[2:]), np.float32)
+    u = point_arrays(len(packed), *packed.shape[2:])
     transform_weights(packed, u)
     return u
 
@@ -190,7 +201,7 @@ def convolve(x, u, bias, relu, out, padding):
     low = np.float32(0 if relu else -np.inf)
     blocks = portions(len(x) * grid[0] * grid[1], POINTS * (c + wide) * ITEM, high)
     rows = -(-blocks[0][1] // high) * high
-    v, m = np.empty((POINTS, rows, c), np.float32), np.empty((POINTS, rows, wide), np.float32)
+    v, m = point_arrays(rows, c), point_arrays(rows, wide)
     scratch = np.empty((threads, REACH * REACH * max(c, wide)), np.float32)
     chunk, zero_row = chunk_size(POINTS, panels, threads), np.zeros(lanes, np.float32)
     for first, count in blocks:
@@ -200,7 +211,7 @@ def convolve(x, u, bias, relu, out, padding):
         )  # fmt: skip
         listed = np.arange(-(-count // high) * high)
         multiply_points(
-            *tile_types(), v.ctypes.data, v.strides[0], listed * v.strides[1], ITEM, u.ctypes.data, c,
+            *tile_types(), v.ctypes.data, v.strides[0], listed * v.strides[1], ITEM, u.ctypes.data, u.strides[0], c,
             m.ctypes.data, m.strides[0], lanes * ITEM, listed * m.strides[1], panels, chunk, 0, zero_row,
         )  # fmt: skip
         transform_back(m.ctypes.data, *m.strides[:2], *steps_of(out), grid, first, count, base, low, scratch)
@@ -213,21 +224,21 @@ def convolve_weight(dy, x, padding):
     (n, p, q, k), c = dy.shape, x.shape[3]
     grid, c_panels, k_panels = patch_grid((p, q)), -(-c // lanes), -(-k // lanes)
     channels = np.arange(-(-c // high) * high)
-    sums = np.empty((POINTS, k_panels, len(channels), lanes), np.float32)
+    sums = point_arrays(k_panels, len(channels), lanes)
     blocks = portions(n * grid[0] * grid[1], POINTS * (c_panels + k_panels) * lanes * ITEM, high)
-    v, d = (np.empty((POINTS, panels, blocks[0][1], lanes), np.float32) for panels in (c_panels, k_panels))
+    v, d = (point_arrays(panels, blocks[0][1], lanes) for panels in (c_panels, k_panels))
     scratch = np.empty((threads, REACH * REACH * max(c, k)), np.float32)
     chunk, existing = chunk_size(POINTS, k_panels, threads), np.minimum(channels, c - 1)
     row = lanes * ITEM
     for first, count in blocks:
         panel = count * row
-        for reach, pad, a, target, panels in (REACH, padding, x, v, c_panels), (PATCH, (0, 0), dy, d, k_panels):
+        for reach, pad, a, target in (REACH, padding, x, v), (PATCH, (0, 0), dy, d):
             transform_patches(
-                reach, pad, *steps_of(a), grid, first, count, target.ctypes.data, panels * panel, row, panel, scratch
+                reach, pad, *steps_of(a), grid, first, count, target.ctypes.data, target.strides[0], row, panel, scratch
             )
         multiply_points(
-            *tile_types(), v.ctypes.data, c_panels * panel, existing // lanes * panel + existing % lanes * ITEM, row,
-            d.ctypes.data, count, sums.ctypes.data, sums.strides[0], sums.strides[1], channels * row,
+            *tile_types(), v.ctypes.data, v.strides[0], existing // lanes * panel + existing % lanes * ITEM, row,
+            d.ctypes.data, d.strides[0], count, sums.ctypes.data, sums.strides[0], sums.strides[1], channels * row,
             k_panels, chunk, first, np.zeros(lanes, np.float32),
         )  # fmt: skip
     dw = np.empty((k, 3, 3, c), np.float32)
