@@ -35,9 +35,8 @@ from .variant import Recipe, Variant, he_in, normal_01, output_size
 PAPER_BIASES = dict.fromkeys(("features.conv2", "features.conv4", "features.conv5", "classifier.fc6"), 0.1)
 PAPER_RECIPE = Recipe(normal_01, normal_01, {**PAPER_BIASES, "classifier.fc7": 0.1})
 RECIPE = Recipe(conv=he_in, linear=normal_01)
-SMALL_RECIPE = Recipe(
-    conv=he_in, linear=partial(init.normal_, std=0.03)
-)  # a layer's inputs are hundreds, not thousands
+# Hundreds of inputs to a layer rather than thousands: 0.01 would be too little.
+SMALL_RECIPE = Recipe(conv=he_in, linear=partial(init.normal_, std=0.03))
 
 
 class TowerNorm(Module):

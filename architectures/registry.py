@@ -6,11 +6,10 @@ import inspect
 from minigrad.ops.checks import pair
 
 from . import alexnet, densenet, googlenet, inception_v4, lenet, resnet, vgg
-from .variant import initialise
+from .variant import SMALL, initialise
 
 MODULES = lenet, alexnet, vgg, googlenet, inception_v4, resnet, densenet
 VARIANTS = {name: variant for module in MODULES for name, variant in module.VARIANTS.items()}
-SMALL = 64  # the largest image, in pixels a side, that gets a small-image net
 
 # family: (net for small images, net for large ones, why the small one is small)
 FAMILIES = {

@@ -13,6 +13,8 @@ from kernels.shapes import window_counts
 from minigrad.nn import Conv2d, Linear, MaxPool2d, Module, init, reseed
 from minigrad.ops.checks import pair
 
+SMALL = 64  # the largest image, in pixels a side, that gets a net (or a head) for small images
+
 
 class Recipe(NamedTuple):
     """Initial weights: what fills a convolution's and a fully-connected layer's weight, and the biases.

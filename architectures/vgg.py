@@ -31,10 +31,9 @@ from minigrad.nn import (
     Sequential,
 )
 
-from .variant import Recipe, Variant, he_in, normal_01
+from .variant import SMALL, Recipe, Variant, he_in, normal_01
 
 RECIPE = Recipe(conv=he_in, linear=normal_01)
-SMALL = 64
 
 # Groups of convolutions between max-pools: channels, or (channels, 1) for a 1x1 filter.
 GROUPS = {

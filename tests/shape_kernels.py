@@ -5,7 +5,9 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from architectures import registry
 from kernels.shapes import window_counts
+from minigrad.nn import Parameter, layers
 
 
 def blank(*shape):
@@ -45,6 +47,7 @@ def shape_kernels():
         concat_forward=lambda xs: blank(*xs[0].shape[:-1], sum(x.shape[-1] for x in xs)),
         batch_norm_apply=lambda x, *settings: x,
         batch_norm_forward=lambda x, gamma, *settings: (x, np.zeros_like(gamma), np.zeros_like(gamma)),
+        channel_mean_var=lambda x: (np.zeros(x.shape[-1], x.dtype), np.ones(x.shape[-1], x.dtype)),
         batch_norm_backward=None,
         batch_norm_apply_backward=None,
         local_response_norm_forward=lambda x, *settings: (x, x),
@@ -53,3 +56,9 @@ def shape_kernels():
         adaptive_avg_pool2d_forward=lambda x, hw: blank(x.shape[0], *hw, x.shape[3]),
     )
     return kernels, counter
+
+
+def weightless(monkeypatch):
+    """Until the test ends, nets have weights that take no memory and are not drawn."""
+    monkeypatch.setattr(layers, "small_uniform", lambda shape, fan_in, rng: Parameter(blank(*shape)))
+    monkeypatch.setattr(registry, "initialise", lambda net, *recipe: net)

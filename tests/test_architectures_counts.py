@@ -3,20 +3,18 @@
 import re
 
 import pytest
-from shape_kernels import blank, shape_kernels
+from shape_kernels import blank, shape_kernels, weightless
 
 import architectures
 import minigrad as mg
 from architectures import registry
 from architectures.googlenet import TABLE_1, Inception, InceptionNaive, out_channels
-from minigrad.nn import BatchNorm2d, Conv2d, Linear, Parameter, layers
+from minigrad.nn import BatchNorm2d, Conv2d, Linear
 
 
 @pytest.fixture(autouse=True)
-def weightless(monkeypatch):
-    """Nets whose weights take no memory and are not drawn."""
-    monkeypatch.setattr(layers, "small_uniform", lambda shape, fan_in, rng: Parameter(blank(*shape)))
-    monkeypatch.setattr(registry, "initialise", lambda net, *recipe: net)
+def no_weights(monkeypatch):
+    weightless(monkeypatch)
 
 
 def parameters(net):
