@@ -50,6 +50,9 @@ class DenseLayer(Module):
         self.conv1 = Conv2d(c, growth, 3, padding=1, bias=False)
         self.dropout = Dropout(drop_rate)
 
+    def units(self):
+        return [(self.norm1, self.conv1)]
+
     def forward(self, *features):
         return self.dropout(self.conv1(self.norm1(F.concat(*features), relu=True)))
 
@@ -69,6 +72,9 @@ class BottleneckLayer(Module):
         self.dropout = Dropout(drop_rate)
         self.memory_efficient = memory_efficient
 
+    def units(self):
+        return [(self.norm1, self.conv1), (self.norm2, self.conv2)]
+
     def squeeze(self, *features):
         return self.conv1(self.norm1(F.concat(*features), relu=True))
 
@@ -80,7 +86,8 @@ class BottleneckLayer(Module):
 class DenseBlock(Module):
     """n layers over one growing set of feature maps: (N, H, W, c) -> (N, H, W, c + n growth).
 
-    Layer l has l direct inputs, so a block of n layers has n (n + 1) / 2 connections.
+    Layer l has l direct inputs, so a block of n layers has n (n + 1) / 2 connections. Written with concats, as in
+    `joined`, each layer copies all that came before it; `in_one_buffer` computes the same without the copies.
     """
 
     def __init__(self, layer, n, c, growth):
@@ -88,10 +95,26 @@ class DenseBlock(Module):
             setattr(self, f"denselayer{i + 1}", layer(c + i * growth, growth))
 
     def forward(self, x):
+        layers = [layer for _, layer in self.named_children()]
+        if any(layer.dropout.p for layer in layers):
+            return self.joined(x, layers)
+        return self.in_one_buffer(x, layers)
+
+    def joined(self, x, layers):
+        """One concat a layer; layers may do anything."""
         features = [x]
-        for _, layer in self.named_children():
+        for layer in layers:
             features.append(layer(*features))
         return F.concat(*features)
+
+    def in_one_buffer(self, x, layers):
+        """The whole block as one op, for layers that are units of norm, ReLU and convolution and nothing else."""
+        units = [unit for layer in layers for unit in layer.units()]
+        weights = [t for norm, conv in units for t in (norm.weight, norm.bias, conv.weight)]
+        running = [(norm.running_mean, norm.running_var) for norm, _ in units]
+        norm, efficient = units[0][0], getattr(layers[0], "memory_efficient", False)
+        settings = (len(layers[0].units()), running, norm.training, norm.momentum, norm.eps, efficient)
+        return F.dense_block(x, weights, *settings)
 
 
 class Transition(Sequential):
