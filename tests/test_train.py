@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from train_runs import QUICK, TINY, arrays, command, environment, in_process, records, train, without_speed
+from train_runs import QUICK, TINY, arrays, command, environment, in_process, records, same, train, without_speed
 
 import architectures
 import minigrad as mg
@@ -24,13 +24,6 @@ def tiny_net(rng):
 def batch():
     rng = np.random.default_rng(0)
     return rng.standard_normal((6, 8, 8, 1), np.float32), np.array([0, 1, 2, 0, 1, 2])
-
-
-def same(a, b):
-    """Two {name: array}: equal bit for bit."""
-    assert a.keys() == b.keys()
-    for name in a:
-        assert_array_equal(a[name], b[name], err_msg=name)
 
 
 # train_step
@@ -53,7 +46,9 @@ def test_train_step_takes_tensors_and_soft_labels(batch):
     x, y = batch
     a, b = tiny_net(np.random.default_rng(1)), tiny_net(np.random.default_rng(1))
     hard = loop.train_step(a, optim.SGD(a.parameters(), lr=0.1), x, y)
-    soft = loop.train_step(b, optim.SGD(b.parameters(), lr=0.1), mg.tensor(x), mg.tensor(np.eye(3, dtype=np.float32)[y]))
+    soft = loop.train_step(
+        b, optim.SGD(b.parameters(), lr=0.1), mg.tensor(x), mg.tensor(np.eye(3, dtype=np.float32)[y])
+    )
     assert soft.loss == pytest.approx(hard.loss, rel=1e-6) and soft.correct == hard.correct
 
 

@@ -6,6 +6,8 @@ import pathlib
 import subprocess
 import sys
 
+from numpy.testing import assert_array_equal
+
 from minigrad.train import checkpoint
 from minigrad.train.__main__ import main
 
@@ -44,3 +46,10 @@ def arrays(directory, name=checkpoint.LAST):
 def without_speed(history):
     """Records less what differs from run to run."""
     return [{name: value for name, value in record.items() if name != "images_per_second"} for record in history]
+
+
+def same(a, b):
+    """Two {name: array}: equal bit for bit."""
+    assert a.keys() == b.keys()
+    for name in a:
+        assert_array_equal(a[name], b[name], err_msg=name)

@@ -3,13 +3,15 @@
 import time
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from .. import nn
 from ..device import get_num_threads
 from .errors import blaming_the_user
 from .log import duration
 
-PROBE = 512  # side of the matrices whose product tells how fast this machine multiplies
+PROBE, PROBES = 512, 8  # side and number of the matrix products that tell how fast this machine multiplies
+EFFICIENCY = 0.25  # of a whole training step beside a matrix product: layers that only move memory take their time too
 TRAINING_MACS = 3  # a step computes a forward product and the gradients by input and by weight
 OPTIMIZER_SLOTS = {"sgd": 1, "adam": 2, "adamw": 2}
 
@@ -53,15 +55,15 @@ def estimate(found, session):
     images = session.steps * config.batch_size
     tested = min(len(session.datasets.test), (config.limit_test_batches or 10**9) * config.batch_size)
     macs = (TRAINING_MACS * images + tested) * found.macs
-    return (config.epochs - progress.epoch) * macs / macs_per_second()
+    return (config.epochs - progress.epoch) * macs / (EFFICIENCY * macs_per_second())
 
 
 def macs_per_second():
-    """Multiply-accumulates a second in a product of two float32 matrices, the best of a few."""
-    a = np.ones((PROBE, PROBE), np.float32)
-    times = []
-    for _ in range(5):
-        start = time.perf_counter()
-        a @ a
-        times.append(time.perf_counter() - start)
-    return PROBE**3 / min(times)
+    """Multiply-accumulates a second: those of one thread in a product of float32 matrices, times the threads."""
+    a, times = np.ones((PROBE, PROBE), np.float32), []
+    with threadpool_limits(1, user_api="blas"):
+        for _ in range(PROBES):
+            start = time.perf_counter()
+            a @ a
+            times.append(time.perf_counter() - start)
+    return get_num_threads() * PROBE**3 / min(times)

@@ -21,18 +21,18 @@ SCHEDULES = {
 }
 CHOICES = {"opt": OPTIMIZERS, "lr_scheduler": SCHEDULES}  # what is chosen, and the settings that then have an effect
 
-COMMON = dict(
-    batch_size=128, augment=True, opt="sgd", lr_scheduler="onecycle", lr_warmup_epochs=2.0, label_smoothing=0.0
-)
+COMMON = dict(batch_size=128, augment=True, opt="sgd", lr_scheduler="onecycle", label_smoothing=0.0)
 
-# Short runs: a minute or two on two cores, with 10,000 images of 28x28
+# Short runs: a minute or two on two cores with 10,000 images of 28x28. So few epochs are better spent on the images as
+# they are: DenseNet reaches 90.1 % in 5 epochs without crops and flips, 88.4 % in 6 with them.
+SHORT = dict(augment=False, lr_warmup_epochs=2.0)
 DEFAULT = {
-    "lenet": dict(epochs=8, lr=0.05),
-    "alexnet": dict(epochs=6, lr=0.02),
-    "vgg": dict(epochs=6, lr=0.02),
-    "googlenet": dict(epochs=6, lr=0.02),
-    "resnet": dict(epochs=8, lr=0.1, nesterov=True),
-    "densenet": dict(epochs=6, lr=0.1, nesterov=True),
+    "lenet": dict(epochs=8, lr=0.05, **SHORT),
+    "alexnet": dict(epochs=8, lr=0.03, **SHORT),
+    "vgg": dict(epochs=6, lr=0.05, **SHORT),
+    "googlenet": dict(epochs=5, lr=0.1, **SHORT),
+    "resnet": dict(epochs=5, lr=0.1, nesterov=True, **SHORT),
+    "densenet": dict(epochs=5, lr=0.1, nesterov=True, **SHORT),
 }
 
 PAPER_STEPS = dict(lr_scheduler="step", lr_warmup_epochs=0.0)
@@ -91,6 +91,8 @@ def complete(known, layers):
     values = recipe(known["arch"], known["image_size"], which)
     for layer in layers:
         values = overlay(values, layer)
+    if not any("lr_warmup_epochs" in layer for layer in layers):  # the recipe's own fits its own number of epochs
+        values["lr_warmup_epochs"] = min(values["lr_warmup_epochs"], 0.4 * values["epochs"])
     return check_together(Config(**{**values, **known}))
 
 
