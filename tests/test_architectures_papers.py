@@ -46,7 +46,7 @@ def tower(state, half, x):
 
 def test_grouped_alexnet_is_two_towers_that_exchange_at_conv3_and_the_full_layers():
     net = architectures.create("alexnet_paper", num_classes=7, image_size=67).eval()
-    x, state = images(2, 67, 67, 3), net.state_dict()
+    x, state = mg.Tensor(100 * images(2, 67, 67, 3).data), net.state_dict()  # large enough for the norms to matter
     (left, conv_left), (right, conv_right) = (tower(state, half, x) for half in (0, 1))
     both = F.concat(left, right)  # the exchange
     halves = []
