@@ -2,9 +2,12 @@
 
 import math
 import time
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+
+import architectures
 
 from ..autograd import no_grad
 from ..nn import functional as F
@@ -12,8 +15,6 @@ from ..nn import reseed
 from ..optim import clip_grad_norm_
 from ..tensor import Tensor
 from .errors import Diverged
-
-AUXILIARY_WEIGHT = 0.3  # of each of GoogLeNet's auxiliary heads (Szegedy et al. 2015, section 5)
 
 
 class StepResult(NamedTuple):
@@ -43,7 +44,8 @@ def train_step(model, optimizer, images, labels, *, label_smoothing=0.0, clip_gr
     """
     device = next(model.parameters()).device
     outputs = model(on_device(images, device))
-    loss, logits = classification_loss(outputs, on_device(labels, device), label_smoothing)
+    criterion = partial(F.cross_entropy, label_smoothing=label_smoothing)
+    loss = architectures.training_loss(criterion, outputs, on_device(labels, device))
     value = loss.item()
     if not math.isfinite(value):
         raise FloatingPointError(f"the loss is {value}")
@@ -52,21 +54,13 @@ def train_step(model, optimizer, images, labels, *, label_smoothing=0.0, clip_gr
         clip_grad_norm_(optimizer.params, clip_grad_norm)
     optimizer.step()
     optimizer.zero_grad()
+    logits = outputs if isinstance(outputs, Tensor) else outputs[0]
     return StepResult(value, count_correct(logits, labels), len(labels))
 
 
 def on_device(value, device):
     """An array or a tensor as a tensor on this device."""
     return value.to(device) if isinstance(value, Tensor) else Tensor(device.asarray(value))
-
-
-def classification_loss(outputs, labels, label_smoothing=0.0):
-    """(loss, logits) from what a classifier returns: logits, or a tuple (logits, auxiliary logits, ...)."""
-    logits, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
-    loss = F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
-    for head in auxiliary:
-        loss = loss + AUXILIARY_WEIGHT * F.cross_entropy(head, labels, label_smoothing=label_smoothing)
-    return loss, logits
 
 
 def count_correct(logits, labels):
