@@ -40,7 +40,7 @@ def train_step(model, optimizer, images, labels, *, label_smoothing=0.0, clip_gr
 
     Arrays or tensors, which are moved to the model's device. A model that returns a tuple, as GoogLeNet while training,
     returns (logits, auxiliary logits, ...): loss = main + 0.3 (auxiliary losses). Gradients are cleared at the end.
-    FloatingPointError, with nothing changed, if the loss is not finite.
+    FloatingPointError, with no parameter changed, if the loss is not finite.
     """
     device = next(model.parameters()).device
     outputs = model(on_device(images, device))
