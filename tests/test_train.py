@@ -107,6 +107,17 @@ def test_evaluate_counts_every_image_once(batch):
     assert net.training
 
 
+def test_evaluate_runs_in_evaluation_mode(batch):
+    """Nothing is dropped, and batch norm takes its running statistics and leaves them as they are."""
+    x, y = batch
+    net = nn.Sequential(nn.BatchNorm2d(1), nn.Dropout(0.5), nn.Flatten(), nn.Linear(64, 3))
+    before = {name: array.copy() for name, array in net.state_dict().items()}
+    result = loop.evaluate(net.train(), [(x, y)], 3)
+    expected = nn.functional.cross_entropy(net.eval()(mg.tensor(x)), mg.tensor(y)).item()
+    assert result.loss == pytest.approx(expected, rel=1e-6)
+    same(net.state_dict(), before)
+
+
 # Whole runs
 
 
