@@ -1,7 +1,7 @@
 """Convolution: the forward pass and the input gradient, both by gathering taps (see gather.py)."""
 
 from ..shapes import window_counts
-from . import winograd
+from . import depthwise, winograd
 from .gather import gather
 from .layout import deliver, result_array, single_tap, with_contiguous_channels
 from .pack import pack_weights
@@ -11,6 +11,9 @@ def conv2d_forward(x, w, b, stride, padding, dilation, groups, relu=False, out=N
     """y (N, P, Q, K). b may be None. With relu, y = max(y, 0)."""
     k, r_size, s_size, _ = w.shape
     p, q = window_counts(x.shape[1:3], (r_size, s_size), stride, padding, dilation)
+    if x.size and depthwise.applies(w.shape, x.shape[3], groups):
+        how = stride, padding, dilation
+        return deliver(depthwise.depthwise_forward(x, w, b, how, relu, (x.shape[0], p, q, k)), out)
     y = result_array(out, (x.shape[0], p, q, k), x.dtype)
     if y.size == 0:
         return deliver(y, out)
@@ -40,6 +43,8 @@ def phase_taps(phase, size, stride, padding, dilation):
 
 def conv2d_backward_input(dy, w, x_shape, stride, padding, dilation, groups, out=None):
     """dx (N, H, W, C): a convolution of dy with the flipped filter, one for each phase of the stride."""
+    if dy.size and depthwise.applies(w.shape, x_shape[3], groups):
+        return deliver(depthwise.depthwise_backward_input(dy, w, (stride, padding, dilation), x_shape), out)
     dx = result_array(out, x_shape, dy.dtype)
     if dx.size == 0:
         return deliver(dx, out)

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from . import winograd
+from . import depthwise, winograd
 from .blocks import block_size, copy_with_border, divide_evenly, image_part
 from .layout import single_tap, with_contiguous_channels
 from .runtime import get_num_threads, parallel, serial
@@ -281,6 +281,8 @@ def conv2d_backward_weight(dy, x, w_shape, stride, padding, dilation, groups):
     """dw (K, R, S, C/groups)"""
     if dy.size == 0 or x.size == 0:
         return np.zeros(w_shape, dy.dtype)
+    if depthwise.applies(w_shape, x.shape[3], groups):
+        return depthwise.depthwise_backward_weight(dy, x, (stride, padding, dilation), w_shape)
     x, dy = with_contiguous_channels(x), with_contiguous_channels(dy)
     if winograd.chosen(w_shape, stride, dilation, groups, x.dtype, dy.shape[1:3]):
         return winograd.convolve_weight(dy, x, padding)

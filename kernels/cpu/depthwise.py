@@ -1,0 +1,114 @@
+"""Depthwise convolution: every channel has its own filter, and no sum runs over channels.
+
+So there is no matrix product in it. Three plain loops over the taps, vectorised by the compiler over the channels,
+which the filter needs in its last axis: w (R, S, C). A tap (r, s) ties the output (p, q) to the input
+(p stride + r dilation - padding, q stride + s dilation - padding).
+"""
+
+import numba
+import numpy as np
+
+from .runtime import get_num_threads, parallel, serial
+
+STRIDE, PADDING, DILATION = range(3)  # rows of the array `how`; its columns are the axes
+
+
+def applies(w_shape, channels, groups):
+    """Whether each channel makes exactly one."""
+    return groups == channels == w_shape[0] and groups > 1
+
+
+@serial
+def input_position(p, r, axis, how):
+    """Along one axis, the input that output p meets at tap r."""
+    return p * how[STRIDE, axis] + r * how[DILATION, axis] - how[PADDING, axis]
+
+
+@serial
+def output_position(h, r, axis, how):
+    """Along one axis, the output that meets input h at tap r, or -1."""
+    distance = h + how[PADDING, axis] - r * how[DILATION, axis]
+    return distance // how[STRIDE, axis] if distance % how[STRIDE, axis] == 0 else -1
+
+
+@parallel
+def forward(x, w, b, low, how, y):
+    n_size, p_size, q_size, channels = y.shape
+    for task in numba.prange(n_size * p_size):
+        n, p = task // p_size, task % p_size
+        for q in range(q_size):
+            y[n, p, q] = b
+            for r in range(w.shape[0]):
+                for s in range(w.shape[1]):
+                    i, j = input_position(p, r, 0, how), input_position(q, s, 1, how)
+                    if 0 <= i < x.shape[1] and 0 <= j < x.shape[2]:
+                        for c in range(channels):
+                            y[n, p, q, c] += x[n, i, j, c] * w[r, s, c]
+            for c in range(channels):
+                y[n, p, q, c] = low if y[n, p, q, c] < low else y[n, p, q, c]  # keeps NaN
+
+
+@parallel
+def backward_input(dy, w, how, dx):
+    n_size, h_size, w_size, channels = dx.shape
+    for task in numba.prange(n_size * h_size):
+        n, i = task // h_size, task % h_size
+        for j in range(w_size):
+            dx[n, i, j] = 0
+            for r in range(w.shape[0]):
+                for s in range(w.shape[1]):
+                    p, q = output_position(i, r, 0, how), output_position(j, s, 1, how)
+                    if 0 <= p < dy.shape[1] and 0 <= q < dy.shape[2]:
+                        for c in range(channels):
+                            dx[n, i, j, c] += dy[n, p, q, c] * w[r, s, c]
+
+
+@parallel
+def backward_weight(dy, x, how, sums):
+    """sums (parts, R, S, C): every part adds up its own rows of the output, a row at a time for accuracy."""
+    parts, r_size, s_size, channels = sums.shape
+    _, p_size, q_size, _ = dy.shape
+    rows = len(dy) * p_size
+    for part in numba.prange(parts):
+        row_sum = np.empty(channels, x.dtype)
+        for task in range(rows * part // parts, rows * (part + 1) // parts):
+            n, p = task // p_size, task % p_size
+            for r in range(r_size):
+                i = input_position(p, r, 0, how)
+                for s in range(s_size if 0 <= i < x.shape[1] else 0):
+                    row_sum[:] = 0
+                    for q in range(q_size):
+                        j = input_position(q, s, 1, how)
+                        if 0 <= j < x.shape[2]:
+                            for c in range(channels):
+                                row_sum[c] += dy[n, p, q, c] * x[n, i, j, c]
+                    for c in range(channels):
+                        sums[part, r, s, c] += row_sum[c]
+
+
+def channels_last_filter(w):
+    """(C, R, S, 1) -> (R, S, C)"""
+    return np.ascontiguousarray(w[..., 0].transpose(1, 2, 0))
+
+
+def depthwise_forward(x, w, b, how, relu, y_shape):
+    """y (N, P, Q, C); how: stride, padding, dilation"""
+    y, low = np.empty(y_shape, x.dtype), x.dtype.type(0 if relu else -np.inf)
+    b = np.zeros(len(w), x.dtype) if b is None else np.ascontiguousarray(b)
+    forward(np.ascontiguousarray(x), channels_last_filter(w), b, low, np.array(how), y)
+    return y
+
+
+def depthwise_backward_input(dy, w, how, x_shape):
+    """dx (N, H, W, C)"""
+    dx = np.empty(x_shape, dy.dtype)
+    backward_input(np.ascontiguousarray(dy), channels_last_filter(w), np.array(how), dx)
+    return dx
+
+
+def depthwise_backward_weight(dy, x, how, w_shape):
+    """dw (C, R, S, 1)"""
+    k, r_size, s_size, _ = w_shape
+    sums = np.zeros((get_num_threads(), r_size, s_size, k), dy.dtype)
+    backward_weight(np.ascontiguousarray(dy), np.ascontiguousarray(x), np.array(how), sums)
+    return np.ascontiguousarray(sums.sum(0).transpose(2, 0, 1))[..., None]
