@@ -22,7 +22,8 @@ TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 CANARY = 12345.0
 
 DTYPES = st.sampled_from(["float32", "float64"])
-LAYOUTS = st.sampled_from(["contiguous", "slice", "reversed", "read-only"])
+LAYOUT_NAMES = ["contiguous", "slice", "reversed", "flipped", "read-only"]
+LAYOUTS = st.sampled_from(LAYOUT_NAMES)
 CHANNELS = st.sampled_from([1, 2, 3, 8, 12, 16, 17, 64, 200, 513, 700])
 SHAPES = st.tuples(st.lists(st.sampled_from([0, 1, 2, 3, 7, 40]), max_size=3), CHANNELS).map(lambda s: (*s[0], s[1]))
 quick = settings(deadline=None, max_examples=40)
@@ -33,11 +34,13 @@ def normal(shape, dtype, seed):
 
 
 def laid_out(a, layout):
-    """The same values: as they are, as a channel slice of a wider buffer, in an unusual order, or not to be written."""
+    """The same values: contiguous, a channel slice of a wider buffer, with a negative step, or not to be written."""
     if layout == "slice":
         return in_slice(a)[0]
     if layout == "reversed":
         return np.ascontiguousarray(a[..., ::-1])[..., ::-1]
+    if layout == "flipped":
+        return np.ascontiguousarray(np.flip(a, 0))[::-1]
     a = a.copy()
     a.flags.writeable = layout != "read-only"
     return a
@@ -63,8 +66,13 @@ def close(actual, expected, dtype, tolerance=1.0):
 
 def exact(call, *args, **kwargs):
     """What the reference says in float64."""
-    as_double = [a.astype("d") if isinstance(a, np.ndarray) and a.dtype == "f" else a for a in args]
-    return getattr(reference, call)(*as_double, **kwargs)
+    return getattr(reference, call)(*(as_double(a) for a in args), **kwargs)
+
+
+def as_double(a):
+    if isinstance(a, list):
+        return [as_double(each) for each in a]
+    return a.astype("d") if isinstance(a, np.ndarray) and a.dtype == "f" else a
 
 
 def agrees(call, *args, dtype, tolerance=1.0, **kwargs):
@@ -97,6 +105,16 @@ def test_relu(shape, dtype, layout_a, layout_b):
     agrees("relu_forward", a, dtype=dtype)
     agrees("relu_backward", a, b, dtype=dtype)
     agrees("add_relu_forward", a, b, dtype=dtype)
+
+
+@pytest.mark.parametrize("layout", LAYOUT_NAMES)
+@pytest.mark.parametrize("shape", [(7,), (4, 3), (2, 3, 4, 5), (1, 1, 1, 6), (3, 1), (5, 2, 1)])
+def test_every_layout(shape, layout):
+    x = laid_out(normal(shape, "float32", 0), layout)
+    agrees("relu_forward", x, dtype="float32")
+    agrees("concat_forward", [x, x], dtype="float32")
+    spread = np.broadcast_to(x, (2, *shape))
+    agrees("add_relu_forward", spread, spread, dtype="float32")
 
 
 def test_relu_keeps_nan_and_the_gradient_at_zero_is_zero():
