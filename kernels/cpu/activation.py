@@ -22,7 +22,8 @@ def relu_backward_rows(dy, dy_step, y, y_step, dx, dx_step, rows, width):
         dys, ys = dy[r * dy_step : r * dy_step + width], y[r * y_step : r * y_step + width]
         dxs = dx[r * dx_step : r * dx_step + width]
         for i in range(dys.size):
-            dxs[i] = dys[i] if ys[i] > zero else zero
+            gradient = dys[i]
+            dxs[i] = gradient if ys[i] > zero else zero
 
 
 @parallel

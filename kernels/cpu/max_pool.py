@@ -5,7 +5,8 @@ from numba import prange
 
 from ..shapes import window_counts
 from .rows import deliver, pixels, result
-from .runtime import parallel, serial
+from .runtime import parallel
+from .taps import first_largest, sum_where_won
 
 
 def tap_positions(size, window, stride, padding, dilation, count):
@@ -21,57 +22,50 @@ def tap_windows(size, window, stride, padding, dilation, count):
     return np.where((ahead % stride == 0) & (at >= 0) & (at < count), at, -1)
 
 
-@serial
-def keep_larger(x, tap, y, winner):
-    """Let the pixel x take the place of y where it is larger, or is the first NaN."""
-    number = winner.dtype.type(tap)
-    for c in range(y.size):
-        better = not (x[c] <= y[c]) and y[c] == y[c]
-        y[c] = x[c] if better else y[c]
-        winner[c] = number if better else winner[c]
-
-
 @parallel
-def max_pool(x, x_step, y, y_step, winner, channels, height, width, rows, columns):
-    """rows (P, R) and columns (Q, S) are tap_positions. winner is contiguous."""
+def max_pool(low, number, x, x_step, y, y_step, winner, winner_step, images, channels, height, width, rows, columns):
+    """rows (P, R) and columns (Q, S) are tap_positions. Arrays are addresses, steps go from pixel to pixel in bytes."""
     p_count, q_count, s_count = len(rows), len(columns), columns.shape[1]
-    lowest = x.dtype.type(-np.inf)
-    for t in prange(len(winner) // max(q_count * channels, 1)):
+    for t in prange(images * p_count):
         n, p = t // p_count, t % p_count
+        taps, numbers = np.empty(rows.shape[1] * s_count, np.int64), np.empty(rows.shape[1] * s_count, np.int32)
         for q in range(q_count):
-            at = t * q_count + q
-            best, number = y[at * y_step :][:channels], winner[at * channels :][:channels]
-            best[:] = lowest
-            number[:] = 0
+            count = 0
             for r in range(rows.shape[1]):
                 for s in range(s_count):
                     if rows[p, r] >= 0 and columns[q, s] >= 0:
-                        pixel = (n * height + rows[p, r]) * width + columns[q, s]
-                        keep_larger(x[pixel * x_step :][:channels], r * s_count + s, best, number)
-
-
-@serial
-def add_if_winner(dy, winner, tap, dx):
-    number, zero = winner.dtype.type(tap), dy.dtype.type(0)
-    for c in range(dx.size):
-        dx[c] += dy[c] if winner[c] == number else zero
+                        taps[count] = x + ((n * height + rows[p, r]) * width + columns[q, s]) * x_step
+                        numbers[count] = r * s_count + s
+                        count += 1
+            at = t * q_count + q
+            first_largest(low, number, taps, numbers, count, y + at * y_step, winner + at * winner_step, channels)
 
 
 @parallel
-def max_pool_backward(dy, dy_step, winner, dx, channels, p_count, q_count, rows, columns):
-    """rows (H, R) and columns (W, S) are tap_windows. winner and dx are contiguous."""
+def max_pool_backward(
+    zero, number, dy, dy_step, winner, winner_step, dx, dx_step, images, channels, p_count, q_count, rows, columns
+):
+    """rows (H, R) and columns (W, S) are tap_windows. Arrays and steps as in max_pool."""
     height, width, s_count = len(rows), len(columns), columns.shape[1]
-    for t in prange(len(dx) // max(width * channels, 1)):
+    for t in prange(images * height):
         n, h = t // height, t % height
+        size = rows.shape[1] * s_count
+        dys, winners, numbers = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int32)
         for w in range(width):
-            total = dx[(t * width + w) * channels :][:channels]
-            total[:] = 0
+            count = 0
             for r in range(rows.shape[1]):
                 for s in range(s_count):
                     if rows[h, r] >= 0 and columns[w, s] >= 0:
                         at = (n * p_count + rows[h, r]) * q_count + columns[w, s]
-                        won = winner[at * channels :][:channels]
-                        add_if_winner(dy[at * dy_step :][:channels], won, r * s_count + s, total)
+                        dys[count], winners[count] = dy + at * dy_step, winner + at * winner_step
+                        numbers[count] = r * s_count + s
+                        count += 1
+            sum_where_won(zero, number, dys, winners, numbers, count, dx + (t * width + w) * dx_step, channels)
+
+
+def addresses(*arrays):
+    """Of each flat array, as pixels() gives it: its address and its step in bytes."""
+    return [n for flat, step in arrays for n in (flat.ctypes.data, step * flat.itemsize)]
 
 
 def max_pool2d_forward(x, size, stride, padding, dilation, ceil_mode, out=None):
@@ -84,13 +78,16 @@ def max_pool2d_forward(x, size, stride, padding, dilation, ceil_mode, out=None):
     y = result((n, *out_hw, c), x.dtype, out)
     winner = np.empty(y.shape, np.uint8 if size[0] * size[1] <= 256 else np.int32)
     tables = [tap_positions(*axis) for axis in zip(hw, size, stride, padding, dilation, out_hw)]
-    max_pool(*pixels(x), *pixels(y), winner.reshape(-1), c, *hw, *tables)
+    arrays = pixels(x), pixels(y), pixels(winner)
+    max_pool(x.dtype.type(-np.inf), winner.dtype.type(0), *addresses(*arrays), n, c, *hw, *tables)
     return deliver(y, out), winner
 
 
 def max_pool2d_backward(dy, winner, x_shape, size, stride, padding, dilation):
     """dx: each output's gradient goes to the pixel that won."""
+    n, *hw, c = x_shape
     dx, out_hw = np.empty(x_shape, dy.dtype), dy.shape[1:3]
-    tables = [tap_windows(*axis) for axis in zip(x_shape[1:3], size, stride, padding, dilation, out_hw)]
-    max_pool_backward(*pixels(dy), pixels(winner)[0], dx.reshape(-1), x_shape[3], *out_hw, *tables)
+    tables = [tap_windows(*axis) for axis in zip(hw, size, stride, padding, dilation, out_hw)]
+    arrays = pixels(dy), pixels(winner), pixels(dx)
+    max_pool_backward(dy.dtype.type(0), winner.dtype.type(0), *addresses(*arrays), n, c, *out_hw, *tables)
     return dx

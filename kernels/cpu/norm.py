@@ -68,7 +68,8 @@ def gradient_sums(dy, dy_step, x, x_step, rows, width, scale, shift, mean, floor
         for r in range(rows * chunk // chunks, rows * (chunk + 1) // chunks):
             dys, xs = dy[r * dy_step : r * dy_step + width], x[r * x_step : r * x_step + width]
             for i in range(xs.size):
-                d = zero if xs[i] * scale[i] + shift[i] <= floor else dys[i]
+                dy_i, z = dys[i], xs[i] * scale[i] + shift[i]
+                d = zero if z <= floor else dy_i
                 s[i] += d
                 q[i] += d * (xs[i] - mean[i])
         fold_lanes(s, sums[chunk, 0])
@@ -94,11 +95,13 @@ def gradient_rows(dy, dy_step, x, x_step, dx, dx_step, rows, width, scale, shift
         dxs = dx[r * dx_step : r * dx_step + width]
         if add:
             for i in range(xs.size):
-                d = zero if xs[i] * scale[i] + shift[i] <= floor else dys[i]
+                dy_i, z = dys[i], xs[i] * scale[i] + shift[i]
+                d = zero if z <= floor else dy_i
                 dxs[i] += scale[i] * d + (slope[i] * (xs[i] - mean[i]) + offset[i])
         else:
             for i in range(xs.size):
-                d = zero if xs[i] * scale[i] + shift[i] <= floor else dys[i]
+                dy_i, z = dys[i], xs[i] * scale[i] + shift[i]
+                d = zero if z <= floor else dy_i
                 dxs[i] = scale[i] * d + (slope[i] * (xs[i] - mean[i]) + offset[i])
 
 

@@ -1,0 +1,110 @@
+"""What max pooling does with one pixel: all its taps are visited while the result stays in vector registers.
+
+In Numba alone, y = x if x > y else y over an array of channels goes through memory for each tap, and where LLVM sees
+that y keeps its old value it stores under a mask, which some processors do very slowly. So these two loops are written
+in LLVM's language (as the tile of the convolutions is, see tile.py). Addresses are in bytes.
+"""
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from .tile import INT, load, store
+
+INT32 = ir.IntType(32)
+WIDTHS = 16, 4, 1  # channels in a vector; what is left over by one width is done by the next
+
+
+def vector(element, lanes):
+    return element if lanes == 1 else ir.VectorType(element, lanes)
+
+
+def for_vectors(b, channels):
+    """For each vector of channels: (the first of them, how many)."""
+    done = ir.Constant(INT, 0)
+    for lanes in WIDTHS:
+        count = b.udiv(b.sub(channels, done), ir.Constant(INT, lanes))
+        with cgutils.for_range(b, count, intp=INT) as loop:
+            yield b.add(done, b.mul(loop.index, ir.Constant(INT, lanes))), lanes
+        done = b.add(done, b.mul(count, ir.Constant(INT, lanes)))
+
+
+def splat(b, value, lanes):
+    """The vector of one value."""
+    if lanes == 1:
+        return value
+    one = b.insert_element(ir.Constant(vector(value.type, lanes), ir.Undefined), value, ir.Constant(INT32, 0))
+    return b.shuffle_vector(one, one, ir.Constant(ir.VectorType(INT32, lanes), [0] * lanes))
+
+
+def at(b, address, index, kind):
+    """The address of element `index` (not in bytes) of an array of `kind`."""
+    size = 8 if kind == ir.DoubleType() else 4 if kind == ir.FloatType() else kind.width // 8
+    return b.add(address, b.mul(index, ir.Constant(INT, size)))
+
+
+def variable(b, value):
+    """A variable with that value; LLVM will keep it in a register."""
+    slot = cgutils.alloca_once(b, value.type)
+    b.store(value, slot)
+    return slot
+
+
+def element(context, b, kind, array, index):
+    """array[index]"""
+    data = context.make_array(kind)(context, b, array).data
+    return b.load(cgutils.gep(b, data, index))
+
+
+@intrinsic
+def first_largest(typingctx, low, number, taps, numbers, count, y, winner, channels):
+    """y = the largest of `count` taps, or low; winner = the number of the first tap that has it. NaN is the largest.
+
+    taps: addresses of pixels (int64), numbers: theirs in the window (int32). low and number show types.
+    """
+
+    def codegen(context, b, signature, args):
+        low, number, taps, numbers, count, y, winner, channels = args
+        for c, lanes in for_vectors(b, channels):
+            best, best_number = variable(b, splat(b, low, lanes)), variable(b, splat(b, ir.Constant(INT32, 0), lanes))
+            with cgutils.for_range(b, count, intp=INT) as loop:
+                tap = element(context, b, signature.args[2], taps, loop.index)
+                this_number = splat(b, element(context, b, signature.args[3], numbers, loop.index), lanes)
+                x, most = load(b, at(b, tap, c, low.type), vector(low.type, lanes), 1), b.load(best)
+                better = b.and_(b.fcmp_unordered(">", x, most), b.fcmp_ordered("ord", most, most))
+                b.store(b.select(better, x, most), best)
+                b.store(b.select(better, this_number, b.load(best_number)), best_number)
+            store(b, b.load(best), at(b, y, c, low.type), 1)
+            found = b.load(best_number)
+            narrow = found if number.type == INT32 else b.trunc(found, vector(number.type, lanes))
+            store(b, narrow, at(b, winner, c, number.type), 1)
+        return context.get_dummy_value()
+
+    return types.void(low, number, taps, numbers, count, y, winner, channels), codegen
+
+
+@intrinsic
+def sum_where_won(typingctx, zero, number, dys, winners, numbers, count, dx, channels):
+    """dx = the sum over `count` taps of dy where the winner is the tap's number, else zero.
+
+    dys, winners: addresses of pixels of dy and of winner (int64). zero and number show their types.
+    """
+
+    def codegen(context, b, signature, args):
+        zero, number, *tables, count, dx, channels = args
+        kinds = signature.args[2:5]
+        for c, lanes in for_vectors(b, channels):
+            nothing = splat(b, zero, lanes)
+            total = variable(b, nothing)
+            with cgutils.for_range(b, count, intp=INT) as loop:
+                dy, winner, this = (element(context, b, *entry, loop.index) for entry in zip(kinds, tables))
+                this = this if number.type == INT32 else b.trunc(this, number.type)
+                won = load(b, at(b, winner, c, number.type), vector(number.type, lanes), 1)
+                value = load(b, at(b, dy, c, zero.type), vector(zero.type, lanes), 1)
+                gain = b.select(b.icmp_signed("==", won, splat(b, this, lanes)), value, nothing)
+                b.store(b.fadd(b.load(total), gain), total)
+            store(b, b.load(total), at(b, dx, c, zero.type), 1)
+        return context.get_dummy_value()
+
+    return types.void(zero, number, dys, winners, numbers, count, dx, channels), codegen
