@@ -186,6 +186,12 @@ def test_an_out_that_does_not_fit_is_refused(call, shape, dtype):
         WRITERS[call](cpu, normal((2, 5, 4, 6), "float32", 0), np.zeros(shape, dtype))
 
 
+def test_concat_refuses_what_does_not_fit_together():
+    for other in (np.zeros((3, 3), "f"), np.zeros((2, 3), "d")):
+        with pytest.raises(ValueError, match=r"concat: types and all axes .* float32 \(2, 3\), "):
+            cpu.concat_forward([np.zeros((2, 3), "f"), other])
+
+
 # ------------------------------------------------------------------------------------- batch norm
 def norm_case(shape, dtype, layout):
     """dy, x, gamma, beta, mean, var"""

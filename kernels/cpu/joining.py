@@ -1,29 +1,32 @@
-"""Joining feature maps: each source is copied row by row into its channels of the output."""
+"""Joining feature maps: the output is written once, from first to last, each pixel from all sources."""
 
+import numpy as np
 from numba import prange
 
 from .rows import deliver, pixels, result
 from .runtime import parallel
+from .tile import copy_bytes
 
 
 @parallel
-def copy_rows(x, x_step, y, y_step, rows, width):
+def join_rows(sources, y, y_step, rows):
+    """sources: an address, a step from row to row and a width for each, in bytes; y is an address."""
     for r in prange(rows):
-        xs, ys = x[r * x_step : r * x_step + width], y[r * y_step : r * y_step + width]
-        for i in range(width):
-            ys[i] = xs[i]
+        target = y + r * y_step
+        for s in range(len(sources)):
+            width = sources[s, 2]
+            copy_bytes(target, sources[s, 0] + r * sources[s, 1], width)
+            target += width
 
 
 def concat_forward(xs, out=None):
     """Join along the last axis: (..., C1), (..., C2), ... -> (..., C1 + C2 + ...)"""
-    leading = xs[0].shape[:-1]
-    if any(x.shape[:-1] != leading for x in xs):
-        raise ValueError(f"concat: axes before the last must agree, got {', '.join(str(x.shape) for x in xs)}")
-    y = result((*leading, sum(x.shape[-1] for x in xs)), xs[0].dtype, out)
-    flat, step = pixels(y)
-    start = 0
-    for x in xs:
-        channels = x.shape[-1]
-        copy_rows(*pixels(x), flat[start:], step, x.size // max(channels, 1), channels)
-        start += channels
+    leading, dtype = xs[0].shape[:-1], xs[0].dtype
+    if any(x.shape[:-1] != leading or x.dtype != dtype for x in xs):
+        listed = ", ".join(f"{x.dtype} {x.shape}" for x in xs)
+        raise ValueError(f"concat: types and all axes but the last must agree, got {listed}")
+    y = result((*leading, sum(x.shape[-1] for x in xs)), dtype, out)
+    flats, (y_flat, y_step) = [pixels(x) for x in xs], pixels(y)
+    sources = [(flat.ctypes.data, step * y.itemsize, x.shape[-1] * y.itemsize) for x, (flat, step) in zip(xs, flats)]
+    join_rows(np.array(sources, np.int64), y_flat.ctypes.data, y_step * y.itemsize, y.size // max(y.shape[-1], 1))
     return deliver(y, out)
