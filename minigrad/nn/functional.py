@@ -3,7 +3,7 @@
 What takes one number for a pair (stride, padding, dilation, kernel_size) also takes a (vertical, horizontal) pair.
 """
 
-import secrets
+import os
 
 from .. import ops
 from ..recompute import draw, recomputing
@@ -106,7 +106,7 @@ def dropout(x, p=0.5, training=True, seed=None):
     """Zero each element with probability p while training. seed: what decides which; None draws a fresh one."""
     if not training or p == 0:
         return x
-    return ops.dropout(x, p=p, seed=draw(lambda: secrets.randbits(63) if seed is None else seed))
+    return ops.dropout(x, p=p, seed=draw(lambda: int.from_bytes(os.urandom(7)) if seed is None else seed))
 
 
 def pad(x, pads, value=0.0):

@@ -4,7 +4,7 @@ Layers that have weights take `rng`, a numpy Generator for their initial values;
 """
 
 import math
-import secrets
+import os
 
 import numpy as np
 
@@ -227,7 +227,7 @@ class Dropout(Module):
     def __init__(self, p=0.5):
         if not 0 <= p <= 1:
             raise ValueError(f"Dropout: p must be a probability from 0 to 1; got {p}")
-        self.p, self.seed, self.calls = p, secrets.randbits(32), 0
+        self.p, self.seed, self.calls = p, int.from_bytes(os.urandom(4)), 0
 
     def forward(self, x):
         if not self.training or self.p == 0:
