@@ -3,7 +3,7 @@
 import numpy as np
 from numba import prange
 
-from .rows import deliver, pixels, result
+from .rows import addresses, deliver, pixels, result
 from .runtime import parallel
 from .tile import copy_bytes
 
@@ -26,7 +26,7 @@ def concat_forward(xs, out=None):
         listed = ", ".join(f"{x.dtype} {x.shape}" for x in xs)
         raise ValueError(f"concat: types and all axes but the last must agree, got {listed}")
     y = result((*leading, sum(x.shape[-1] for x in xs)), dtype, out)
-    flats, (y_flat, y_step) = [pixels(x) for x in xs], pixels(y)
-    sources = [(flat.ctypes.data, step * y.itemsize, x.shape[-1] * y.itemsize) for x, (flat, step) in zip(xs, flats)]
-    join_rows(np.array(sources, np.int64), y_flat.ctypes.data, y_step * y.itemsize, y.size // max(y.shape[-1], 1))
+    views = [pixels(x) for x in xs]
+    sources = [(*addresses(view), x.shape[-1] * y.itemsize) for x, view in zip(xs, views)]
+    join_rows(np.array(sources, np.int64), *addresses(pixels(y)), y.size // max(y.shape[-1], 1))
     return deliver(y, out)

@@ -4,7 +4,7 @@ import numpy as np
 from numba import prange
 
 from ..shapes import window_counts
-from .rows import deliver, pixels, result
+from .rows import addresses, deliver, pixels, result
 from .runtime import parallel
 from .taps import first_largest, sum_where_won
 
@@ -61,11 +61,6 @@ def max_pool_backward(
                         numbers[count] = r * s_count + s
                         count += 1
             sum_where_won(zero, number, dys, winners, numbers, count, dx + (t * width + w) * dx_step, channels)
-
-
-def addresses(*arrays):
-    """Of each flat array, as pixels() gives it: its address and its step in bytes."""
-    return [n for flat, step in arrays for n in (flat.ctypes.data, step * flat.itemsize)]
 
 
 def max_pool2d_forward(x, size, stride, padding, dilation, ceil_mode, out=None):

@@ -5,50 +5,56 @@ from numba import prange
 
 from ..reference.pool import adaptive_windows, window_lengths
 from ..shapes import window_counts
-from .rows import deliver, pixels, result
-from .runtime import parallel, serial
+from .rows import addresses, deliver, pixels, result
+from .runtime import parallel
+from .taps import weighted_sum
 
 TILE = 256  # channels that one task averages: a global pooling has few windows, and still work for all threads
 
 
-@serial
-def add_pixel(x, scale, y):
-    for c in range(y.size):
-        y[c] += x[c] * scale
-
-
 @parallel
-def mean_windows(x, x_step, y, y_step, images, channels, height, width, rows, columns, row_weights, column_weights):
-    """rows (P, 2), columns (Q, 2): the first position of each window and the one after its last.
+def mean_windows(
+    zero, x, x_step, y, y_step, images, channels, height, width, rows, columns, row_weights, column_weights
+):
+    """y = the sum over each window of row_weight column_weight x. Arrays are addresses, steps are in bytes.
 
-    y = sum over the window of x row_weight column_weight
+    rows (P, 2), columns (Q, 2): the first position of each window and the one after its last.
     """
     p_count, q_count, tiles = len(rows), len(columns), (channels + TILE - 1) // TILE
     for t in prange(images * p_count * tiles):
-        n, p, start = t // tiles // p_count, t // tiles % p_count, t % tiles * TILE
-        lanes = min(TILE, channels - start)
+        n, p, first = t // tiles // p_count, t // tiles % p_count, t % tiles * TILE
+        lanes, offset, weights = (
+            min(TILE, channels - first),
+            first * row_weights.itemsize,
+            np.empty(width, row_weights.dtype),
+        )
+        top, bottom = rows[p, 0], rows[p, 1]
         for q in range(q_count):
-            total = y[((n * p_count + p) * q_count + q) * y_step + start :][:lanes]
-            total[:] = 0
-            scale = row_weights[p] * column_weights[q]
-            for h in range(rows[p, 0], rows[p, 1]):
-                for w in range(columns[q, 0], columns[q, 1]):
-                    add_pixel(x[((n * height + h) * width + w) * x_step + start :][:lanes], scale, total)
+            left, count = columns[q, 0], columns[q, 1] - columns[q, 0]
+            weights[:count] = row_weights[p] * column_weights[q]
+            target = y + ((n * p_count + p) * q_count + q) * y_step + offset
+            for h in range(top, max(bottom, top + 1)):  # once even in an empty window, to write its zeros
+                source = x + ((n * height + h) * width + left) * x_step + offset
+                weighted_sum(zero, source, x_step, weights, count if h < bottom else 0, target, lanes, h > top)
 
 
 @parallel
-def share_windows(dy, dy_step, dx, images, channels, p_count, q_count, rows, columns, row_weights, column_weights):
-    """The transpose of mean_windows. rows (H, 2), columns (W, 2): the windows that hold each position, likewise."""
+def share_windows(
+    zero, y, y_step, x, x_step, images, channels, p_count, q_count, rows, columns, row_weights, column_weights
+):
+    """The transpose of mean_windows: x from y. rows (H, 2), columns (W, 2): the windows that hold each position."""
     height, width = len(rows), len(columns)
     for t in prange(images * height):
         n, h = t // height, t % height
+        top, bottom, weights = rows[h, 0], rows[h, 1], np.empty(q_count, row_weights.dtype)
         for w in range(width):
-            total = dx[(t * width + w) * channels :][:channels]
-            total[:] = 0
-            for p in range(rows[h, 0], rows[h, 1]):
-                for q in range(columns[w, 0], columns[w, 1]):
-                    share = dy[((n * p_count + p) * q_count + q) * dy_step :][:channels]
-                    add_pixel(share, row_weights[p] * column_weights[q], total)
+            left, count = columns[w, 0], columns[w, 1] - columns[w, 0]
+            target = x + (t * width + w) * x_step
+            for p in range(top, max(bottom, top + 1)):
+                for k in range(count):
+                    weights[k] = row_weights[min(p, p_count - 1)] * column_weights[left + k]
+                source = y + ((n * p_count + p) * q_count + left) * y_step
+                weighted_sum(zero, source, y_step, weights, count if p < bottom else 0, target, channels, p > top)
 
 
 def windows_holding(windows, size):
@@ -74,7 +80,8 @@ def forward(x, axes, out):
     """y (N, P, Q, C) from the windows along both axes."""
     (n, *hw, c), (windows, weights) = x.shape, zip(*axes)
     y = result((n, *map(len, windows), c), x.dtype, out)
-    mean_windows(*pixels(x), *pixels(y), n, c, *hw, *windows, *(w.astype(x.dtype) for w in weights))
+    arrays, weights = (pixels(x), pixels(y)), [w.astype(x.dtype) for w in weights]
+    mean_windows(x.dtype.type(0), *addresses(*arrays), n, c, *hw, *windows, *weights)
     return deliver(y, out)
 
 
@@ -82,8 +89,8 @@ def backward(dy, x_shape, axes):
     """dx (N, H, W, C) from the windows along both axes."""
     (n, *hw, c), (windows, weights) = x_shape, zip(*axes)
     dx, holding = np.empty(x_shape, dy.dtype), [windows_holding(*axis) for axis in zip(windows, hw)]
-    weights = [w.astype(dy.dtype) for w in weights]
-    share_windows(*pixels(dy), dx.reshape(-1), n, c, *dy.shape[1:3], *holding, *weights)
+    arrays, weights = (pixels(dy), pixels(dx)), [w.astype(dy.dtype) for w in weights]
+    share_windows(dy.dtype.type(0), *addresses(*arrays), n, c, *dy.shape[1:3], *holding, *weights)
     return dx
 
 

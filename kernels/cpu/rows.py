@@ -48,6 +48,11 @@ def pixels(a):
     return (a.reshape(-1) if a.flags.writeable else np.asarray(Memory(a, a.size))), channels
 
 
+def addresses(*arrays):
+    """Of each (flat, step) that pixels gave: the address and the step in bytes. The caller keeps the arrays alive."""
+    return [number for flat, step in arrays for number in (flat.ctypes.data, step * flat.itemsize)]
+
+
 def row_views(*arrays, block=BLOCK):
     """Kernel arguments for arrays of one shape: flat, step of each, then the number of rows and their width.
 

@@ -1,7 +1,7 @@
-"""What max pooling does with one pixel: all its taps are visited while the result stays in vector registers.
+"""What pooling does with one pixel: all its taps are visited while the result stays in vector registers.
 
 In Numba alone, y = x if x > y else y over an array of channels goes through memory for each tap, and where LLVM sees
-that y keeps its old value it stores under a mask, which some processors do very slowly. So these two loops are written
+that y keeps its old value it stores under a mask, which some processors do very slowly. So these loops are written
 in LLVM's language (as the tile of the convolutions is, see tile.py). Addresses are in bytes.
 """
 
@@ -108,3 +108,24 @@ def sum_where_won(typingctx, zero, number, dys, winners, numbers, count, dx, cha
         return context.get_dummy_value()
 
     return types.void(zero, number, dys, winners, numbers, count, dx, channels), codegen
+
+
+@intrinsic
+def weighted_sum(typingctx, zero, x, x_step, weights, count, y, channels, add):
+    """y = the sum of weights[k] x[k] over `count` pixels a step apart; with add, y += that. zero shows the type."""
+
+    def codegen(context, b, signature, args):
+        zero, x, x_step, weights, count, y, channels, add = args
+        for c, lanes in for_vectors(b, channels):
+            here = at(b, y, c, zero.type)
+            kept = load(b, here, vector(zero.type, lanes), 1)
+            total = variable(b, b.select(add, kept, splat(b, zero, lanes)))
+            with cgutils.for_range(b, count, intp=INT) as loop:
+                weight = splat(b, element(context, b, signature.args[3], weights, loop.index), lanes)
+                pixel = b.add(x, b.mul(loop.index, x_step))
+                value = load(b, at(b, pixel, c, zero.type), vector(zero.type, lanes), 1)
+                b.store(b.fadd(b.load(total), b.fmul(weight, value, ("contract",)), ("contract",)), total)
+            store(b, b.load(total), here, 1)
+        return context.get_dummy_value()
+
+    return types.void(zero, x, x_step, weights, count, y, channels, add), codegen
