@@ -362,6 +362,17 @@ def test_adaptive_avg_pool(case, dtype, layout, output_size):
     agrees("adaptive_avg_pool2d_backward", laid_out(normal(y.shape, dtype, 1), layout), x_shape, dtype=dtype)
 
 
+@pytest.mark.parametrize("size, stride, padding", [(1, 3, 0), (2, 1, 3)])
+def test_avg_pool_of_pixels_in_no_window_and_windows_without_pixels(size, stride, padding):
+    """Where nothing is added up there must still be zeros, not what the memory held before."""
+    x, how = normal((1, 7, 7, 5), "float32", 0), ((size, size), (stride, stride), (padding, padding))
+    out = cpu.avg_pool2d_forward(x, *how, False, True)
+    out[...] = np.nan
+    cpu.avg_pool2d_forward(x, *how, False, True, out=out)
+    close(out, exact("avg_pool2d_forward", x, *how, False, True), "float32")
+    agrees("avg_pool2d_backward", out, x.shape, *how, True, dtype="float32")
+
+
 def test_poolings_of_the_architectures():
     for hw, size, stride, padding, ceil_mode in (
         ((55, 55), 3, 2, 0, False),
