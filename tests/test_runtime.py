@@ -198,9 +198,11 @@ def test_one_number_rules_numba_and_blas():
 
 
 def test_the_environment_sets_the_threads_and_stays_as_it_was():
-    code = "import os; from kernels.cpu.runtime import *; print(get_num_threads(), os.environ.get('OMP_WAIT_POLICY'))"
-    assert output(code, MINIGRAD_NUM_THREADS="1") == "1 None"
-    assert output(code, MINIGRAD_NUM_THREADS="1", OMP_WAIT_POLICY="active") == "1 active"
+    names = "get_num_threads(), *map(os.environ.get, ('OMP_WAIT_POLICY', 'GOMP_SPINCOUNT'))"
+    code = f"import os; from kernels.cpu.runtime import *; print({names})"
+    assert output(code, MINIGRAD_NUM_THREADS="1") == "1 None None"
+    assert output(code, MINIGRAD_NUM_THREADS="1", OMP_WAIT_POLICY="active") == "1 active None"
+    assert output(code, MINIGRAD_NUM_THREADS="1", GOMP_SPINCOUNT="7") == "1 None 7"
 
 
 CROWD = """
