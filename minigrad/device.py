@@ -59,18 +59,29 @@ def cuda():
     return Device("cuda", cupy, "kernels.cuda")
 
 
+_registered: dict = {}  # devices that others brought: name of the array module -> Device
+
+
+def register(device):
+    """Make one more device known by its name, and to the arrays of its array module."""
+    _registered[device.xp.__name__] = device
+
+
 def get_device(which):
-    """The device of that name ("cpu" or "cuda"), or the one given. ValueError for another name."""
+    """The device of that name ("cpu", "cuda" or a registered one), or the one given. ValueError for another name."""
     if isinstance(which, Device):
         return which
-    if which not in ("cpu", "cuda"):
-        raise ValueError(f"device: {which!r} is not one of 'cpu', 'cuda'")
-    return CPU if which == "cpu" else cuda()
+    known = {"cpu": lambda: CPU, "cuda": cuda, **{d.name: lambda d=d: d for d in _registered.values()}}
+    if which not in known:
+        raise ValueError(f"device: {which!r} is not one of {', '.join(map(repr, known))}")
+    return known[which]()
 
 
 def device_of(array):
     """Which device an array lives on. (np.generic: a full reduction in NumPy gives a scalar, not an array.)"""
-    return CPU if isinstance(array, np.ndarray | np.generic) else cuda()
+    if isinstance(array, np.ndarray | np.generic):
+        return CPU
+    return _registered.get(type(array).__module__.partition(".")[0]) or cuda()
 
 
 def set_num_threads(n):

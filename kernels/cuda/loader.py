@@ -1,0 +1,93 @@
+"""From a CUDA C++ file in src/ to something that can be launched. Nothing is compiled before its first launch.
+
+The compiler is NVIDIA's run-time compiler through `RawModule` of the array module that owns the arguments: CuPy, which
+keeps the machine code in a cache on disk. That one call is all that binds the launchers to a GPU.
+"""
+
+import functools
+import hashlib
+import itertools
+import pathlib
+
+import numpy as np
+
+from ..reference.arrays import array_module
+
+SOURCES = pathlib.Path(__file__).parent / "src"
+FLOATS = ("float", "double", "__half", "__nv_bfloat16")
+FLAGS = ("false", "true")
+CPP_NAMES = {"float32": "float", "float64": "double", "float16": "__half", "bfloat16": "__nv_bfloat16"}
+OPTIONS = ("-std=c++17", f"-I{SOURCES}")
+
+
+class Kernel:
+    """A __global__ function template in a file of src/. Launch it: kernel(template, grid, block, *arguments).
+
+    axes: for each template parameter the values that it may take, as C++ text, so that all can be compiled and checked
+    ahead. template: a value for each, as text, dtype, bool or int. grid and block: up to three numbers each.
+    arguments: arrays (their addresses), None (a null pointer), ints (C++ int), NumPy scalars (their own type).
+    shared: bytes of dynamic shared memory. ValueError for a template value that is none of its axis.
+    """
+
+    def __init__(self, file, name, *axes):
+        self.file, self.name, self.axes = file, name, axes
+
+    def __repr__(self):
+        return f"Kernel({self.file!r}, {self.name!r})"
+
+    def instances(self):
+        """Every combination of template values as a C++ expression: relu_forward<float, true>."""
+        return [self._expression(values) for values in itertools.product(*self.axes)]
+
+    def _expression(self, values):
+        return f"{self.name}<{', '.join(values)}>" if values else self.name
+
+    def _instance(self, template):
+        values = tuple(cpp(value) for value in template)
+        if len(values) != len(self.axes) or any(v not in axis for v, axis in zip(values, self.axes)):
+            raise ValueError(f"{self.name}: no instance <{', '.join(values)}>; declared are {self.axes}")
+        return self._expression(values)
+
+    def __call__(self, template, grid, block, *arguments, shared=0):
+        xp = array_module(next(a for a in arguments if hasattr(a, "strides") and not isinstance(a, np.generic)))
+        function = compiled(xp, self.file, self._instance(template), shared)
+        function(grid, block, tuple(launch_argument(a) for a in arguments), shared_mem=shared)
+
+
+def cpp(value):
+    """A template value as C++ text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return CPP_NAMES[value.name] if isinstance(value, np.dtype) else str(value)
+
+
+def launch_argument(value):
+    """What CuPy passes with the type that the kernel expects. (A Python int would become 64 bits.)"""
+    if value is None:
+        return np.uint64(0)
+    if isinstance(value, int):
+        if not -(2**31) <= value < 2**31:
+            raise OverflowError(f"kernel argument: {value} does not fit a C++ int; pass np.int64")
+        return np.int32(value)
+    if isinstance(value, float):
+        raise TypeError(f"kernel argument: {value} may be a C++ float or double; pass np.float32 or np.float64")
+    return value
+
+
+@functools.cache
+def sources_hash():
+    """Changes with any file of src/: CuPy's cache looks at the text that it is given, not at what that includes."""
+    digest = hashlib.sha256()
+    for path in sorted(SOURCES.iterdir()):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@functools.cache
+def compiled(xp, file, expression, shared):
+    """The function of a C++ expression, compiled, and allowed as much dynamic shared memory as it needs."""
+    code = f'#include "{file}"\n// {sources_hash()}\n'
+    function = xp.RawModule(code=code, options=OPTIONS, name_expressions=(expression,)).get_function(expression)
+    if shared > 48 * 1024:  # beyond this a kernel must ask
+        function.max_dynamic_shared_size_bytes = shared
+    return function
