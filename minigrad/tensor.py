@@ -262,7 +262,8 @@ def op(fn: Callable) -> Callable[..., Tensor]:
         needs = tuple(p is not None and tracked for p in parents)
         ctx = Context(common_device(fn.__name__, inputs), needs)
         y, backward = fn(ctx, *(None if t is None else t.data for t in inputs), **settings)
-        out = Tensor(y if isinstance(y, ctx.xp.ndarray) else ctx.xp.asarray(y), version=shared_version(y, inputs))
+        y = np.asarray(y) if isinstance(y, np.generic) else y  # NumPy's full reductions give scalars
+        out = Tensor(y, version=shared_version(y, inputs))
         if tracked:
             out.node = Node(fn.__name__, parents, backward, fn)
             out.node.guards = guards(out.node, (*zip(argument_names(names, len(inputs)), inputs), ("its output", out)))

@@ -1,12 +1,40 @@
 """What all test files share."""
 
 import importlib.util
+import os
 
+import places
 import pytest
 
 import minigrad as mg
 
 KERNELS = ("reference", "cpu")
+
+
+def pytest_addoption(parser):
+    device = os.environ.get("MINIGRAD_DEVICE", "cpu")
+    text = "where the tests of ops run: cpu (reference and compiled kernels), emulated or cuda; or MINIGRAD_DEVICE"
+    parser.addoption("--device", choices=tuple(places.PLACES), default=device, help=text)
+
+
+def pytest_generate_tests(metafunc):
+    wanted = places.PLACES[metafunc.config.getoption("device")]
+    if "place" in metafunc.fixturenames:
+        metafunc.parametrize("place", wanted, indirect=True)
+    if "fast_place" in metafunc.fixturenames:
+        metafunc.parametrize("fast_place", [p for p in wanted if p != "reference"], indirect=True)
+
+
+@pytest.fixture
+def place(request):
+    """Run the test in each place of the device that was asked for."""
+    if missing := places.prepare(request.param):
+        pytest.skip(missing)
+    with places.running_on(request.param):
+        yield request.param
+
+
+fast_place = place  # but for the reference
 
 
 @pytest.fixture(params=KERNELS)

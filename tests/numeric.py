@@ -1,6 +1,7 @@
 """Gradients by central differences, in float64."""
 
 import numpy as np
+from places import host, put
 
 from minigrad import Tensor
 
@@ -9,16 +10,16 @@ STEP = 1e-6
 
 def value(run, arrays, v):
     """The scalar <run(arrays), v>, in float64."""
-    return float((run([Tensor(a) for a in arrays]).data * v).sum())
+    return float((host(run([Tensor(put(a)) for a in arrays])) * v).sum())
 
 
 def backward(run, arrays, seed=1):
     """The gradients of <y, v> for a random v, by backward(): (gradients, v)."""
-    tensors = [Tensor(a, requires_grad=True) for a in arrays]
+    tensors = [Tensor(put(a), requires_grad=True) for a in arrays]
     y = run(tensors)
     v = np.random.default_rng(seed).standard_normal(y.shape)
     y.backward(v)
-    return [t.grad for t in tensors], v
+    return [host(t.grad) for t in tensors], v
 
 
 def along(run, arrays, i, direction, v):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minigrad import ops, tensor
+from minigrad import Tensor, ops, tensor
 
 
 def normal(rng, shape, dtype):
@@ -48,7 +48,20 @@ class Case(NamedTuple):
         return [self.make(rng, s, dtype) for s in self.shapes]
 
     def run(self, tensors):
-        return self.op(*tensors, *self.constants, **self.params)
+        return self.op(*tensors, *self.constants, **self.settings(tensors[0].device))
+
+    def run_plain(self, tensors):
+        return self.plain(*tensors, **self.settings(tensors[0].device))
+
+    def settings(self, device):
+        """params with the tensors among them on this device."""
+        return {name: moved(value, device) for name, value in self.params.items()}
+
+
+def moved(value, device):
+    if isinstance(value, list):
+        return [tuple(t.to(device) for t in pair) for pair in value]
+    return value.to(device) if isinstance(value, Tensor) else value
 
 
 IMAGE = (2, 5, 6, 3)

@@ -186,6 +186,8 @@ def test_arrays_stay_where_they_are():
             mixed()
     assert isinstance(x.sum(), emulator.ndarray) and x.sum().ndim == 0
     assert np.isnan(emulator.empty(5).get()).all()
+    x[1:][:1] = 5  # slices are views
+    np.testing.assert_array_equal(x.get(), [1, 5, 1])
 
 
 # Under the compiler's sanitizers, in a process of its own: they must be loaded before Python

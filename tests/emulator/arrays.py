@@ -32,10 +32,17 @@ def allocate(shape, dtype):
     return array
 
 
+def memory_of(array):
+    """The allocation that a NumPy array is in, or None."""
+    while array is not None and not isinstance(array, Memory):
+        array = array.base
+    return array
+
+
 def check_canaries(name, arrays):
     """RuntimeError where a kernel wrote outside an array, naming the distance."""
     for i, array in enumerate(arrays):
-        memory = array.on_host.base
+        memory = memory_of(array.on_host)
         before, after = np.asarray(memory[: memory.begin]), np.asarray(memory[memory.end :])
         if (before != FILL).any() or (after != FILL).any():
             where = [*(np.flatnonzero(before != FILL) - memory.begin), *np.flatnonzero(after != FILL)]
@@ -50,7 +57,7 @@ def on_device(value):
         value = np.asarray(value)
     if not isinstance(value, np.ndarray):
         return value
-    if not isinstance(value.base, Memory):
+    if memory_of(value) is None:
         fresh = allocate(value.shape, value.dtype)
         fresh[...] = value
         value = fresh
@@ -68,6 +75,13 @@ def on_host(value):
     return value
 
 
+def as_index(index):
+    """An index for NumPy; CuPy takes indices from the host, too."""
+    if isinstance(index, tuple):
+        return tuple(as_index(i) for i in index)
+    return index.on_host if isinstance(index, ndarray) else index
+
+
 def lifted(function):
     """A NumPy function as one of arrays of the device. What it gives for `out` is that array itself."""
 
@@ -77,7 +91,7 @@ def lifted(function):
         return kwargs["out"] if kwargs.get("out") is not None else on_device(result)
 
     if isinstance(function, np.ufunc):
-        call.at = lifted(function.at)
+        call.at = lambda a, index, values: function.at(a.on_host, as_index(index), on_host(values))
     return call
 
 
@@ -99,7 +113,7 @@ class ndarray:
     flags = property(lambda self: self.on_host.flags)
     T = property(lambda self: on_device(self.on_host.T))
     data = property(lambda self: SimpleNamespace(ptr=self.on_host.ctypes.data))
-    base = property(lambda self: self.on_host.base)
+    base = property(lambda self: memory_of(self.on_host))
 
     def get(self):
         return self.on_host.copy()
@@ -126,10 +140,10 @@ class ndarray:
         return int(self.on_host)
 
     def __getitem__(self, index):
-        return on_device(self.on_host[on_host(index)])
+        return on_device(self.on_host[as_index(index)])
 
     def __setitem__(self, index, value):
-        self.on_host[on_host(index)] = on_host(value)
+        self.on_host[as_index(index)] = on_host(value)
 
     def __iter__(self):
         return (self[i] for i in range(len(self)))
