@@ -25,7 +25,8 @@ class Kernel:
 
     axes: for each template parameter the values that it may take, as C++ text, so that all can be compiled and checked
     ahead. template: a value for each, as text, dtype, bool or int. grid and block: up to three numbers each.
-    arguments: arrays (their addresses), None (a null pointer), ints (C++ int), NumPy scalars (their own type).
+    arguments: arrays (their addresses), None (a null pointer), ints (C++ int), NumPy scalars (their own type; those of
+    a structured type are structs).
     shared: bytes of dynamic shared memory. ValueError for a template value that is none of its axis.
     """
 
@@ -69,6 +70,8 @@ def launch_argument(value):
         if not -(2**31) <= value < 2**31:
             raise OverflowError(f"kernel argument: {value} does not fit a C++ int; pass np.int64")
         return np.int32(value)
+    if isinstance(value, np.void):
+        return np.asarray(value)  # a struct: CuPy passes NumPy arrays by value
     if isinstance(value, float):
         raise TypeError(f"kernel argument: {value} may be a C++ float or double; pass np.float32 or np.float64")
     return value

@@ -77,6 +77,8 @@ class Function:
             if code not in ("pany", f"p{code_of(value.dtype)}"):
                 raise TypeError(f"{self.name}: argument {i} is an array of {value.dtype}; the kernel expects {code}")
             return np.array([value.data.ptr], np.uint64)
+        if isinstance(value, np.ndarray) and value.shape == () and value.dtype.kind == "V":
+            value = value[()]  # a struct
         if not isinstance(value, np.generic):
             raise TypeError(f"{self.name}: argument {i} is a {type(value).__name__}, whose size in C++ is not clear")
         null = code[0] == "p" and value.dtype == np.uint64 and value == 0
