@@ -50,8 +50,9 @@ class Kernel:
         return self._expression(values)
 
     def __call__(self, template, grid, block, *arguments, shared=0):
+        instance = self._instance(template)
         xp = array_module(next(a for a in arguments if hasattr(a, "strides") and not isinstance(a, np.generic)))
-        function = compiled(xp, self.file, self._instance(template), shared)
+        function = compiled(xp, self.file, instance, shared)
         function(grid, block, tuple(launch_argument(a) for a in arguments), shared_mem=shared)
 
 

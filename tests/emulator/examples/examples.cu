@@ -1,5 +1,6 @@
 // Small kernels that use what the emulator must get right, and the same with faults planted (-D...).
 #include "ptx.cuh"
+#include "types.cuh"
 
 #ifdef NO_BARRIER
 #define BARRIER()
