@@ -22,7 +22,7 @@ def compiler():
 def test_compiles_without_spills(file, arch, compiler):
     instances = [instance for kernel in FILES[file] for instance in kernel.instances()]
     usages = report.compiled(file, instances, arch)
-    assert [u.instance for u in usages] == sorted(instances)
+    assert {u.instance for u in usages} >= set(instances)
     assert not [u for u in usages if u.spilled]
 
 
@@ -36,7 +36,7 @@ def test_the_assembly_compiles(compiler, monkeypatch):
     monkeypatch.setattr(report, "OPTIONS", (*report.OPTIONS, f"-I{examples}"))
     types = ("__half", "__nv_bfloat16")
     instances = [f"matmul_16bit<{t}>" for t in types] + [f"copy_valid<{n}>" for n in (4, 8, 16)] + ["matmul_tf32"]
-    assert len(report.compiled("examples.cu", instances, "sm_80")) == len(instances)
+    assert {u.instance for u in report.compiled("examples.cu", instances, "sm_80")} > set(instances)
 
 
 def test_a_spill_is_seen(compiler, monkeypatch, tmp_path):
