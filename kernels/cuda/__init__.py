@@ -10,3 +10,11 @@ from .activation import relu_forward as relu_forward
 from .conv import conv2d_backward_input as conv2d_backward_input
 from .conv import conv2d_backward_weight as conv2d_backward_weight
 from .conv import conv2d_forward as conv2d_forward
+from .norm import batch_norm_apply as batch_norm_apply
+from .norm import batch_norm_apply_backward as batch_norm_apply_backward
+from .norm import batch_norm_backward as batch_norm_backward
+from .norm import batch_norm_forward as batch_norm_forward
+from .norm import channel_mean_var as channel_mean_var
+from .norm import channel_sum as channel_sum
+from .norm import local_response_norm_backward as local_response_norm_backward
+from .norm import local_response_norm_forward as local_response_norm_forward

@@ -5,7 +5,6 @@ The input gradient is a forward pass over dy, with the weights packed so that th
 with a stride, one for each phase: the input pixels i, i + stride, ... are reached by the same taps.
 """
 
-import functools
 import itertools
 
 import numpy as np
@@ -14,15 +13,17 @@ from ..reference.arrays import array_module
 from ..shapes import window_counts
 from .loader import Kernel
 from .precision import tf32_allowed
-from .rows import deliver, result
+from .rows import compute_type, deliver, multiprocessors, result
 
 CHUNK = 8  # bytes that every copy has at least
 CHUNKS = ("16", "8")
 TENSOR = (("float", "__half", "__nv_bfloat16"), ("true",), ("128", "64"), ("128", "64"), CHUNKS)
 PLAIN = (("float", "double"), ("false",), ("64",), ("64",), CHUNKS)
 TYPES = (("float", "double", "__half", "__nv_bfloat16"),)
-GATHER = [Kernel("conv_gather.cu", "conv_gather", *axes) for axes in (PLAIN, TENSOR)]  # [tensor cores?]
-WEIGHT = [Kernel("conv_weight.cu", "conv_weight", *axes) for axes in (PLAIN, TENSOR)]
+GATHER = Kernel("conv_gather.cu", "conv_gather", *TENSOR)
+GATHER_PLAIN = Kernel("conv_gather.cu", "conv_gather", *PLAIN)
+WEIGHT = Kernel("conv_weight.cu", "conv_weight", *TENSOR)
+WEIGHT_PLAIN = Kernel("conv_weight.cu", "conv_weight", *PLAIN)
 GATHER_SUM = Kernel("conv_gather.cu", "conv_gather_sum", *TYPES)
 WEIGHT_SUM = Kernel("conv_weight.cu", "conv_weight_sum", *TYPES)
 PACK = Kernel("conv_gather.cu", "conv_pack", *TYPES)
@@ -38,17 +39,6 @@ GEOMETRY = np.dtype([(name, np.int64) for name in LONGS] + [(name, np.int32) for
 THREADS, STAGES, STEP_BYTES = 256, 3, 64  # as in gemm.cuh
 LEAST_STEPS = 8  # of a split's sum: fewer are not worth a block's start
 BLOCKS_WANTED = 2  # for each multiprocessor: while one waits, the other multiplies
-
-
-@functools.cache
-def multiprocessors(xp):
-    """Of the current GPU; what has none counts as one."""
-    return xp.cuda.Device().attributes["MultiProcessorCount"] if hasattr(xp, "cuda") else 1
-
-
-def compute_type(dtype):
-    """Of sums: double for double, else float."""
-    return np.dtype(np.float64 if dtype == np.float64 else np.float32)
 
 
 def tensor_cores(dtype):
@@ -140,7 +130,8 @@ def gather(x, w, bias, y, groups, taps, stride, relu=False):
     template = x.dtype, tensor, *tile, chunk
     shared = shared_bytes(tile, True, x.itemsize)
     grid = blocks, groups, splits
-    GATHER[tensor](template, grid, (THREADS,), g, x, w, bias if splits == 1 else None, y, partial, shared=shared)
+    kernel = GATHER if tensor else GATHER_PLAIN
+    kernel(template, grid, (THREADS,), g, x, w, bias if splits == 1 else None, y, partial, shared=shared)
     if splits > 1:
         grid = min(-(-partial[0].size // THREADS), 1 << 16)
         GATHER_SUM((x.dtype,), (grid,), (THREADS,), g, partial, bias, y)
@@ -245,7 +236,8 @@ def weight_gradient(dy, x, dw, taps, stride):
     chunk = widest_chunk([channels * x.itemsize, depth * x.itemsize], dy, x)
     grid = blocks_of(channels, columns, tile), groups, splits
     shared = shared_bytes(tile, False, x.itemsize)
-    WEIGHT[tensor]((x.dtype, tensor, *tile, chunk), grid, (THREADS,), g, dy, x, dw, partial, shared=shared)
+    kernel = WEIGHT if tensor else WEIGHT_PLAIN
+    kernel((x.dtype, tensor, *tile, chunk), grid, (THREADS,), g, dy, x, dw, partial, shared=shared)
     if splits > 1:
         grid = min(-(-dw.size // THREADS), 1 << 16)
         WEIGHT_SUM((x.dtype,), (grid,), (THREADS,), partial, dw, np.int64(dw.size), splits)

@@ -73,7 +73,7 @@ def launch_argument(value):
         return np.int32(value)
     if isinstance(value, np.void):
         return np.asarray(value)  # a struct: CuPy passes NumPy arrays by value
-    if isinstance(value, float):
+    if isinstance(value, float) and not isinstance(value, np.generic):  # np.float64 is a float, too
         raise TypeError(f"kernel argument: {value} may be a C++ float or double; pass np.float32 or np.float64")
     return value
 

@@ -5,6 +5,7 @@ slice of some channels of a wider buffer has a row for each pixel and the buffer
 copied. Any other layout is.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -14,6 +15,17 @@ from ..reference.arrays import array_module
 THREADS = 256  # in a block
 MOST_BLOCKS = 1 << 16  # along one axis of the grid; the threads loop over what is left
 PACK = 16  # bytes in the widest load
+
+
+@functools.cache
+def multiprocessors(xp):
+    """Of the current GPU; what has none counts as one."""
+    return xp.cuda.Device().attributes["MultiProcessorCount"] if hasattr(xp, "cuda") else 1
+
+
+def compute_type(dtype):
+    """Of sums: double for double, else float."""
+    return np.dtype(np.float64 if dtype == np.float64 else np.float32)
 
 
 def row_step(a):

@@ -1,0 +1,160 @@
+"""Batch normalisation and local response normalisation on the GPU. For x in 16 bits, statistics are float32."""
+
+import numpy as np
+
+from ..reference.arrays import array_module
+from .loader import FLAGS, FLOATS, Kernel
+from .rows import PACK, as_rows, compute_type, deliver, multiprocessors, result, row_step, rows_are_aligned
+
+COMPUTE = ("float", "double")
+MOMENT_SUMS = Kernel("norm.cu", "moment_sums", FLOATS, FLAGS)
+GRADIENT_SUMS = Kernel("norm.cu", "gradient_sums", FLOATS, FLAGS)
+FINISH_MOMENTS = Kernel("norm.cu", "finish_moments", COMPUTE)
+FINISH_GRADIENTS = Kernel("norm.cu", "finish_gradients", COMPUTE)
+NORMALISE = Kernel("norm.cu", "normalise", FLOATS, FLAGS)
+NORMALISE_BACKWARD = Kernel("norm.cu", "normalise_backward", FLOATS, FLAGS)
+RESPONSE_NORM = Kernel("norm.cu", "response_norm", FLOATS)
+RESPONSE_NORM_BACKWARD = Kernel("norm.cu", "response_norm_backward", FLOATS)
+
+THREADS = 256
+BLOCKS_EACH = 8  # blocks for each multiprocessor: what fits on one
+
+
+class Columns:
+    """Arrays (..., C) of one shape as matrices (rows, C), and the launches that run along their columns."""
+
+    def __init__(self, *arrays):
+        self.arrays = [as_rows(a) for a in arrays]
+        self.steps = [row_step(a) for a in self.arrays]
+        first = self.arrays[0]
+        self.xp, self.dtype, self.columns = array_module(first), first.dtype, first.shape[-1]
+        self.compute = compute_type(self.dtype)  # of sums and statistics
+        self.rows = first.size // max(self.columns, 1)
+        fits = self.columns * first.itemsize % PACK == 0
+        self.wide = fits and rows_are_aligned(self.arrays, self.steps)
+        lanes = -(-self.columns // (PACK // first.itemsize if self.wide else 1))
+        across = min(32, 1 << (lanes - 1).bit_length())
+        self.block = across, THREADS // across
+        wanted = BLOCKS_EACH * multiprocessors(self.xp)
+        blocks = -(-lanes // across)
+        self.grid = blocks, max(1, min(-(-wanted // blocks), -(-self.rows // self.block[1]), 65535))
+
+    def vector(self):
+        return self.xp.empty(self.columns, self.compute)
+
+    def vectors(self, *values):
+        """(C,) arrays in the compute type."""
+        return [self.xp.ascontiguousarray(v.astype(self.compute, copy=False)) for v in values]
+
+    def launch(self, kernel, *arguments):
+        """kernel<T, WIDE>(rows, C, arguments...)"""
+        kernel((self.dtype, self.wide), self.grid, self.block, np.int64(self.rows), self.columns, *arguments)
+
+    def matrix(self, i):
+        """Address and step of array i, as arguments."""
+        return self.arrays[i], np.int64(self.steps[i])
+
+    def partial(self):
+        """Room for the two sums of each channel from each block of rows."""
+        return self.xp.empty((self.grid[1], 2, self.columns), self.compute)
+
+    def finish(self, kernel, partial, *arguments):
+        """Add the parts up: kernel<C>(partial, blocks, C, arguments...)."""
+        grid = (-(-self.columns // 32),)
+        kernel((self.compute,), grid, (32, 8), partial, len(partial), self.columns, *arguments)
+
+
+def moments(x, mean, var, total):
+    """Fill mean and var, or the sum over rows."""
+    c = Columns(x)
+    pivot, partial = c.vector(), c.partial()
+    c.launch(MOMENT_SUMS, *c.matrix(0), pivot, partial)
+    c.finish(FINISH_MOMENTS, partial, np.float64(c.rows), pivot, mean, var, total)
+
+
+def channel_sum(x):
+    """Sum over all axes but the last. (..., C) -> (C,)"""
+    total = array_module(x).zeros(x.shape[-1], compute_type(x.dtype))
+    if x.size:
+        moments(x, None, None, total)
+    return total.astype(x.dtype, copy=False)
+
+
+def channel_mean_var(x):
+    """Mean and biased variance of each channel. (..., C) -> (C,), (C,)"""
+    mean, var = (array_module(x).full(x.shape[-1], np.nan, compute_type(x.dtype)) for _ in range(2))
+    if x.size:
+        moments(x, mean, var, None)
+    return mean, var
+
+
+def batch_norm_forward(x, gamma, beta, eps, relu=False, out=None):
+    """Normalise with the batch's own statistics: y (as x), mean (C,), biased var (C,). With relu, y = max(y, 0)."""
+    mean, var = channel_mean_var(x)
+    return batch_norm_apply(x, gamma, beta, mean, var, eps, relu, out), mean, var
+
+
+def batch_norm_apply(x, gamma, beta, mean, var, eps, relu=False, out=None):
+    """Normalise with given statistics: y = gamma (x - mean) / sqrt(var + eps) + beta. With relu, y = max(y, 0)."""
+    y = result(x, x.shape, x.dtype, out)
+    if x.size:
+        c = Columns(x, y)
+        given = c.vectors(gamma, beta, mean, var)
+        c.launch(NORMALISE, *c.matrix(0), *given, c.compute.type(eps), int(relu), *c.matrix(1))
+    return deliver(y, out)
+
+
+def backward(dy, x, gamma, beta, mean, var, eps, relu, add_to, count):
+    """dx, dgamma, dbeta. count: the pixels that mean and var were computed from; infinite if they are constants."""
+    dx = result(x, x.shape, x.dtype, add_to)
+    if dx is not add_to and add_to is not None:
+        dx[...] = add_to
+    if not x.size:
+        zero = array_module(x).zeros(x.shape[-1], gamma.dtype)
+        return (dx if add_to is None else add_to), zero, zero.copy()
+    c = Columns(dy, x, dx)
+    given, eps_ = c.vectors(gamma, beta, mean, var), c.compute.type(eps)
+    partial, dgamma, dbeta = c.partial(), c.vector(), c.vector()
+    c.launch(GRADIENT_SUMS, *c.matrix(0), *c.matrix(1), *given, eps_, int(relu), partial)
+    c.finish(FINISH_GRADIENTS, partial, given[3], eps_, dgamma, dbeta)
+    c.launch(
+        NORMALISE_BACKWARD, *c.matrix(0), *c.matrix(1), *given, eps_, int(relu), dgamma, dbeta,
+        c.compute.type(count), int(add_to is not None), *c.matrix(2),
+    )  # fmt: skip
+    return deliver(dx, add_to), dgamma.astype(gamma.dtype, copy=False), dbeta.astype(gamma.dtype, copy=False)
+
+
+def batch_norm_backward(dy, x, gamma, beta, mean, var, eps, relu=False, add_to=None):
+    """dx, dgamma, dbeta when mean and var were computed from x. With add_to, dx is added into that array."""
+    return backward(dy, x, gamma, beta, mean, var, eps, relu, add_to, max(x.size // max(x.shape[-1], 1), 1))
+
+
+def batch_norm_apply_backward(dy, x, gamma, beta, mean, var, eps, relu=False):
+    """dx, dgamma, dbeta when mean and var are constants (evaluation mode)."""
+    return backward(dy, x, gamma, beta, mean, var, eps, relu, None, np.inf)
+
+
+def element_grid(size):
+    return (min(-(-size // THREADS), 1 << 16),)
+
+
+def local_response_norm_forward(x, size, alpha, beta, k):
+    """y = x / d^beta with d = k + (alpha / size) sum of x^2 over `size` neighbouring channels. Returns y, d."""
+    xp, number = array_module(x), compute_type(x.dtype).type
+    x, y, d = xp.ascontiguousarray(x), xp.empty(x.shape, x.dtype), xp.empty(x.shape, x.dtype)
+    if x.size:
+        settings = size, number(alpha / size), number(beta), number(k)
+        RESPONSE_NORM((x.dtype,), element_grid(x.size), (THREADS,), np.int64(x.size), x.shape[-1], x, *settings, y, d)
+    return y, d
+
+
+def local_response_norm_backward(dy, x, d, size, alpha, beta):
+    """dx = dy d^-beta - (2 alpha beta / size) x sum over the windows that hold it of dy x d^(-beta-1)"""
+    xp, number = array_module(x), compute_type(x.dtype).type
+    dy, x, d = (xp.ascontiguousarray(a) for a in (dy, x, d))
+    dx = xp.empty(x.shape, x.dtype)
+    if x.size:
+        settings = size, number(alpha / size), number(beta)
+        shape = np.int64(x.size), x.shape[-1]
+        RESPONSE_NORM_BACKWARD((x.dtype,), element_grid(x.size), (THREADS,), *shape, dy, x, d, *settings, dx)
+    return dx

@@ -1,0 +1,129 @@
+"""The normalisation kernels on the emulated device, against the reference in float64, at odd sizes."""
+
+import emulator
+import numpy as np
+import pytest
+from cuda_cases import DTYPES, TOLERANCE, agrees, as_double, in_any_order, in_slice, needs_emulator, normal, to_device
+
+from kernels import cuda, reference
+
+pytestmark = needs_emulator
+SHAPES = [(2, 1), (7, 3), (2, 5, 3, 17), (1, 3, 3, 64), (90, 40), (3, 300)]
+
+
+def near(actual, expected, dtype, tolerance=4.0):
+    """Within the tolerance of dtype, whatever the type of the result (statistics of 16-bit types are float32)."""
+    assert actual.shape == expected.shape
+    error = np.abs(actual.get().astype(np.float64) - expected).max(initial=0)
+    assert error <= tolerance * TOLERANCE[dtype.name] * max(np.abs(expected).max(initial=0), 1.0)
+
+
+def arguments(shape, dtype):
+    """x with a mean far from 0 in some channels, dy, gamma, beta, mean, var; the last four as the device has them."""
+    c, wide = shape[-1], np.dtype("f8" if dtype == np.float64 else "f4")
+    x = normal(shape, dtype, 1) + np.arange(c).astype(dtype) % 3
+    gamma, beta = 1 + normal((c,), wide, 3) / 4, normal((c,), wide, 4)
+    mean, var = reference.channel_mean_var(as_double(x))
+    return x, normal(shape, dtype, 2), gamma, beta, mean.astype(wide), var.astype(wide)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_forward(shape, dtype):
+    x, _, gamma, beta, *_ = arguments(shape, dtype)
+    for relu in (False, True):
+        results = cuda.batch_norm_forward(*to_device([x, gamma, beta]), 1e-3, relu)
+        for actual, expected in zip(results, reference.batch_norm_forward(*as_double([x, gamma, beta]), 1e-3, relu)):
+            near(actual, expected, dtype)
+        assert results[0].dtype == dtype and results[1].dtype == gamma.dtype
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("name", ["batch_norm_backward", "batch_norm_apply_backward"])
+def test_backward(name, shape, dtype):
+    x, dy, *rest = arguments(shape, dtype)
+    near_zero = np.abs(reference.batch_norm_apply(*as_double([x, *rest]), 1e-3)) < 0.02
+    dy[near_zero] = 0  # rounding decides there on which side of ReLU x is
+    for relu in (False, True):
+        results = getattr(cuda, name)(*to_device([dy, x, *rest]), 1e-3, relu)
+        expected = getattr(reference, name)(*as_double([dy, x, *rest]), 1e-3, relu)
+        for actual, wanted in zip(results, expected, strict=True):
+            near(actual, wanted, dtype)
+
+
+def test_the_input_gradient_is_added():
+    x, dy, *rest = arguments((3, 5, 12), np.dtype("f4"))
+    total, wide = in_slice(np.ones_like(x), 4, 8)
+    dx, _, _ = cuda.batch_norm_backward(*to_device([dy, x, *rest]), 1e-3, True, add_to=total)
+    assert dx is total
+    near(total, 1 + reference.batch_norm_backward(*as_double([dy, x, *rest]), 1e-3, True)[0], x.dtype)
+    assert (wide.get()[..., :4] == 77).all() and (wide.get()[..., 16:] == 77).all()
+
+
+@pytest.mark.parametrize("before", [3, 8])
+def test_channel_slices_of_wider_buffers(before):
+    x, dy, *rest = arguments((4, 3, 12), np.dtype("f4"))
+    x_view, dy_view = (in_slice(a, before, 4)[0] for a in (x, dy))
+    out, wide = in_slice(np.zeros_like(x), before, 4)
+    assert cuda.batch_norm_apply(x_view, *to_device(rest), 1e-3, True, out=out) is out
+    near(out, reference.batch_norm_apply(*as_double([x, *rest]), 1e-3, True), x.dtype)
+    assert (wide.get()[..., :before] == 77).all() and (wide.get()[..., before + 12 :] == 77).all()
+    for actual, expected in zip(
+        cuda.batch_norm_backward(dy_view, x_view, *to_device(rest), 1e-3),
+        reference.batch_norm_backward(*as_double([dy, x, *rest]), 1e-3),
+    ):
+        near(actual, expected, x.dtype)
+
+
+def test_a_mean_far_from_zero_cancels_nothing():
+    x = (normal((400, 5), np.dtype("f8"), 1) + 1000).astype("f4")
+    mean, var = cuda.channel_mean_var(to_device(x))
+    expected = reference.channel_mean_var(as_double(x))
+    np.testing.assert_allclose(mean.get(), expected[0], rtol=1e-7)
+    np.testing.assert_allclose(var.get(), expected[1], rtol=1e-5)
+
+
+def test_values_that_are_not_finite():
+    x = normal((40, 3), np.dtype("f4"))
+    x[0, 0], x[7, 1] = np.inf, np.nan
+    y, mean, var = cuda.batch_norm_forward(to_device(x), *to_device([np.ones(3, "f"), np.zeros(3, "f")]), 1e-5)
+    assert not np.isfinite(var.get()[:2]).any() and np.isnan(mean.get()[1]) and np.isfinite(y.get()[:, 2]).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_channel_sum(dtype):
+    for shape in SHAPES:
+        x = normal(shape, dtype, 1)
+        agrees("channel_sum", x, dtype=dtype, tolerance=4)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("size", [1, 4, 5, 9])
+def test_local_response_norm(size, dtype):
+    x, dy = normal((2, 3, 7), dtype, 1), normal((2, 3, 7), dtype, 2)
+    agrees("local_response_norm_forward", x, size, 0.5, 0.75, 2.0, dtype=dtype, tolerance=2)
+    d = reference.local_response_norm_forward(x, size, 0.5, 0.75, 2.0)[1].astype(dtype)
+    agrees("local_response_norm_backward", dy, x, d, size, 0.5, 0.75, dtype=dtype, tolerance=4)
+
+
+@in_any_order
+def test_any_order_of_threads_gives_the_same_bits(order):
+    x, dy, *rest = to_device(arguments((9, 11, 40), np.dtype("f4")))
+
+    def results():
+        return [a.get() for a in (*cuda.channel_mean_var(x), *cuda.batch_norm_backward(dy, x, *rest, 1e-3, True))]
+
+    expected = results()
+    with emulator.thread_order(order):
+        for actual, wanted in zip(results(), expected):
+            np.testing.assert_array_equal(actual, wanted)
+
+
+def test_no_pixels():
+    x = to_device(np.zeros((0, 4, 3), "f"))
+    ones = to_device(np.ones(3, "f"))
+    assert cuda.batch_norm_apply(x, ones, ones, ones, ones, 1e-5).shape == (0, 4, 3)
+    dx, dgamma, dbeta = cuda.batch_norm_backward(x, x, ones, ones, ones, ones, 1e-5)
+    assert dx.shape == (0, 4, 3) and not dgamma.get().any() and not dbeta.get().any()
+    assert not cuda.channel_sum(x).get().any()
