@@ -45,7 +45,7 @@ def close(actual, expected, dtype, tolerance=1.0):
     actual = actual.get()
     assert actual.shape == expected.shape and actual.dtype == dtype
     error = np.abs(actual.astype(np.float64) - expected).max(initial=0)
-    assert error <= tolerance * TOLERANCE[dtype.name] * max(np.abs(expected).max(initial=0), 1e-3)
+    assert error <= tolerance * TOLERANCE.get(dtype.name, 0) * max(np.abs(expected).max(initial=0), 1e-3)
 
 
 def agrees(name, *args, dtype, tolerance=1.0, arrays=None):

@@ -18,3 +18,9 @@ from .norm import channel_mean_var as channel_mean_var
 from .norm import channel_sum as channel_sum
 from .norm import local_response_norm_backward as local_response_norm_backward
 from .norm import local_response_norm_forward as local_response_norm_forward
+from .pool import adaptive_avg_pool2d_backward as adaptive_avg_pool2d_backward
+from .pool import adaptive_avg_pool2d_forward as adaptive_avg_pool2d_forward
+from .pool import avg_pool2d_backward as avg_pool2d_backward
+from .pool import avg_pool2d_forward as avg_pool2d_forward
+from .pool import max_pool2d_backward as max_pool2d_backward
+from .pool import max_pool2d_forward as max_pool2d_forward

@@ -13,7 +13,7 @@ from ..reference.arrays import array_module
 from ..shapes import window_counts
 from .loader import Kernel
 from .precision import tf32_allowed
-from .rows import compute_type, deliver, multiprocessors, result
+from .rows import compute_type, deliver, element_grid, multiprocessors, result
 
 CHUNK = 8  # bytes that every copy has at least
 CHUNKS = ("16", "8")
@@ -133,8 +133,7 @@ def gather(x, w, bias, y, groups, taps, stride, relu=False):
     kernel = GATHER if tensor else GATHER_PLAIN
     kernel(template, grid, (THREADS,), g, x, w, bias if splits == 1 else None, y, partial, shared=shared)
     if splits > 1:
-        grid = min(-(-partial[0].size // THREADS), 1 << 16)
-        GATHER_SUM((x.dtype,), (grid,), (THREADS,), g, partial, bias, y)
+        GATHER_SUM((x.dtype,), element_grid(partial[0].size), (THREADS,), g, partial, bias, y)
     return y
 
 
@@ -239,5 +238,4 @@ def weight_gradient(dy, x, dw, taps, stride):
     kernel = WEIGHT if tensor else WEIGHT_PLAIN
     kernel((x.dtype, tensor, *tile, chunk), grid, (THREADS,), g, dy, x, dw, partial, shared=shared)
     if splits > 1:
-        grid = min(-(-dw.size // THREADS), 1 << 16)
-        WEIGHT_SUM((x.dtype,), (grid,), (THREADS,), partial, dw, np.int64(dw.size), splits)
+        WEIGHT_SUM((x.dtype,), element_grid(dw.size), (THREADS,), partial, dw, np.int64(dw.size), splits)

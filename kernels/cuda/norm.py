@@ -4,7 +4,17 @@ import numpy as np
 
 from ..reference.arrays import array_module
 from .loader import FLAGS, FLOATS, Kernel
-from .rows import PACK, as_rows, compute_type, deliver, multiprocessors, result, row_step, rows_are_aligned
+from .rows import (
+    PACK,
+    as_rows,
+    compute_type,
+    deliver,
+    element_grid,
+    multiprocessors,
+    result,
+    row_step,
+    rows_are_aligned,
+)
 
 COMPUTE = ("float", "double")
 MOMENT_SUMS = Kernel("norm.cu", "moment_sums", FLOATS, FLAGS)
@@ -132,10 +142,6 @@ def batch_norm_backward(dy, x, gamma, beta, mean, var, eps, relu=False, add_to=N
 def batch_norm_apply_backward(dy, x, gamma, beta, mean, var, eps, relu=False):
     """dx, dgamma, dbeta when mean and var are constants (evaluation mode)."""
     return backward(dy, x, gamma, beta, mean, var, eps, relu, None, np.inf)
-
-
-def element_grid(size):
-    return (min(-(-size // THREADS), 1 << 16),)
 
 
 def local_response_norm_forward(x, size, alpha, beta, k):

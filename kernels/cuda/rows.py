@@ -104,3 +104,8 @@ def grid_of_rows(rows, width, per_thread):
     x = min(THREADS, 1 << max(math.ceil(math.log2(needed)), 0))
     y = min(THREADS // x, 1 << math.ceil(math.log2(rows)))
     return (min(-(-needed // x), MOST_BLOCKS), min(-(-rows // y), 65535)), (x, y)
+
+
+def element_grid(count):
+    """The grid of a launch with THREADS in a block whose threads loop over `count` elements."""
+    return (max(1, min(-(-count // THREADS), MOST_BLOCKS)),)
