@@ -1,4 +1,4 @@
-.PHONY: train test check bench
+.PHONY: train test check bench notebooks
 
 ARCH ?= densenet
 
@@ -13,3 +13,6 @@ check:          ## what continuous integration runs
 
 bench:          ## whole nets beside PyTorch (pip install torch first)
 	python benchmarks/bench_train.py --peer torch
+
+notebooks:      ## execute the notebooks and keep their outputs (pip install -e ".[notebooks]" first)
+	python notebooks/run.py

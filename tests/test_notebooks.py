@@ -1,0 +1,61 @@
+"""The notebooks run, hold the outputs of that run, and have the parts that the reader is promised."""
+
+import importlib.util
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+FOLDER = pathlib.Path(__file__).parent.parent / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+TOOLS = ("nbclient", "ipykernel", "anywidget")
+MISSING = [t for t in TOOLS if importlib.util.find_spec(t) is None]
+
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+
+
+def cells(path, kind):
+    return [c for c in json.loads(path.read_text())["cells"] if c["cell_type"] == kind]
+
+
+def source(cell):
+    return "".join(cell["source"])
+
+
+def prose(path):
+    return "\n\n".join(source(c) for c in cells(path, "markdown"))
+
+
+def test_there_are_notebooks_and_they_are_listed():
+    listed = re.findall(r"\((\d\d_\w+\.ipynb)\)", (FOLDER / "README.md").read_text())
+    assert listed and listed == [p.name for p in NOTEBOOKS]
+
+
+@pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)} (the extra `notebooks`)")
+@each_notebook
+def test_notebook_runs_and_holds_its_outputs(path):
+    """Within 90 s, without errors or warnings; every solution passes the check of its exercise."""
+    command = [sys.executable, str(FOLDER / "run.py"), "--check", "--limit", "90", path.name]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr[-4000:]
+
+
+@each_notebook
+def test_notebook_states_its_goal_and_sets_exercises(path):
+    text = prose(path)
+    assert text.startswith("# ") and "**Goal.**" in text and "\n## Exercises" in text
+    exercises, solutions = re.findall(r"^\*\*Exercise \d", text, re.M), re.findall("<details>", text)
+    assert len(exercises) == len(solutions) >= 2
+    assert sum("# Check\n" in source(c) for c in cells(path, "code")) == len(exercises)
+    assert "assert" in "".join(source(c) for c in cells(path, "code"))
+
+
+@each_notebook
+def test_notebook_is_small_and_of_no_particular_machine(path):
+    text = path.read_text()
+    assert len(text) < 500_000
+    assert not re.search(r"/(home|root|tmp|Users)/|site-packages|execution_state|iopub", text)
+    assert all(c["execution_count"] == i + 1 for i, c in enumerate(cells(path, "code"))), "make notebooks"
