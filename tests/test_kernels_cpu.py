@@ -250,8 +250,8 @@ def optimizer_case(shape, dtype, layout):
 def steps_agree(call, arrays, written, *args, dtype):
     expected = [a if a is None else a.astype("d") for a in arrays]
     gradient = arrays[1].copy()
-    getattr(cpu, call)(*arrays, *args)
-    getattr(reference, call)(*expected, *args)
+    getattr(cpu, call)(*(a if a is None else [a] for a in arrays), *args)
+    getattr(reference, call)(*(a if a is None else [a] for a in expected), *args)
     assert np.array_equal(arrays[1], gradient)
     for i in written:
         close(arrays[i], expected[i], dtype)

@@ -55,9 +55,9 @@ y, winner = cpu.max_pool2d_forward(x, *window, (1, 1), False)
 cpu.max_pool2d_backward(y, winner, x.shape, *window, (1, 1))
 cpu.avg_pool2d_backward(cpu.avg_pool2d_forward(x, *window, False, True), x.shape, *window, True)
 cpu.adaptive_avg_pool2d_backward(cpu.adaptive_avg_pool2d_forward(x, (1, 1)), x.shape)
-cpu.sgd_step(x, x.copy(), None, 0.1, 0.0, 0.0, 0.0, False)
-cpu.sgd_step(x, x.copy(), x.copy(), 0.1, 0.9, 0.0, 0.0, False)
-cpu.adam_step(x, x.copy(), x.copy(), x.copy(), 1, 0.1, 0.9, 0.99, 1e-8, 0.0, True)
+cpu.sgd_step([x], [x.copy()], None, 0.1, 0.0, 0.0, 0.0, False)
+cpu.sgd_step([x], [x.copy()], [x.copy()], 0.1, 0.9, 0.0, 0.0, False)
+cpu.adam_step([x], [x.copy()], [x.copy()], [x.copy()], 1, 0.1, 0.9, 0.99, 1e-8, 0.0, True)
 
 kernels = {
     f"{name}.{k}": f

@@ -44,32 +44,62 @@ def adam_rows(
             ws[i] = weight - lr * mean / (np.sqrt(square) * scale + eps)
 
 
+SMALL = 1 << 15  # elements: up to here copying an array is cheaper than a kernel call
+
+
+def in_few(*columns):
+    """Yields what stands for all rows (w, dw, ...) of the columns: large ones as they are, small ones as one vector.
+
+    After a vector was used, its pieces go back to the arrays; the second column, the gradients, is only read.
+    """
+    rows = list(zip(*columns))
+    small = [row for row in rows if row[0].size <= SMALL]
+    yield from small if len(small) == 1 else ()
+    yield from (row for row in rows if row[0].size > SMALL)
+    if len(small) > 1:
+        vectors = [np.concatenate([a.reshape(-1) for a in column]) for column in zip(*small)]
+        yield tuple(vectors)
+        for i, column in enumerate(zip(*small)):
+            if i != 1:
+                split(vectors[i], column)
+
+
+def split(vector, arrays):
+    """Undo a concatenation, into these arrays."""
+    start = 0
+    for a in arrays:
+        a[...] = vector[start : start + a.size].reshape(a.shape)
+        start += a.size
+
+
 def writable_rows(*arrays):
     """Whether all have one type and are contiguous, so that a kernel can update them in place."""
     return all(a.flags.c_contiguous and a.dtype == arrays[0].dtype for a in arrays)
 
 
-def sgd_step(w, dw, v, lr, momentum, dampening, weight_decay, nesterov):
+def sgd_step(ws, dws, vs, lr, momentum, dampening, weight_decay, nesterov):
     """v = momentum v + (1 - dampening) g   with g = dw + weight_decay w;   w -= lr v   (nesterov: lr (g + momentum v))
 
-    v is None without momentum. A first step is one with dampening 0 and v = 0.
+    vs is None without momentum. A first step is one with dampening 0 and v = 0.
     """
-    number = w.dtype.type
-    if not writable_rows(w, dw, w if v is None else v):
-        reference.sgd_step(w, dw, v, lr, momentum, dampening, weight_decay, nesterov)
-    elif v is None:
-        sgd_rows(*row_views(w, dw), number(lr), number(weight_decay))
-    else:
-        factors = [number(factor) for factor in (lr, momentum, 1 - dampening, weight_decay)]
-        momentum_rows(*row_views(w, dw, v), *factors, bool(nesterov))
+    for w, dw, *v in in_few(ws, dws) if vs is None else in_few(ws, dws, vs):
+        if not writable_rows(w, dw, *v):
+            reference.sgd_step([w], [dw], v or None, lr, momentum, dampening, weight_decay, nesterov)
+        elif v:
+            factors = (w.dtype.type(factor) for factor in (lr, momentum, 1 - dampening, weight_decay))
+            momentum_rows(*row_views(w, dw, *v), *factors, bool(nesterov))
+        else:
+            sgd_rows(*row_views(w, dw), w.dtype.type(lr), w.dtype.type(weight_decay))
 
 
-def adam_step(w, dw, m, v, step, lr, beta1, beta2, eps, weight_decay, decoupled):
+def adam_step(ws, dws, ms, vs, step, lr, beta1, beta2, eps, weight_decay, decoupled):
     """Adam (Kingma & Ba 2015, algorithm 1); decoupled: AdamW (Loshchilov & Hutter 2019). step counts from 1."""
-    if not writable_rows(w, dw, m, v):
-        reference.adam_step(w, dw, m, v, step, lr, beta1, beta2, eps, weight_decay, decoupled)
-        return
     shrink, l2 = (1 - lr * weight_decay, 0) if decoupled else (1, weight_decay)
     unbias1, unbias2 = 1 - beta1**step, (1 - beta2**step) ** -0.5
     factors = beta1, 1 - beta1, beta2, 1 - beta2, shrink, l2, unbias2, lr / unbias1, eps
-    adam_rows(*row_views(w, dw, m, v), *(w.dtype.type(factor) for factor in factors))
+    for arrays in in_few(ws, dws, ms, vs):
+        if writable_rows(*arrays):
+            adam_rows(*row_views(*arrays), *(arrays[0].dtype.type(factor) for factor in factors))
+        else:
+            settings = lr, beta1, beta2, eps, weight_decay, decoupled
+            reference.adam_step(*([a] for a in arrays), step, *settings)

@@ -10,6 +10,10 @@ from .activation import relu_forward as relu_forward
 from .conv import conv2d_backward_input as conv2d_backward_input
 from .conv import conv2d_backward_weight as conv2d_backward_weight
 from .conv import conv2d_forward as conv2d_forward
+from .dropout import dropout_forward as dropout_forward
+from .joining import concat_forward as concat_forward
+from .loss import cross_entropy_backward as cross_entropy_backward
+from .loss import cross_entropy_forward as cross_entropy_forward
 from .norm import batch_norm_apply as batch_norm_apply
 from .norm import batch_norm_apply_backward as batch_norm_apply_backward
 from .norm import batch_norm_backward as batch_norm_backward
@@ -18,6 +22,8 @@ from .norm import channel_mean_var as channel_mean_var
 from .norm import channel_sum as channel_sum
 from .norm import local_response_norm_backward as local_response_norm_backward
 from .norm import local_response_norm_forward as local_response_norm_forward
+from .optim import adam_step as adam_step
+from .optim import sgd_step as sgd_step
 from .pool import adaptive_avg_pool2d_backward as adaptive_avg_pool2d_backward
 from .pool import adaptive_avg_pool2d_forward as adaptive_avg_pool2d_forward
 from .pool import avg_pool2d_backward as avg_pool2d_backward

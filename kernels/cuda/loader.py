@@ -63,10 +63,17 @@ def cpp(value):
     return CPP_NAMES[value.name] if isinstance(value, np.dtype) else str(value)
 
 
+def compute_scalar(dtype, value):
+    """A number as Compute<T> of types.cuh: double for arrays of double, else float."""
+    return np.float64(value) if dtype == np.float64 else np.float32(value)
+
+
 def launch_argument(value):
     """What CuPy passes with the type that the kernel expects. (A Python int would become 64 bits.)"""
     if value is None:
         return np.uint64(0)
+    if isinstance(value, bool):
+        return np.bool_(value)
     if isinstance(value, int):
         if not -(2**31) <= value < 2**31:
             raise OverflowError(f"kernel argument: {value} does not fit a C++ int; pass np.int64")

@@ -38,12 +38,13 @@ class Usage(NamedTuple):
 
 
 def declared():
-    """Every Kernel of this package, by file: {"activation.cu": [Kernel, ...]}."""
+    """Every Kernel that a module of this package names, alone or in a list: {"activation.cu": [Kernel, ...]}."""
     by_file = defaultdict(list)
     package = pathlib.Path(__file__).parent
     for module in sorted(m.name for m in pkgutil.iter_modules([str(package)]) if m.name != "report"):
         found = vars(importlib.import_module(f".{module}", __package__)).values()
-        for kernel in (value for value in found if isinstance(value, Kernel)):
+        flat = (k for value in found for k in (value if isinstance(value, list | tuple) else [value]))
+        for kernel in (k for k in flat if isinstance(k, Kernel)):
             if kernel not in by_file[kernel.file]:
                 by_file[kernel.file].append(kernel)
     return dict(by_file)

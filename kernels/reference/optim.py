@@ -1,29 +1,31 @@
-"""Optimizer steps, in place: the weights w and their state are written, the gradient dw is not."""
+"""Optimizer steps in place, for lists of arrays: weights w and their state are written, gradients dw are not."""
 
 from .arrays import array_module
 
 
-def sgd_step(w, dw, v, lr, momentum, dampening, weight_decay, nesterov):
+def sgd_step(ws, dws, vs, lr, momentum, dampening, weight_decay, nesterov):
     """v = momentum v + (1 - dampening) g   with g = dw + weight_decay w;   w -= lr v   (nesterov: lr (g + momentum v))
 
-    v is None without momentum. A first step is one with dampening 0 and v = 0.
+    vs is None without momentum. A first step is one with dampening 0 and v = 0.
     """
-    g = dw + weight_decay * w if weight_decay else dw
-    if v is not None:
-        v *= momentum
-        v += (1 - dampening) * g
-        g = g + momentum * v if nesterov else v
-    w -= lr * g
+    for w, dw, v in zip(ws, dws, vs or [None] * len(ws)):
+        g = dw + weight_decay * w if weight_decay else dw
+        if v is not None:
+            v *= momentum
+            v += (1 - dampening) * g
+            g = g + momentum * v if nesterov else v
+        w -= lr * g
 
 
-def adam_step(w, dw, m, v, step, lr, beta1, beta2, eps, weight_decay, decoupled):
+def adam_step(ws, dws, ms, vs, step, lr, beta1, beta2, eps, weight_decay, decoupled):
     """Adam (Kingma & Ba 2015, algorithm 1); decoupled: AdamW (Loshchilov & Hutter 2019). step counts from 1."""
-    if weight_decay and decoupled:
-        w *= 1 - lr * weight_decay
-    g = dw + weight_decay * w if weight_decay and not decoupled else dw
-    m *= beta1
-    m += (1 - beta1) * g
-    v *= beta2
-    v += (1 - beta2) * g * g
-    denominator = array_module(w).sqrt(v) / (1 - beta2**step) ** 0.5 + eps
-    w -= (lr / (1 - beta1**step)) * m / denominator
+    for w, dw, m, v in zip(ws, dws, ms, vs):
+        if weight_decay and decoupled:
+            w *= 1 - lr * weight_decay
+        g = dw + weight_decay * w if weight_decay and not decoupled else dw
+        m *= beta1
+        m += (1 - beta1) * g
+        v *= beta2
+        v += (1 - beta2) * g * g
+        denominator = array_module(w).sqrt(v) / (1 - beta2**step) ** 0.5 + eps
+        w -= (lr / (1 - beta1**step)) * m / denominator

@@ -25,13 +25,15 @@ class Adam(Optimizer):
         if len(group["betas"]) != 2 or not all(0 <= beta < 1 for beta in group["betas"]):
             raise ValueError(f"{type(self).__name__}: betas must be two numbers in [0, 1); got {group['betas']}")
 
-    def update(self, w, dw, state, group):
-        device = device_of(w)
-        if not state:
-            state.update(step=0, exp_avg=device.xp.zeros_like(w), exp_avg_sq=device.xp.zeros_like(w))
-        state["step"] += 1
+    def update(self, ws, dws, states, group):
+        device = device_of(ws[0])
+        for w, state in zip(ws, states):
+            if not state:
+                state.update(step=0, exp_avg=device.xp.zeros_like(w), exp_avg_sq=device.xp.zeros_like(w))
+            state["step"] += 1
+        ms, vs = ([state[name] for state in states] for name in ("exp_avg", "exp_avg_sq"))
         settings = group["lr"], *group["betas"], group["eps"], group["weight_decay"], self.decoupled
-        device.kernels.adam_step(w, dw, state["exp_avg"], state["exp_avg_sq"], state["step"], *settings)
+        device.kernels.adam_step(ws, dws, ms, vs, states[0]["step"], *settings)
 
 
 class AdamW(Adam):

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from ..device import CPU, device_of
+from ..device import CPU, get_device
 from ..tensor import Tensor
 
 
 class Optimizer:
-    """Changes parameters by their gradients. Subclasses define `update`, the step of one parameter.
+    """Changes parameters by their gradients. Subclasses define `update`, the step of some parameters.
 
     params: tensors, or groups of them: dicts with "params" and the settings that differ from the defaults.
     param_groups: the groups with all their settings; whoever changes group["lr"] changes the next step.
@@ -42,8 +42,11 @@ class Optimizer:
             if group.get(setting, 0) < 0:
                 raise ValueError(f"{name}: {setting} must be >= 0; got {group[setting]}")
 
-    def update(self, w, dw, state, group):
-        """One step of the weights w, in place, by their gradient dw. state: what step after step belongs to w."""
+    def update(self, ws, dws, states, group):
+        """One step of the weights ws, in place, by their gradients dws. states: what step after step belongs to each.
+
+        All are of one type on one device, and either all states are empty or all are at the same step.
+        """
         raise NotImplementedError(f"{type(self).__name__} defines no update")
 
     def step(self):
@@ -54,22 +57,12 @@ class Optimizer:
             for p in group["params"]:
                 own = next(state)
                 if p.grad is not None:
-                    together.setdefault(_alike(p, own), []).append((p, own))
+                    together.setdefault((p.dtype, p.device, own.get("step"), not own), []).append((p, own))
             for members in together.values():
-                self._update_together(members, group)
-
-    def _update_together(self, members, group):
-        """Step parameters that are in the same state as if they were one: a kernel call each would cost more."""
-        params, states = zip(*members)
-        if len(members) == 1:
-            self.update(params[0].data, params[0].grad, states[0], group)
-        else:
-            w, dw = _join([p.data for p in params]), _join([p.grad for p in params])
-            state = {n: _join([own[n] for own in states]) if np.ndim(v) else v for n, v in states[0].items()}
-            self.update(w, dw, state, group)
-            _split(w, state, params, states)
-        for p in params:
-            p.version[0] += 1
+                params, states = zip(*members)
+                self.update([p.data for p in params], [p.grad for p in params], states, group)
+                for p in params:
+                    p.version[0] += 1
 
     def zero_grad(self):
         """Forget the gradients of all parameters."""
@@ -78,6 +71,13 @@ class Optimizer:
                 p.grad = None
 
     # State
+
+    def to(self, device):
+        """Move the state to a device, after the parameters: optimizer.to("cuda"). Returns self."""
+        device = get_device(device)
+        for own in self.state:
+            own.update({name: device.asarray(value) for name, value in own.items() if np.ndim(value)})
+        return self
 
     def state_dict(self):
         """All that a resumed run needs to take the same steps bit for bit.
@@ -120,26 +120,3 @@ class Optimizer:
         if value.shape != p.shape:
             raise ValueError(f"load_state_dict: {key} has shape {value.shape}, but the parameter has {p.shape}")
         return p.device.asarray(value).copy()
-
-
-SMALL = 1 << 15  # elements: up to here copying a parameter is cheaper than a kernel call
-
-
-def _alike(p, own):
-    """The same for parameters that can be stepped as one."""
-    return (p.dtype, p.device, own.get("step"), not own) if p.size <= SMALL else id(p)
-
-
-def _join(arrays):
-    """Arrays of any shapes as one vector."""
-    return device_of(arrays[0]).xp.concatenate([a.reshape(-1) for a in arrays])
-
-
-def _split(w, state, params, states):
-    """Undo _join: the numbers of w to the parameters, views of the vectors in state to the parameters' states."""
-    start = 0
-    for p, own in zip(params, states):
-        piece = slice(start, start + p.size)
-        p.data[...] = w[piece].reshape(p.shape)
-        own.update({n: v[piece].reshape(p.shape) if np.ndim(v) else v for n, v in state.items()})
-        start += p.size

@@ -26,9 +26,12 @@ class SGD(Optimizer):
             rule = "nesterov needs momentum > 0 and dampening 0"
             raise ValueError(f"SGD: {rule}; got momentum {group['momentum']}, dampening {group['dampening']}")
 
-    def update(self, w, dw, state, group):
-        momentum, dampening, device = group["momentum"], group["dampening"], device_of(w)
-        if momentum and not state:
-            state["momentum_buffer"], dampening = device.xp.zeros_like(w), 0.0
+    def update(self, ws, dws, states, group):
+        momentum, dampening, device = group["momentum"], group["dampening"], device_of(ws[0])
+        if momentum and not states[0]:
+            dampening = 0.0
+            for w, state in zip(ws, states):
+                state["momentum_buffer"] = device.xp.zeros_like(w)
+        vs = [state["momentum_buffer"] for state in states] if states[0] else None
         settings = group["lr"], momentum, dampening, group["weight_decay"], group["nesterov"]
-        device.kernels.sgd_step(w, dw, state.get("momentum_buffer"), *settings)
+        device.kernels.sgd_step(ws, dws, vs, *settings)
