@@ -19,11 +19,13 @@ import time
 
 import nbformat
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 
 HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parent
 SOLUTION = re.compile(r"<details>.*?```python\n(.*?)```.*?</details>", re.S)
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?")
+COLOUR = re.compile(r"\x1b\[[\d;]*m")
 PATHS = (str(ROOT.resolve()), str(pathlib.Path.home()) + os.sep, "/tmp/", "site-packages")
 
 
@@ -114,7 +116,11 @@ def seconds():
 def run(path, check, limit):
     """Execute one notebook and print how long it took. Returns the number of complaints."""
     before, start = nbformat.read(path, 4), seconds()
-    fresh = normalise(execute(before, limit=600))
+    try:
+        fresh = normalise(execute(before, limit=600))
+    except CellExecutionError as error:
+        print(f"{path.name}: {COLOUR.sub('', str(error))}")
+        return 1
     wall, cpu = (now - then for now, then in zip(seconds(), start))
     wrong = list(complaints(fresh, before if check else None))
     if min(wall, cpu) > limit:  # on a machine that is busy otherwise, processor time is the fairer one
