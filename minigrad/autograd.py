@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from typing import NamedTuple
 
 recording: ContextVar[bool] = ContextVar("recording", default=True)
+watcher: ContextVar = ContextVar("watcher", default=None)  # called after each op with (fn, inputs, settings, output)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .autograd import Leaf, Node, backward, backward_steps, recording
+from .autograd import Leaf, Node, backward, backward_steps, recording, watcher
 from .device import Device, device_of, get_device
 
 
@@ -267,6 +267,8 @@ def op(fn: Callable) -> Callable[..., Tensor]:
         if tracked:
             out.node = Node(fn.__name__, parents, backward, fn)
             out.node.guards = guards(out.node, (*zip(argument_names(names, len(inputs)), inputs), ("its output", out)))
+        if (watch := watcher.get()) is not None:
+            watch(fn, inputs, settings, out)
         return out
 
     return call

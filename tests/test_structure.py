@@ -26,6 +26,7 @@ LAYERS = [
     "minigrad.nn",
     "minigrad.optim",
     "architectures",
+    "minigrad.explain",
     "minigrad.train",
 ]
 SOURCES = [p for package in PACKAGES for p in sorted((ROOT / package).rglob("*.py"))]

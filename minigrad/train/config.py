@@ -102,6 +102,7 @@ class Config:
         "run", "threads of kernels and BLAS", None, COUNT, (), "$MINIGRAD_NUM_THREADS or all cores"
     )
     seed: int = setting("run", "of weights, data order, augmentation and dropout", 0, NOT_NEGATIVE)
+    detect_anomaly: bool = setting("run", "stop at the first op that gives a NaN or an infinity (slow)", False)
     print_freq: int = setting("run", "steps between updates of the progress bar's numbers", 10, COUNT)
 
 

@@ -2,6 +2,7 @@
 
 import math
 import time
+from contextlib import nullcontext
 from functools import partial
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ import numpy as np
 import architectures
 
 from ..autograd import no_grad
+from ..explain import detect_anomaly
 from ..nn import functional as F
 from ..nn import reseed
 from ..optim import clip_grad_norm_
@@ -128,10 +130,13 @@ def guarded_step(session, images, labels):
     reseed(session.model, config.seed, number)
     settings = dict(label_smoothing=config.label_smoothing, clip_grad_norm=config.clip_grad_norm)
     try:
-        result = train_step(session.model, session.optimizer, images, labels, **settings)
+        with detect_anomaly() if config.detect_anomaly else nullcontext():
+            result = train_step(session.model, session.optimizer, images, labels, **settings)
     except FloatingPointError as error:
         lr = session.scheduler.get_last_lr()[0]
-        raise Diverged(f"{error} at step {number + 1} (epoch {session.progress.epoch + 1}), lr {lr:.3g}") from error
+        what, *details = str(error).splitlines()
+        when = f"at step {number + 1} (epoch {session.progress.epoch + 1}), lr {lr:.3g}"
+        raise Diverged("\n".join((f"{what} {when}", *details))) from error
     session.scheduler.step()
     if session.average is not None:
         session.average.update()

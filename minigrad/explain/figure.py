@@ -1,0 +1,46 @@
+"""Figures that a script saves and a notebook shows. Matplotlib is imported on first use."""
+
+import functools
+import io
+
+
+def figure(rows=1, columns=1, **settings):
+    """(figure, axes) as of pyplot.subplots, whatever backend the user has chosen; nothing global is touched."""
+    fig = _kind_of_figure()(layout="constrained", **settings)
+    return fig, fig.subplots(rows, columns)
+
+
+@functools.cache
+def _kind_of_figure():
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    class Picture(Figure):
+        """A Figure that a notebook shows also where pyplot was never imported."""
+
+        def __init__(self, *args, **settings):
+            super().__init__(*args, **settings)
+            FigureCanvasAgg(self)
+
+        def _repr_png_(self):
+            return png(self)
+
+    return Picture
+
+
+def png(fig):
+    """The bytes of a PNG file of a figure."""
+    file = io.BytesIO()
+    fig.savefig(file, format="png", dpi=fig.dpi)
+    return file.getvalue()
+
+
+class Plotted:
+    """A result whose picture, plot(), is what a notebook shows of it."""
+
+    def plot(self):
+        """The picture, a matplotlib Figure."""
+        raise NotImplementedError(f"{type(self).__name__} defines no plot")
+
+    def _repr_png_(self):
+        return png(self.plot())
