@@ -88,7 +88,12 @@ def test_values_that_are_not_finite():
     x = normal((40, 3), np.dtype("f4"))
     x[0, 0], x[7, 1] = np.inf, np.nan
     y, mean, var = cuda.batch_norm_forward(to_device(x), *to_device([np.ones(3, "f"), np.zeros(3, "f")]), 1e-5)
-    assert not np.isfinite(var.get()[:2]).any() and mean.get()[0] == np.inf and np.isnan(mean.get()[1]) and np.isfinite(y.get()[:, 2]).all()
+    assert (
+        not np.isfinite(var.get()[:2]).any()
+        and mean.get()[0] == np.inf
+        and np.isnan(mean.get()[1])
+        and np.isfinite(y.get()[:, 2]).all()
+    )
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
