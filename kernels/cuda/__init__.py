@@ -12,6 +12,9 @@ from .conv import conv2d_backward_weight as conv2d_backward_weight
 from .conv import conv2d_forward as conv2d_forward
 from .dropout import dropout_forward as dropout_forward
 from .joining import concat_forward as concat_forward
+from .linear import linear_backward_input as linear_backward_input
+from .linear import linear_backward_weight as linear_backward_weight
+from .linear import linear_forward as linear_forward
 from .loss import cross_entropy_backward as cross_entropy_backward
 from .loss import cross_entropy_forward as cross_entropy_forward
 from .norm import batch_norm_apply as batch_norm_apply

@@ -11,6 +11,8 @@ import numpy as np
 
 from ..reference.arrays import array_module
 from ..shapes import window_counts
+from . import blas
+from .bias import add_bias
 from .loader import Kernel
 from .precision import tf32_allowed
 from .rows import compute_type, deliver, element_grid, multiprocessors, result
@@ -142,9 +144,24 @@ def forward_taps(size, padding, dilation):
     return tuple((n, -p, d) for n, p, d in zip(size, padding, dilation))
 
 
+def is_product(w_shape, stride, padding, groups, *images):
+    """Whether all that a 1x1 convolution needs is a product of matrices, and cuBLAS is there to do it."""
+    plain = (*w_shape[1:3], *stride, *padding, groups) == (1, 1, 1, 1, 0, 0, 1)
+    return plain and blas.available(images[0]) and all(a.flags.c_contiguous for a in images)
+
+
+def as_matrix(w):
+    """(K, 1, 1, C) -> (K, C)"""
+    return w.reshape(w.shape[0], w.shape[3])
+
+
 def conv2d_forward(x, w, b, stride, padding, dilation, groups, relu=False, out=None):
     """y (N, P, Q, K). b may be None. With relu, y = max(y, 0)."""
     k, *size, c = w.shape
+    if is_product(w.shape, stride, padding, groups, x):
+        product = blas.matmul(blas.as_rows(x), as_matrix(w).T)
+        add_bias(product, b, relu)
+        return deliver(product.reshape(*x.shape[:3], k), out)
     hw = window_counts(x.shape[1:3], size, stride, padding, dilation)
     y = result_pixels(x, (x.shape[0], *hw, k), out)
     if y.size:
@@ -177,6 +194,8 @@ def phase_taps(phase, size, stride, padding, dilation):
 
 def conv2d_backward_input(dy, w, x_shape, stride, padding, dilation, groups, out=None):
     """dx (N, H, W, C): a forward pass over dy with transposed weights, for each phase of the stride."""
+    if is_product(w.shape, stride, padding, groups, dy):
+        return deliver(blas.matmul(blas.as_rows(dy), as_matrix(w)).reshape(x_shape), out)
     dx = result_pixels(dy, x_shape, out)
     if not dx.size:
         return deliver(dx, out)
@@ -214,6 +233,8 @@ def pack(w, groups, rows, columns, depth):
 def conv2d_backward_weight(dy, x, w_shape, stride, padding, dilation, groups):
     """dw (K, R, S, C/groups): a matrix product whose sum runs over all output pixels."""
     xp, (k, *size, c) = array_module(x), w_shape
+    if is_product(w_shape, stride, padding, groups, dy, x):
+        return blas.matmul(blas.as_rows(dy).T, blas.as_rows(x)).reshape(w_shape)
     if not dy.size or not x.size:
         return xp.zeros(w_shape, x.dtype)
     channels, depth = padded_depth(k // groups, x.itemsize), padded_depth(c, x.itemsize)

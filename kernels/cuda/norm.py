@@ -4,17 +4,7 @@ import numpy as np
 
 from ..reference.arrays import array_module
 from .loader import FLAGS, FLOATS, Kernel
-from .rows import (
-    PACK,
-    as_rows,
-    compute_type,
-    deliver,
-    element_grid,
-    multiprocessors,
-    result,
-    row_step,
-    rows_are_aligned,
-)
+from .rows import THREADS, Columns, compute_type, deliver, element_grid, result
 
 COMPUTE = ("float", "double")
 MOMENT_SUMS = Kernel("norm.cu", "moment_sums", FLOATS, FLAGS)
@@ -25,53 +15,6 @@ NORMALISE = Kernel("norm.cu", "normalise", FLOATS, FLAGS)
 NORMALISE_BACKWARD = Kernel("norm.cu", "normalise_backward", FLOATS, FLAGS)
 RESPONSE_NORM = Kernel("norm.cu", "response_norm", FLOATS)
 RESPONSE_NORM_BACKWARD = Kernel("norm.cu", "response_norm_backward", FLOATS)
-
-THREADS = 256
-BLOCKS_EACH = 8  # blocks for each multiprocessor: what fits on one
-
-
-class Columns:
-    """Arrays (..., C) of one shape as matrices (rows, C), and the launches that run along their columns."""
-
-    def __init__(self, *arrays):
-        self.arrays = [as_rows(a) for a in arrays]
-        self.steps = [row_step(a) for a in self.arrays]
-        first = self.arrays[0]
-        self.xp, self.dtype, self.columns = array_module(first), first.dtype, first.shape[-1]
-        self.compute = compute_type(self.dtype)  # of sums and statistics
-        self.rows = first.size // max(self.columns, 1)
-        fits = self.columns * first.itemsize % PACK == 0
-        self.wide = fits and rows_are_aligned(self.arrays, self.steps)
-        lanes = -(-self.columns // (PACK // first.itemsize if self.wide else 1))
-        across = min(32, 1 << (lanes - 1).bit_length())
-        self.block = across, THREADS // across
-        wanted = BLOCKS_EACH * multiprocessors(self.xp)
-        blocks = -(-lanes // across)
-        self.grid = blocks, max(1, min(-(-wanted // blocks), -(-self.rows // self.block[1]), 65535))
-
-    def vector(self):
-        return self.xp.empty(self.columns, self.compute)
-
-    def vectors(self, *values):
-        """(C,) arrays in the compute type."""
-        return [self.xp.ascontiguousarray(v.astype(self.compute, copy=False)) for v in values]
-
-    def launch(self, kernel, *arguments):
-        """kernel<T, WIDE>(rows, C, arguments...)"""
-        kernel((self.dtype, self.wide), self.grid, self.block, np.int64(self.rows), self.columns, *arguments)
-
-    def matrix(self, i):
-        """Address and step of array i, as arguments."""
-        return self.arrays[i], np.int64(self.steps[i])
-
-    def partial(self):
-        """Room for the two sums of each channel from each block of rows."""
-        return self.xp.empty((self.grid[1], 2, self.columns), self.compute)
-
-    def finish(self, kernel, partial, *arguments):
-        """Add the parts up: kernel<C>(partial, blocks, C, arguments...)."""
-        grid = (-(-self.columns // 32),)
-        kernel((self.compute,), grid, (32, 8), partial, len(partial), self.columns, *arguments)
 
 
 def moments(x, mean, var, total):
