@@ -110,6 +110,9 @@ class Tensor:
         device = get_device(device)
         return self if device is self.device else _ops("shape").copy_to(self, device=device)
 
+    cpu = functools.partialmethod(to, "cpu")
+    cuda = functools.partialmethod(to, "cuda")
+
     # Gradients
 
     def backward(self, grad=None, retain_graph=False):

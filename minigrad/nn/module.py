@@ -97,6 +97,14 @@ class Module:
                 t.grad = device.asarray(t.grad)
         return self
 
+    def cpu(self):
+        """Move all parameters and buffers to the CPU. Returns self."""
+        return self.to("cpu")
+
+    def cuda(self):
+        """Move all parameters and buffers to the GPU. Returns self."""
+        return self.to("cuda")
+
     # State
 
     def state_dict(self):

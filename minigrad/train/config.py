@@ -94,7 +94,7 @@ class Config:
         "regularising", "test a running mean of the weights with this decay", None, DECAY, (), "off"
     )
 
-    device: str = setting("run", "cpu or cuda", "cpu", one_of("cpu", "cuda"))
+    device: str = setting("run", "cpu or cuda", "cpu")
     kernels: str | None = setting(
         "run", "cpu (compiled) or reference (plain array code)", None, one_of("cpu", "reference"), (), "the device's"
     )

@@ -11,12 +11,14 @@ import numpy as np
 import architectures
 
 from ..autograd import no_grad
+from ..device import CPU
 from ..explain import detect_anomaly
 from ..nn import functional as F
 from ..nn import reseed
 from ..optim import clip_grad_norm_
 from ..tensor import Tensor
 from .errors import Diverged
+from .transfer import sent_ahead
 
 
 class StepResult(NamedTuple):
@@ -47,17 +49,19 @@ def train_step(model, optimizer, images, labels, *, label_smoothing=0.0, clip_gr
     device = next(model.parameters()).device
     outputs = model(on_device(images, device))
     criterion = partial(F.cross_entropy, label_smoothing=label_smoothing)
-    loss = architectures.training_loss(criterion, outputs, on_device(labels, device))
-    value = loss.item()
-    if not math.isfinite(value):
-        raise FloatingPointError(f"the loss is {value}")
+    labels = on_device(labels, device)
+    loss = architectures.training_loss(criterion, outputs, labels)
     loss.backward()
+    value = loss.item()  # after the backward pass was launched: a GPU is not kept waiting for it
+    if not math.isfinite(value):
+        optimizer.zero_grad()
+        raise FloatingPointError(f"the loss is {value}")
     if clip_grad_norm is not None:
         clip_grad_norm_(optimizer.params, clip_grad_norm)
     optimizer.step()
     optimizer.zero_grad()
     logits = outputs if isinstance(outputs, Tensor) else outputs[0]
-    return StepResult(value, count_correct(logits, labels), len(labels))
+    return StepResult(value, count_correct(logits.data, labels.data), len(labels))
 
 
 def on_device(value, device):
@@ -67,9 +71,8 @@ def on_device(value, device):
 
 def count_correct(logits, labels):
     """How many rows of logits (N, classes) are largest at their label; of a soft label its largest class counts."""
-    labels = np.asarray(labels.numpy() if isinstance(labels, Tensor) else labels)
     wanted = labels if labels.ndim == 1 else labels.argmax(1)
-    return int((logits.numpy().argmax(1) == wanted).sum())
+    return int((logits.argmax(1) == wanted).sum())
 
 
 @no_grad()
@@ -82,10 +85,10 @@ def evaluate(model, batches, num_classes, between=lambda: None):
     model.eval()
     loss, confusion = 0.0, np.zeros((num_classes, num_classes), np.int64)
     try:
-        for images, labels in batches:
+        for images, labels in sent_ahead(batches, device):
             logits = model(on_device(images, device))
             loss += F.cross_entropy(logits, on_device(labels, device), reduction="sum").item()
-            np.add.at(confusion, (labels, logits.numpy().argmax(1)), 1)
+            np.add.at(confusion, (CPU.asarray(labels), logits.numpy().argmax(1)), 1)
             between()
     finally:
         model.train(training)
@@ -111,11 +114,11 @@ def fit(session, log, wish):
 
 def train_epoch(session, log, wish):
     """The steps of the epoch under way that are not done yet."""
-    progress = session.progress
+    progress, device = session.progress, next(session.model.parameters()).device
     session.model.train()
     with log.bar(session) as bar:
         start = time.perf_counter()
-        for images, labels in session.batches():
+        for images, labels in sent_ahead(session.batches(), device):
             result = guarded_step(session, images, labels)
             now = time.perf_counter()
             progress.add(result, now - start)

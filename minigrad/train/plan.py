@@ -6,7 +6,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from .. import nn
-from ..device import get_num_threads
+from ..device import CPU, get_num_threads
 from .errors import blaming_the_user
 from .log import duration
 
@@ -22,15 +22,19 @@ def describe(setup, session, device):
     with blaming_the_user(ValueError):  # a window larger than the image
         found = nn.summary(session.model, (config.image_size, config.image_size, datasets.channels))
     memory = found.training_bytes(config.batch_size, OPTIMIZER_SLOTS[config.opt])
+    on_cpu = device is CPU
+    threads = f"{get_num_threads()} threads, " if on_cpu else ""
     rows = {
         "net": f"{config.arch} ({setup.why})",
         "": f"{found.parameters:,} parameters, {found.macs:,} MACs an image",
         "data": describe_data(config, datasets),
         "training": describe_training(config, session.steps),
-        "machine": f"{device.name}, {get_num_threads()} threads, {device.kernels.__name__}",
+        "machine": f"{device.name}, {threads}{device.kernels.__name__}",
         "memory": f"about {memory / 2**20:,.0f} MiB at the peak of a step, besides the data",
-        "time": f"about {duration(estimate(found, session))}, estimated from the MACs; each epoch's line says more",
     }
+    if on_cpu:
+        spent = duration(estimate(found, session))
+        rows["time"] = f"about {spent}, estimated from the MACs; each epoch's line says more"
     return [f"{name:<9} {text}" for name, text in rows.items()]
 
 

@@ -102,6 +102,6 @@ def check_together(config):
         raise UsageError("nesterov needs a momentum above 0")
     if config.lr_warmup_epochs >= config.epochs:
         raise UsageError(f"lr_warmup_epochs {config.lr_warmup_epochs:g} must be below epochs {config.epochs}")
-    if config.device == "cuda" and config.kernels == "cpu":
-        raise UsageError("kernels cpu can't run on device cuda")
+    if config.device != "cpu" and config.kernels == "cpu":
+        raise UsageError(f"kernels cpu can't run on device {config.device}")
     return config

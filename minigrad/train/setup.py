@@ -82,10 +82,10 @@ def check_unchanged(saved, config, names):
 def chosen_device(config):
     """The device, with the number of threads set. UsageError where there is no such device or number."""
     with blaming_the_user(ValueError, RuntimeError, OSError):
-        if config.threads is None:
-            get_num_threads()  # reads MINIGRAD_NUM_THREADS
-        else:
+        if config.threads is not None:
             set_num_threads(config.threads)
+        elif config.device == "cpu":  # a GPU needs none of the CPU's kernels
+            get_num_threads()  # reads MINIGRAD_NUM_THREADS
         return get_device(config.device)
 
 

@@ -14,11 +14,11 @@ import numpy as np
 from minigrad.device import Device, get_device
 from minigrad.device import register as register_device
 
-from . import build
+from . import build, cuda
 from .arrays import allocate, lifted, ndarray, on_device
 from .module import ORDERS, RawModule, thread_order
 
-__all__ = ["ORDERS", "RawModule", "empty", "missing", "ndarray", "register", "thread_order"]
+__all__ = ["ORDERS", "RawModule", "cuda", "empty", "missing", "ndarray", "register", "thread_order"]
 
 
 def missing():

@@ -118,6 +118,10 @@ class ndarray:
     def get(self):
         return self.on_host.copy()
 
+    def set(self, array, stream):
+        """Copy from the host, when the stream comes to it."""
+        stream.work.append(lambda: np.copyto(self.on_host, array))
+
     def item(self):
         return self.on_host.item()
 

@@ -1,0 +1,164 @@
+"""A second device: arrays, modules and optimizers move there and back, nets train there, batches are sent ahead."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from places import prepare
+from train_runs import QUICK, ROOT, records, train
+
+import minigrad as mg
+from architectures import create  # noqa: F401 (the last test uses it)
+from minigrad import nn, optim
+from minigrad.train import loop
+from minigrad.train.transfer import sent_ahead
+
+missing = prepare("emulated")
+pytestmark = pytest.mark.skipif(missing is not None, reason=str(missing))
+
+
+@pytest.fixture
+def device():
+    return mg.device.get_device("emulated")
+
+
+def small_net():
+    rng = np.random.default_rng(0)
+    layers = (
+        nn.Conv2d(1, 4, 3, padding=1, bias=False, rng=rng),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Dropout(0.2),
+    )
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(36, 3, rng=rng))
+
+
+def batch(n=5, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((n, 6, 6, 1), np.float32), rng.integers(0, 3, n)
+
+
+def test_tensors_move_and_gradients_come_back(device):
+    x = mg.tensor([1.0, -2.0, 3.0], requires_grad=True)
+    y = nn.functional.relu(x.to("emulated"))
+    assert y.device is device and x.to("cpu") is x and y.cpu().device.name == "cpu"
+    (y * 2).sum().backward()
+    assert isinstance(x.grad, np.ndarray)
+    np.testing.assert_array_equal(x.grad, [2, 0, 2])
+    assert mg.tensor(y, device="emulated").device is device and "emulated" in repr(device)
+    with pytest.raises(ValueError, match=r"add: inputs are on different devices \(cpu, emulated\); move them with .to"):
+        x + y
+
+
+def test_unknown_devices_are_refused():
+    with pytest.raises(ValueError, match="device: 'tpu' is not one of 'cpu', 'cuda', 'emulated'"):
+        mg.tensor([1.0], device="tpu")
+
+
+@pytest.mark.parametrize("make", [lambda p: optim.SGD(p, 0.1, momentum=0.9), lambda p: optim.AdamW(p, 0.01)])
+def test_training_is_the_same_and_may_move(make):
+    """Four steps on the CPU; the same with the second and third on the other device, state and all."""
+    stay, move = small_net(), small_net()
+    a, b = make(stay.parameters()), make(move.parameters())
+    for step, place in enumerate(["cpu", "emulated", "emulated", "cpu"]):
+        b.to(move.to(place) and place)
+        for net in (stay, move):
+            nn.reseed(net, 7, step)
+        expected = loop.train_step(stay.train(), a, *batch(seed=step))
+        got = loop.train_step(move.train(), b, *batch(seed=step))
+        assert got.loss == pytest.approx(expected.loss, rel=1e-5) and got.correct == expected.correct
+    for name, array in stay.state_dict().items():
+        np.testing.assert_allclose(move.state_dict()[name], array, rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def test_evaluation_is_the_same():
+    net, batches = small_net(), [batch(5), batch(3, 1)]
+    expected = loop.evaluate(net, batches, 3)
+    got = loop.evaluate(net.to("emulated"), batches, 3)
+    assert got.loss == pytest.approx(expected.loss, rel=1e-5)
+    np.testing.assert_array_equal(got.confusion, expected.confusion)
+
+
+def test_state_goes_to_files_and_back(device):
+    net = small_net().to("emulated")
+    optimizer = optim.Adam(net.parameters())
+    loop.train_step(net, optimizer, *batch())
+    saved, weights = optimizer.state_dict(), {n: device.asarray(a).get() for n, a in net.state_dict().items()}
+    assert all(isinstance(a, np.ndarray) for a in saved["state"].values())
+    again = small_net()
+    other = optim.Adam(again.parameters())
+    again.load_state_dict(weights)
+    other.load_state_dict(saved)
+    for a, b in zip(other.state, optimizer.state):
+        np.testing.assert_array_equal(a["exp_avg"], b["exp_avg"].get())
+
+
+@pytest.mark.parametrize("arch", ["lenet5", "resnet8"])
+def test_a_net_trains_by_the_command(arch, tmp_path, capsys):
+    few = ("-b", 2, "--epochs", 1, "--limit-train-batches", 2, "--limit-test-batches", 1, "--model-ema", 0.5)
+    results = {}
+    for place in ("cpu", "emulated"):
+        assert train(tmp_path / place, "-a", arch, *QUICK, *few, "--device", place) == 0
+        (results[place],) = records(tmp_path / place)
+    assert "emulated, kernels.cuda" in capsys.readouterr().out
+    assert results["emulated"]["train_loss"] == pytest.approx(results["cpu"]["train_loss"], rel=1e-3)
+    assert results["emulated"]["test_loss"] == pytest.approx(results["cpu"]["test_loss"], rel=1e-2)
+
+
+# Batches sent ahead
+
+
+def test_batches_arrive_whole_and_in_order(device):
+    sizes = [5, 5, 5, 5, 2]
+    wanted = [batch(n, seed) for seed, n in enumerate(sizes)]
+    for (images, labels), (x, y) in zip(sent_ahead(iter(wanted), device), wanted, strict=True):
+        np.testing.assert_array_equal(images.get(), x)
+        np.testing.assert_array_equal(labels.get(), y)
+
+
+def test_the_next_batch_is_fetched_before_it_is_asked_for(device):
+    fetched = []
+
+    def batches():
+        for k in range(3):
+            fetched.append(k)
+            yield batch(seed=k)
+
+    arriving = sent_ahead(batches(), device)
+    next(arriving)
+    next(arriving)
+    assert fetched[:2] == [0, 1]
+    arriving.close()  # an early end waits for the sender and leaves nothing running
+
+
+def test_an_error_in_the_data_reaches_the_caller(device):
+    def batches():
+        yield batch()
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        list(sent_ahead(batches(), device))
+
+
+def test_the_cpu_gets_the_batches_themselves():
+    wanted = [batch()]
+    assert list(sent_ahead(wanted, mg.device.CPU)) == wanted
+
+
+# The GPU path stands alone
+
+
+def test_needs_neither_numba_nor_scipy():
+    code = (
+        "import sys\n"
+        "sys.modules.update({name: None for name in ('numba', 'llvmlite', 'scipy')})\n"
+        f"sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'tests')!r}]\n"
+        "import test_device as t\n"
+        "net = t.small_net().to('emulated')\n"
+        "t.loop.train_step(net, t.optim.SGD(net.parameters(), 0.1), *t.batch())\n"
+        "t.create('resnet8', num_classes=10, image_size=8, in_channels=1).to('emulated')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
