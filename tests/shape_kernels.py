@@ -26,6 +26,10 @@ class Counter:
         self.macs += x.shape[0] * p * q * math.prod(w.shape)
         return blank(x.shape[0], p, q, w.shape[0])
 
+    def norm_relu_conv_forward(self, x, gamma, beta, mean, var, eps, w, moments=False, out=None):
+        y = self.conv2d_forward(x, w, None, (1, 1), (w.shape[1] // 2, w.shape[2] // 2), (1, 1), 1)
+        return y, np.zeros(len(w), x.dtype), np.ones(len(w), x.dtype)
+
     def linear_forward(self, x, w, b, relu=False, out=None):
         self.macs += math.prod(x.shape[:-1]) * math.prod(w.shape)
         return blank(*x.shape[:-1], w.shape[0])
@@ -41,6 +45,7 @@ def shape_kernels():
     kernels = SimpleNamespace(
         conv2d_forward=counter.conv2d_forward,
         linear_forward=counter.linear_forward,
+        norm_relu_conv_forward=counter.norm_relu_conv_forward,
         relu_forward=lambda x: x,
         add_relu_forward=lambda a, b: a,
         dropout_forward=lambda x, *settings: x,

@@ -221,6 +221,9 @@ CALLS = {
     "conv2d_backward_input": lambda k, x: k.conv2d_backward_input(
         x, np.ones((4, 3, 3, 5), x.dtype), (2, 11, 13, 5), (2, 2), (1, 1), (1, 1), 1
     ),
+    "norm_relu_conv_forward": lambda k, x: k.norm_relu_conv_forward(
+        x, *np.ones((4, 4), x.dtype), 1e-5, np.ones((5, 3, 3, 4), x.dtype), True
+    ),
     "max_pool2d_forward": lambda k, x: k.max_pool2d_forward(x, (3, 2), (2, 2), (1, 0), (1, 1), True),
     "avg_pool2d_forward": lambda k, x: k.avg_pool2d_forward(x, (2, 3), (2, 2), (0, 1), True, False),
     "adaptive_avg_pool2d_forward": lambda k, x: k.adaptive_avg_pool2d_forward(x, (2, 3)),

@@ -7,6 +7,8 @@ from .activation import relu_forward as relu_forward
 from .conv import conv2d_backward_input as conv2d_backward_input
 from .conv import conv2d_forward as conv2d_forward
 from .conv_weight import conv2d_backward_weight as conv2d_backward_weight
+from .dense import norm_relu_conv_backward as norm_relu_conv_backward
+from .dense import norm_relu_conv_forward as norm_relu_conv_forward
 from .dropout import dropout_forward as dropout_forward
 from .joining import concat_forward as concat_forward
 from .linear import linear_backward_input as linear_backward_input
@@ -22,6 +24,7 @@ from .norm import batch_norm_backward as batch_norm_backward
 from .norm import batch_norm_forward as batch_norm_forward
 from .norm import channel_mean_var as channel_mean_var
 from .norm import channel_sum as channel_sum
+from .norm import through_moments as through_moments
 from .optim import adam_step as adam_step
 from .optim import sgd_step as sgd_step
 from .pool import adaptive_avg_pool2d_backward as adaptive_avg_pool2d_backward

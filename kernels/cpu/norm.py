@@ -10,7 +10,8 @@ is accurate, and the same for any number of threads.
 import numpy as np
 from numba import prange
 
-from .rows import deliver, result, row_views
+from .norm_rows import add_through_moments
+from .rows import addresses, deliver, pixels, result, row_views
 from .runtime import parallel, serial
 
 LANES = 512  # a row has about this many: loops over it are long, and its sums still fit the first-level cache
@@ -208,3 +209,20 @@ def batch_norm_backward(dy, x, gamma, beta, mean, var, eps, relu=False, add_to=N
 def batch_norm_apply_backward(dy, x, gamma, beta, mean, var, eps, relu=False):
     """dx, dgamma, dbeta when mean and var are constants (evaluation mode)."""
     return backward(dy, x, gamma, beta, mean, var, eps, relu, None, np.inf)
+
+
+@parallel
+def add_rows(like, g, g_step, x, x_step, dx, dx_step, rows, channels, terms):
+    for r in prange(rows):
+        mean = np.int64(terms.ctypes.data)
+        slope, offset = mean + terms.strides[0], mean + 2 * terms.strides[0]
+        places = g + r * g_step, x + r * x_step, dx + r * dx_step
+        add_through_moments(like, places[0], 0, places[1], 0, places[2], 0, 1, channels, mean, slope, offset)
+
+
+def through_moments(g, x, mean, slope, offset, out=None):
+    """The gradient of x from g, its part that does not flow through x's moments: g + slope (x - mean) + offset."""
+    dx, rows = result(x.shape, x.dtype, out), x.size // max(x.shape[-1], 1)
+    terms, arrays = np.array([mean, slope, offset], x.dtype), (pixels(g), pixels(x), pixels(dx))
+    add_rows(x.dtype.type(0), *addresses(*arrays), rows, x.shape[-1], terms)
+    return deliver(dx, out)

@@ -69,6 +69,11 @@ def batch_norm_apply_backward(dy, x, gamma, beta, mean, var, eps, relu=False):
     return dy * (gamma * rstd), dgamma, channel_sum(dy)
 
 
+def through_moments(g, x, mean, slope, offset, out=None):
+    """The gradient of x from g, its part that does not flow through x's moments: g + slope (x - mean) + offset."""
+    return write(g + (slope * (x - mean) + offset), out)
+
+
 def channel_window_sum(x, size, mirrored=False):
     """Sum over `size` neighbouring channels; at the ends over those that exist. mirrored: the transposed sum."""
     xp = array_module(x)

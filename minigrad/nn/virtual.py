@@ -65,6 +65,11 @@ class VirtualKernels:
         self.macs += dy.size * math.prod(w.shape[1:])
         return virtual(x_shape, dy.dtype, out)
 
+    def norm_relu_conv_forward(self, x, gamma, beta, mean, var, eps, w, moments=False, out=None):
+        y = virtual((*x.shape[:3], w.shape[0]), x.dtype, out)
+        self.macs += y.size * math.prod(w.shape[1:])
+        return (y, *(self.channel_mean_var(y) if moments else (None, None)))
+
     def max_pool2d_forward(self, x, size, stride, padding, dilation, ceil_mode, out=None):
         y = self._pooled(x, window_counts(x.shape[1:3], size, stride, padding, dilation, ceil_mode), out)
         return y, virtual(y.shape, np.uint8 if math.prod(size) <= 256 else np.int32)

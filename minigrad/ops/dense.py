@@ -7,8 +7,17 @@ Layer l reads all channels that came before it and appends k new ones:
 
 Written as concats, layer l copies everything before it. Here all layers share one buffer (N, H, W, C + L k): layer l
 reads the view of its first channels and its last convolution writes the next k. The batch statistics of a channel are
-the same for every layer that reads it, so they are computed once, when it is appended. Backward walks the same way
-through one buffer of gradients: when layer l's turn comes, all its readers have added to its k channels.
+the same for every layer that reads it, so they are computed once, when it is appended.
+
+Backward walks the same way through one buffer of gradients: when layer l's turn comes, all its readers have added to
+its k channels. What a reader's batch norm sends back to its input x (see ops/norm.py) is
+
+    dx = gamma rstd d + slope (x - mean) + offset       slope = -gamma rstd^2 dgamma / M     d = dy where the ReLU let
+                                                        offset = -gamma rstd dbeta / M           pass, else 0
+
+The first term flows through xhat directly, the rest through mean and variance. That rest is a straight line in x, the
+same for all pixels; and a channel's x, mean and variance are the same for all its readers. So readers add their first
+terms to the buffer and their slopes and offsets to two vectors, and the line is drawn once, when the turn comes.
 """
 
 from typing import NamedTuple
@@ -25,52 +34,60 @@ class Unit(NamedTuple):
     beta: object
     w: object
 
-    @property
-    def conv(self):
-        """stride, padding, dilation, groups"""
-        return (1, 1), (self.w.shape[1] // 2, self.w.shape[2] // 2), (1, 1), 1
 
-
-class Saved(NamedTuple):
-    """What a unit keeps: its input (None: compute it again) and that input's statistics."""
+class Features(NamedTuple):
+    """x, and the mean and variance of each channel that a unit normalises it with."""
 
     x: object
     mean: object
     var: object
 
-
-def activate(k, unit, saved, eps):
-    """relu(norm(x)), never kept: backward computes it again."""
-    return k.batch_norm_apply(saved.x, unit.gamma, unit.beta, saved.mean, saved.var, eps, True)
+    def channels(self, begin, end):
+        return Features(self.x[..., begin:end], self.mean[begin:end], self.var[begin:end])
 
 
-def unit_forward(k, unit, saved, eps, out=None):
-    return k.conv2d_forward(activate(k, unit, saved, eps), unit.w, None, *unit.conv, out=out)
+class Line(NamedTuple):
+    """slope (x - mean) + offset for each channel: the gradient of x through its mean and variance."""
+
+    slope: object
+    offset: object
+
+    def channels(self, begin, end):
+        return Line(self.slope[begin:end], self.offset[begin:end])
+
+    def add(self, other):
+        """Add the line of a reader of the first channels."""
+        for mine, its in zip(self, other):
+            mine[: len(its)] += its
 
 
-def unit_backward(k, unit, saved, dy, eps, training, add_to=None):
-    """dx (added into add_to where given), (dgamma, dbeta, dw)"""
-    dz = k.conv2d_backward_input(dy, unit.w, saved.x.shape, *unit.conv)
-    dw = k.conv2d_backward_weight(dy, activate(k, unit, saved, eps), unit.w.shape, *unit.conv)
-    args = dz, saved.x, unit.gamma, unit.beta, saved.mean, saved.var, eps, True
-    if training:
-        dx, dgamma, dbeta = k.batch_norm_backward(*args, add_to=add_to)
-        return dx, (dgamma, dbeta, dw)
-    dx, dgamma, dbeta = k.batch_norm_apply_backward(*args)
-    if add_to is not None:
-        add_to += dx
-    return dx, (dgamma, dbeta, dw)
+def unit_forward(k, unit, x, eps, moments=False, out=None):
+    """The Features of conv2d(relu(norm(x))); mean and var are None unless moments."""
+    return Features(*k.norm_relu_conv_forward(x.x, *unit[:2], x.mean, x.var, eps, unit.w, moments, out))
 
 
-def statistics(batch, m, running, training, momentum):
-    """The (mean, var) to normalise with: the running ones, or in training batch(), which moves the running ones."""
+def unit_backward(k, unit, x, dy, y, line, training, eps, add_to=None):
+    """dx (its first term; added into add_to where given), its Line, and (dgamma, dbeta, dw).
+
+    dy is the first term of y's gradient; the rest is y's line.
+    """
+    through = (y.x, y.mean, *line) if training else None
+    args = dy, through, x.x, *unit[:2], x.mean, x.var, eps, unit.w
+    dx, dgamma, dbeta, dw = k.norm_relu_conv_backward(*args, add_to=add_to)
+    rstd, m = (x.var + eps) ** -0.5, max(y.x.size // y.x.shape[-1], 1)
+    scale = -unit.gamma * rstd / x.mean.dtype.type(m)
+    return dx, Line(scale * rstd * dgamma, scale * dbeta), (dgamma, dbeta, dw)
+
+
+def normalised_with(x, running, training, momentum):
+    """x with the statistics to use: the running ones, or in training its own, towards which the running ones move."""
     if not training:
-        return running[0].data, running[1].data
-    mean, var = batch()
+        return Features(x.x, running[0].data, running[1].data)
     if running:
-        update(running[0], mean, momentum)
-        update(running[1], var * var.dtype.type(m / (m - 1)), momentum)
-    return mean, var
+        m = x.x.size // max(x.x.shape[-1], 1)
+        update(running[0], x.mean, momentum)
+        update(running[1], x.var * x.var.dtype.type(m / (m - 1)), momentum)
+    return x
 
 
 def layers_of(weights, units):
@@ -110,45 +127,51 @@ def dense_block(ctx, x, *weights, units=2, running=None, training=True, momentum
     k, xp, layers = ctx.kernels, ctx.xp, layers_of(weights, units)
     ends = checked(x, layers, running, training)
     running = [running[i : i + units] if running else [None] * units for i in range(0, len(layers) * units, units)]
-    buffer = xp.empty((*x.shape[:3], ends[-1]), x.dtype)
-    buffer[..., : ends[0]] = x
-    m, pieces, saved = x.size // max(x.shape[-1], 1), [], []
-
-    def so_far():  # the statistics of all channels so far, from those of the pieces as they were appended
-        return tuple(xp.concatenate(piece) for piece in zip(*pieces))
-
-    for layer, own, begin, start, end in zip(layers, running, [0, *ends], ends, ends[1:]):
-        pieces += [k.channel_mean_var(buffer[..., begin:start])] if training else []
-        first = Saved(buffer[..., :start], *statistics(so_far, m, own[0], training, momentum))
-        kept = layer_forward(k, layer, first, own, buffer[..., start:end], training, momentum, eps)
-        saved.append([first, *(s._replace(x=None) for s in kept[1:])] if memory_efficient else kept)
+    block = Features(xp.empty((*x.shape[:3], ends[-1]), x.dtype), *xp.zeros((2, ends[-1]), x.dtype))
+    block.x[..., : ends[0]] = x
+    if training:
+        block.mean[: ends[0]], block.var[: ends[0]] = k.channel_mean_var(x)
+    saved = []
+    for layer, own, start, end in zip(layers, running, ends, ends[1:]):
+        io = block.channels(0, start), block.channels(start, end)
+        saved.append(layer_forward(k, layer, own, *io, training, momentum, eps, memory_efficient))
 
     def backward(dy):
-        grads, total = [], dy.copy()
-        for layer, kept, start, end in reversed(list(zip(layers, saved, ends, ends[1:]))):
-            grads[:0] = layer_backward(k, layer, kept, total[..., start:end], total[..., :start], eps, training)
-        return total[..., : ends[0]], *grads
+        grads, dx, line = [], dy.copy(), Line(*xp.zeros((2, ends[-1]), dy.dtype))
+        for layer, inputs, start, end in reversed(list(zip(layers, saved, ends, ends[1:]))):
+            new = dx[..., start:end], block.channels(start, end), line.channels(start, end)
+            own, reader = layer_backward(k, layer, inputs, *new, training, eps, dx[..., :start])
+            grads[:0] = own
+            line.add(reader)
+        dx = dx[..., : ends[0]]
+        if training:
+            dx = k.through_moments(dx, *block.channels(0, ends[0])[:2], *line.channels(0, ends[0]))
+        return dx, *grads
 
-    return buffer, backward
-
-
-def layer_forward(k, layer, first, running, out, training, momentum, eps):
-    """Run a layer's units, the last one into `out`; what each unit saves."""
-    saved = [first]
-    for unit, own in zip(layer[:-1], running[1:]):
-        y = unit_forward(k, unit, saved[-1], eps)
-        m = y.size // max(y.shape[-1], 1)
-        saved.append(Saved(y, *statistics(lambda y=y: k.channel_mean_var(y), m, own, training, momentum)))
-    unit_forward(k, layer[-1], saved[-1], eps, out)
-    return saved
+    return block.x, backward
 
 
-def layer_backward(k, layer, saved, dy, dx, eps, training):
-    """The gradients of a layer's weights, in order; that of its input is added into dx."""
-    if saved[-1].x is None:
-        saved = [saved[0], saved[1]._replace(x=unit_forward(k, layer[0], saved[0], eps))]
+def layer_forward(k, layer, running, x, out, training, momentum, eps, memory_efficient):
+    """Run a layer's units, the last one into `out`; what they read, without x (backward computes it) if told so."""
+    inputs = []
+    for unit, own in zip(layer, running):
+        x = normalised_with(x, own, training, momentum)
+        inputs.append(x._replace(x=None) if memory_efficient and inputs else x)
+        x = unit_forward(k, unit, x, eps, training, out.x if unit is layer[-1] else None)
+    if training:
+        out.mean[:], out.var[:] = x.mean, x.var
+    return inputs
+
+
+def layer_backward(k, layer, inputs, dy, y, line, training, eps, add_to):
+    """The gradients of a layer's weights, in order, and its input's Line; its input's first term goes into add_to."""
+    if inputs[-1].x is None:
+        again = unit_forward(k, layer[0], inputs[0], eps)
+        inputs = [inputs[0], inputs[1]._replace(x=again.x)]
     grads = []
-    for i in reversed(range(len(layer))):
-        dy, own = unit_backward(k, layer[i], saved[i], dy, eps, training, dx if i == 0 else None)
+    for unit, x in zip(reversed(layer), reversed(inputs)):
+        own_add = add_to if unit is layer[0] else None
+        dy, line, own = unit_backward(k, unit, x, dy, y, line, training, eps, own_add)
         grads[:0] = own
-    return grads
+        y = x
+    return grads, line

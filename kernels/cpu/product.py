@@ -1,0 +1,48 @@
+"""Matrix products inside a task: rows of A times panels of B, tile by tile (see tile.py)."""
+
+import numpy as np
+
+from .runtime import get_num_threads, serial
+from .tile import multiply_tile
+
+PORTION = 384  # steps of the sum in one go, so that a panel of B stays in the first-level cache
+
+
+@serial
+def multiply(tile_rows, tile_vectors, low, a, a_rows, a_step, rows, b, b_panel, panels, depth, c, c_rows, c_panel, add,
+             base):  # fmt: skip
+    """C = A B, or C += A B if add: A's row r is at a + a_rows[r], C's at c + c_rows[r]; panels as wide as the tile.
+
+    A and C need rows up to a multiple of the tile's height. base: zeros, one for each column of the tile.
+    """
+    width, no_tap = len(base), np.zeros(1, np.int64)
+    for k in range(0, depth, PORTION):
+        for panel in range(panels):
+            for i in range(0, rows, len(tile_rows)):
+                multiply_tile(
+                    tile_rows, tile_vectors, low,
+                    a + k * a_step, np.int64(a_rows.ctypes.data) + i * 8, a_step,
+                    b + panel * b_panel + k * width * base.itemsize, np.int64(no_tap.ctypes.data), 1,
+                    min(PORTION, depth - k),
+                    c + panel * c_panel, np.int64(c_rows.ctypes.data) + i * 8,
+                    np.int64(base.ctypes.data), add + k, width,
+                )  # fmt: skip
+
+
+def round_up(n, step):
+    return -(-n // step) * step
+
+
+def odd_lines(size):
+    """At least so many bytes, as an odd number of cache lines: else caches put neighbours in the same place."""
+    return (-(-size // 64) | 1) * 64
+
+
+def row_table(rows, *steps):
+    """(len(steps), rows): where the rows begin in arrays whose rows are so many bytes apart."""
+    return np.arange(rows) * np.array(steps)[:, None]
+
+
+def make_scratch(size):
+    """(threads, size): bytes for each thread, with room for what a vector reads beyond the end."""
+    return np.zeros((get_num_threads(), size + 64), np.uint8)
