@@ -125,7 +125,7 @@ def run(path, check, limit):
     wrong = list(complaints(fresh, before if check else None))
     if min(wall, cpu) > limit:  # on a machine that is busy otherwise, processor time is the fairer one
         wrong.append(f"it took {wall:.0f} s ({cpu:.0f} s of processor time); the limit is {limit} s")
-    print(f"{path.name:32} {wall:5.1f} s", *wrong, sep="\n    ", flush=True)
+    print(f"{path.name:32} {wall:5.1f} s, {cpu:5.1f} s of processor time", *wrong, sep="\n    ", flush=True)
     if not check and not wrong:
         nbformat.write(fresh, path)
     return len(wrong)
