@@ -27,6 +27,7 @@ LAYERS = [
     "minigrad.optim",
     "architectures",
     "minigrad.explain",
+    "minigrad.doctor",
     "minigrad.train",
 ]
 SOURCES = [p for package in PACKAGES for p in sorted((ROOT / package).rglob("*.py"))]
