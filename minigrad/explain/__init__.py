@@ -14,6 +14,8 @@ _SUBMODULES = {
     "find_nan": "anomaly",
     "Element": "number",
     "element": "number",
+    "Ledger": "memory",
+    "ledger": "memory",
 }
 __all__ = sorted(_SUBMODULES)
 

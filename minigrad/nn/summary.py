@@ -1,15 +1,14 @@
 """summary: what a net consists of and what it costs, without computing anything."""
 
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from ..autograd import enable_grad, no_grad
-from ..device import use_kernels
 from ..tensor import Tensor
+from .inspection import arrays_in, memory_of, nodes_below, shapes_only, tensors_in
 from .module import Parameter
-from .virtual import VirtualKernels, virtual
+from .virtual import virtual
 
 
 @dataclass
@@ -76,7 +75,7 @@ def summary(model, input_shape):
     parameters, buffers = list(model.parameters()), list(model.buffers())
     dtype = parameters[0].dtype if parameters else np.dtype(np.float32)
     state = parameters + buffers
-    rows, macs = _evaluated(model, state, virtual((1, *shape), dtype))
+    rows, macs = _evaluated(model, virtual((1, *shape), dtype))
     kept = _kept_in_training(model, state, virtual((2, *shape), dtype))  # two images: batch norm refuses a single value
     return Summary(
         name=type(model).__name__,
@@ -91,29 +90,11 @@ def summary(model, input_shape):
     )
 
 
-@contextmanager
-def _shapes_only(model, state):
-    """Weights without memory on kernels without arithmetic; afterwards every module is as it was."""
-    modules = [(m, dict(vars(m))) for m in model.modules()]
-    tensors = [(t, t.data) for t in state]
-    try:
-        for t, data in tensors:
-            t.data = virtual(data.shape, data.dtype)
-        with use_kernels(VirtualKernels()) as kernels:
-            yield kernels
-    finally:
-        for t, data in tensors:
-            t.data = data
-        for module, attributes in modules:
-            vars(module).clear()
-            vars(module).update(attributes)
-
-
 # Rows: each module's forward is wrapped, and notes what happened in it
 
 
-def _evaluated(model, state, x):
-    with _shapes_only(model, state) as kernels, no_grad():
+def _evaluated(model, x):
+    with shapes_only(model) as kernels, no_grad():
         watch = _Watch(kernels)
         for name, module in model.eval().named_modules():
             module.forward = watch.wrapped(name or type(module).__name__, module)
@@ -143,7 +124,7 @@ class _Watch:
         return watched
 
     def finish(self, row, module, y, macs):
-        row.output_shape = next((t.shape for t in _tensors(y)), ())
+        row.output_shape = next((t.shape for t in tensors_in(y)), ())
         row.macs = macs - row.inner_macs
         row.parameters = sum(self.newly_counted(p) for p in _own_parameters(module, row.is_whole))
         if self.active:
@@ -165,48 +146,11 @@ def _own_parameters(module, is_whole):
 
 def _kept_in_training(model, state, x):
     """Bytes of every array that a forward pass keeps for backward, the weights left out."""
-    with _shapes_only(model, state), enable_grad():
+    with shapes_only(model), enable_grad():
         outputs = model.train()(Tensor(x))
         weights = {id(t.data) for t in state}
-        saved = (_owner(a) for node in _nodes(outputs) for a in _arrays(tuple(node.saved.values())))
+        saved = (memory_of(a) for node in nodes_below(outputs) for a in arrays_in(tuple(node.saved.values())))
         return [a.nbytes for key, a in {id(a): a for a in saved}.items() if key not in weights]
-
-
-def _nodes(outputs):
-    stack, seen = [t.node for t in _tensors(outputs)], set()
-    while stack:
-        node = stack.pop()
-        if node is not None and node not in seen:
-            seen.add(node)
-            stack.extend(node.parents)
-    return seen
-
-
-def _tensors(value):
-    """The tensors in a result: itself, or what its tuples, lists and dicts hold."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, list | tuple | dict):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _tensors(item)
-
-
-def _arrays(value):
-    """The arrays in what a node saved."""
-    if isinstance(value, np.ndarray):
-        yield value
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _arrays(item)
-    elif isinstance(value, Tensor):
-        yield value.data
-
-
-def _owner(array):
-    """The array of which this one is a view."""
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    return array
 
 
 # Text
