@@ -10,6 +10,8 @@ import importlib
 _SUBMODULES = {
     "AnomalyError": "anomaly",
     "NonFinite": "anomaly",
+    "StepView": "stepper",
+    "Stepper": "stepper",
     "detect_anomaly": "anomaly",
     "find_nan": "anomaly",
     "Element": "number",

@@ -1,0 +1,204 @@
+"""Stepper: the backward pass one step at a time, forwards and back again, with all that a step uses and gives."""
+
+import sys
+
+import numpy as np
+
+from ..autograd import Leaf
+from ..device import get_device
+from .source import backward_source, formula
+from .trace import Trace, variables_of
+
+
+class Stepper:
+    """Walk through the backward pass of a loss.
+
+    loss    a tensor, or a function without arguments that computes it: then the output of every op is kept and shown,
+            and the module that ran it is known for certain
+    model   the net whose parameters' names are shown; found by itself when left out
+
+    next(), back(), until(name) and run() move; each returns the StepView it arrives at. `steps` holds those that were
+    taken, `position` how many of them are in effect, `step` the current one (None before the first). Gradients come to
+    rest in the leaves as with loss.backward(), bit for bit, and back() takes them out again. The graph and the
+    gradients of all steps are kept until the stepper is gone: more memory than backward() needs.
+
+    print(stepper) shows the current step, a notebook the graph with buttons; to_html() is the same as one file.
+    TypeError if loss is no tensor with a gradient; ValueError if it has more than one number.
+    """
+
+    def __init__(self, loss, model=None):
+        self.trace = Trace(loss, model, variables_of(sys._getframe(1)))
+        self.pass_ = self.trace.loss.backward_steps(retain_graph=True)
+        self.trace.loss._seed(None)  # refuse now what the first step would refuse
+        self.before = {node: Rest(node) for node in self.trace.order}
+        self.steps, self.position, self.widget = [], 0, None
+
+    def __len__(self):
+        """How many steps the whole pass has (at most: nodes that no gradient reaches are passed over)."""
+        return len(self.steps) if self.pass_ is None else len(self.trace.order)
+
+    @property
+    def step(self):
+        return self.steps[self.position - 1] if self.position else None
+
+    @property
+    def done(self):
+        """Is every step taken?"""
+        return self._advance(look=True)
+
+    def next(self):
+        """Take one step. IndexError after the last one."""
+        if self._advance():
+            raise IndexError(f"next: the backward pass is over after {len(self.steps)} steps")
+        return self._show()
+
+    def back(self):
+        """Undo the last step: what it added to a leaf is taken out again. IndexError before the first one."""
+        if not self.position:
+            raise IndexError("back: no step was taken yet")
+        self.before[self.step.node].restore()
+        self.position -= 1
+        return self._show()
+
+    def until(self, name):
+        """Step on to the next step of that op, module or leaf ("conv2d", "features.conv0", "w").
+
+        ValueError, naming what there is, if none lies ahead.
+        """
+        ahead = self.trace.order[:]
+        for step in self.steps[: self.position]:
+            ahead.remove(step.node)
+        if not any(self._matches(node, name) for node in ahead):
+            names = dict.fromkeys(self.trace.label(n) for n in ahead)
+            raise ValueError(f"until: no step {name!r} lies ahead; there are {', '.join(names) or 'none'}")
+        while not self._advance():
+            if self._matches(self.step.node, name):
+                break
+        return self._show()
+
+    def run(self):
+        """Take all steps that are left."""
+        while not self._advance():
+            pass
+        return self._show()
+
+    def seek(self, position):
+        """Go to where `position` steps are taken, forwards or back."""
+        while self.position > position:
+            self.before[self.step.node].restore()
+            self.position -= 1
+        while self.position < position and not self._advance():
+            pass
+        return self._show()
+
+    def __iter__(self):
+        """The steps that are left, each taken as it is asked for."""
+        while not self._advance():
+            yield self._show()
+
+    def _matches(self, node, name):
+        path = self.trace.path.get(node, "")
+        return name in (self.trace.label(node), node.name, path) or path.startswith(f"{name}.")
+
+    def _advance(self, look=False):
+        """Take a step, or with look only find out if there is one. True if there is none."""
+        if self.position == len(self.steps):
+            step = next(self.pass_, None) if self.pass_ is not None else None
+            if step is None:
+                self.pass_ = None
+                return True
+            self.steps.append(StepView(self, len(self.steps), step))
+            self.position += 1
+            self.step.after = Rest(step.node)
+            if look:
+                self.before[step.node].restore()
+                self.position -= 1
+        elif not look:
+            self.position += 1
+            self.step.after.restore()
+        return False
+
+    def _show(self):
+        if self.widget is not None and self.widget.step != self.position:
+            self.widget.step = self.position
+        return self.step
+
+    def __str__(self):
+        if self.step is None:
+            return f"Stepper before the first of {len(self)} steps: loss = {brief(self.trace.loss.data)}"
+        return str(self.step)
+
+    def __repr__(self):
+        return f"<Stepper: step {self.position} of {len(self)}>"
+
+
+class Rest:
+    """The gradient that rests in a node, to be put back later: the same array with the same numbers."""
+
+    def __init__(self, node):
+        self.node, self.array = node, node.grad
+        self.numbers = None if node.grad is None else node.grad.copy()
+
+    def restore(self):
+        self.node.grad = self.array
+        if hasattr(self.array, "__setitem__"):  # else None, or a scalar, which nobody can write
+            self.array[...] = self.numbers
+
+
+class StepView:
+    """One step of the backward pass, to look at.
+
+    node      the autograd node; `name` its op, or the leaf's name; `module` the dotted path of the module, or ""
+    index     its place among the steps, from 0
+    formula   from the op's docstring;   source, where: the text of its backward, and the file and line it is from
+    saved     (name, array) of what the op kept for this;   value: its output, if known
+    dy        the gradient that reached the node;   sends: (input, to, array) of the gradients that it sends on
+    added     for a leaf: (before, after), its .grad before and after this step; else None
+    """
+
+    def __init__(self, stepper, index, step):
+        trace, self.node, self.index, self.dy = stepper.trace, step.node, index, step.dy
+        self.total, self.rest = len(trace.order), stepper.before[step.node]
+        self.name, self.module = trace.label(step.node), trace.path.get(step.node, "")
+        self.formula = formula(step.node.fn) if step.node.fn else ""
+        self.source, self.where = backward_source(step.node.backward)
+        self.saved, self.value, self.after = step.node.saved_arrays, trace.value.get(step.node), None
+        to = [None if p is None else trace.label(p) for p in step.node.parents]
+        named = zip(trace.inputs[step.node], to, step.dxs)
+        self.sends = [(name, t, dx) for name, t, dx in named if t is not None and dx is not None]
+
+    @property
+    def added(self):
+        """(before, after) of a leaf's gradient."""
+        return (self.rest.numbers, self.after.numbers) if isinstance(self.node, Leaf) else None
+
+    def __str__(self):
+        return "\n".join(self._lines())
+
+    __repr__ = __str__
+
+    def _lines(self):
+        yield f"step {self.index + 1} of {self.total}: {self.name}" + (f"  (in {self.module})" if self.module else "")
+        if self.added is not None:
+            before, after = self.added
+            yield f"  added     {brief(self.dy)} to {self.name}.grad"
+            yield f"  {self.name + '.grad':9} {'none' if before is None else brief(before)} -> {brief(after)}"
+            return
+        yield from (f"  {'formula' if not i else '':9} {line}" for i, line in enumerate(self.formula.splitlines()))
+        yield f"  dy        {brief(self.dy)}"
+        yield from (f"  saved     {name} = {brief(a)}" for name, a in self.saved)
+        yield from (f"  sends     d{name} = {brief(a)} to {to}" for name, to, a in self.sends)
+        yield f"  backward  {self.where}"
+        yield from (f"    {line}" for line in self.source.splitlines())
+
+
+def brief(array):
+    """An array in a few words: the number, up to six numbers, or shape, range and norm."""
+    array = get_device("cpu").asarray(array)
+    if array.ndim == 0:
+        return f"{array.item():.6g}"
+    if array.size <= 6:
+        return np.array2string(array, precision=4, separator=", ").replace("\n", "")
+    if not array.size:
+        return f"{array.shape} empty"
+    return f"{array.shape} from {array.min():.4g} to {array.max():.4g}, norm {np.linalg.norm(array.ravel()):.4g}"

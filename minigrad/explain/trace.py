@@ -1,0 +1,161 @@
+"""What is known of a recorded graph besides its edges: names, modules and values of its nodes.
+
+The graph itself keeps none of these, as a training step has no use for them. Names are those of variables where the
+explanation was asked for; modules and leaves are found among the objects that are alive; values are what backward
+functions have saved, what is alive, and what follows from these by running an op again. Where the loss is given as a
+function, it is run here and every output is kept, so that nothing is left to be found.
+"""
+
+import gc
+import inspect
+import itertools
+
+from ..autograd import Leaf, toposort
+from ..device import device_of
+from ..nn import Module
+from ..tensor import Context, Tensor
+from .watch import Places, input_names, watching
+
+AGAIN = 4096  # an op is run again for its value if its inputs have no more numbers than this
+
+
+class Trace:
+    """Nodes of a loss from the loss to the leaves, with what is known of each.
+
+    order    the nodes, in the order of the backward pass
+    name     {node: name of the variable, or dotted path of the parameter}
+    path     {node: dotted path of the module that ran it, "" if none}
+    value    {node: its output array}, for those whose output is known
+    inputs   {node: name of each parent}
+    """
+
+    def __init__(self, loss, model=None, variables=()):
+        outputs, self.path, loss = recorded(loss) if callable(loss) else ({}, {}, loss)
+        if not isinstance(loss, Tensor) or loss.node is None:
+            raise TypeError(f"explain: loss must be a tensor computed from one that requires a gradient; got {loss!r}")
+        self.loss, self.order = loss, list(toposort(loss.node))
+        known = set(self.order)
+        tensors, modules = alive(known)
+        self.name = {t.node: n for n, t in variables if isinstance(t, Tensor) and t.node in known}
+        self.parameters = parameter_names([model] if model is not None else modules, known)
+        self.name.update(self.parameters)
+        self.inputs = {node: inputs_of(node) for node in self.order}
+        self.value = values(self.order, {**tensors, loss.node: loss.data, **outputs}, self.inputs)
+        self.path = {**guessed_paths(self.order, self.parameters), **{n: p for n, p in self.path.items() if n in known}}
+
+    def label(self, node):
+        """The name of a leaf, or the op's own name."""
+        return self.name.get(node, node.name) if isinstance(node, Leaf) else node.name
+
+    def shape(self, node):
+        return self.value[node].shape if node in self.value else None
+
+
+def recorded(fn):
+    """({node: output}, {node: module}, loss) of loss = fn(), its ops watched while they run."""
+    outputs, paths, places = {}, {}, Places()
+
+    def look(op, inputs, settings, out):
+        if out.node is not None:
+            outputs[out.node], paths[out.node] = out.data, places.here().module
+
+    with watching(look):
+        return outputs, paths, fn()
+
+
+def alive(nodes):
+    """({node: array} of tensors on these nodes, nets) among all objects that are alive; inner modules left out."""
+    tensors, modules = {}, []
+    for thing in gc.get_objects():
+        kind = type(thing)
+        if issubclass(kind, Tensor) and thing.node in nodes:
+            tensors[thing.node] = thing.data
+        elif issubclass(kind, Module):
+            modules.append(thing)
+    inner = {id(child) for m in modules for _, child in m.named_children()}
+    return tensors, [m for m in modules if id(m) not in inner]
+
+
+def parameter_names(nets, nodes):
+    """{node: dotted name} of the nets' parameters among the nodes; later nets' names begin with their class."""
+    names, used = {}, 0
+    for net in nets:
+        own = {p.node: name for name, p in net.named_parameters() if p.node in nodes and p.node not in names}
+        prefix = f"{type(net).__name__}." if used and own else ""
+        names.update({node: prefix + name for node, name in own.items()})
+        used += bool(own)
+    return names
+
+
+def variables_of(frame):
+    """(name, value) of a frame's variables, local ones last, so that they win; those with a leading _ left out."""
+    return [(n, v) for scope in (frame.f_globals, frame.f_locals) for n, v in scope.items() if n[:1] != "_"]
+
+
+def inputs_of(node):
+    if isinstance(node, Leaf) or node.fn is None or not is_op(node.fn):
+        return tuple(f"input {i}" for i in range(len(node.parents)))
+    return input_names(node.fn, len(node.parents))
+
+
+def is_op(fn):
+    return next(iter(inspect.signature(fn).parameters), "") == "ctx"
+
+
+def values(order, known, inputs):
+    """known {node: array}, and what can be said of the other nodes' outputs."""
+    for node in order:
+        saved = node.saved
+        for name, parent in zip(inputs[node], node.parents):
+            if parent is not None and is_array(saved.get(name)):
+                known.setdefault(parent, saved[name])
+        if "y" in saved and "y" not in inputs[node] and is_array(saved["y"]):
+            known.setdefault(node, saved["y"])
+    for node in reversed(order):
+        if node not in known and (y := run_again(node, known, inputs[node])) is not None:
+            known[node] = y
+    return known
+
+
+def is_array(value):
+    return hasattr(value, "strides")
+
+
+def run_again(node, known, names):
+    """The output of a small op whose inputs and settings are all known, else None."""
+    if isinstance(node, Leaf) or node.fn is None or not is_op(node.fn):
+        return None
+    saved = node.saved
+    arrays = [known.get(p) if p is not None else saved.get(n) for n, p in zip(names, node.parents)]
+    wanted = [p.name for p in inspect.signature(node.fn).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    if not all(map(is_array, arrays)) or not all(w in saved for w in wanted) or sum(a.size for a in arrays) > AGAIN:
+        return None
+    device = device_of(arrays[0])
+    y, _ = node.fn(Context(device, (False,) * len(arrays)), *arrays, **{w: saved[w] for w in wanted})
+    return device.xp.asarray(y)
+
+
+def guessed_paths(order, parameters):
+    """{node: module}: where a node's own parameters are; for others what their neighbours' modules have in common."""
+    paths = {node: parameters[node].rpartition(".")[0] for node in parameters}
+    for node in order:
+        own = [paths[p] for p in node.parents if p in parameters]
+        if own:
+            paths[node] = common(own)
+    users = {node: [] for node in order}
+    for node in order:
+        for parent in node.parents:
+            if parent is not None:
+                users[parent].append(node)
+    for node in reversed(order):  # from the leaves on, so that parents are done
+        if node not in paths:
+            before = [paths[p] for p in node.parents if p in paths and p not in parameters]
+            after = [paths[u] for u in users[node] if u in paths]
+            paths[node] = common([common(before), common(after)]) if before and after else ""
+    return paths
+
+
+def common(paths):
+    """The longest common part of dotted paths: a.b of a.b.c and a.b.d."""
+    levels = zip(*(p.split(".") for p in paths))
+    return ".".join(level[0] for level in itertools.takewhile(lambda level: len(set(level)) == 1, levels))
