@@ -1,143 +1,173 @@
-"""Whole nets: milliseconds of a training step or a forward pass, beside a peer, in turns.
+"""Whole nets: milliseconds of a training step or of a forward pass in evaluation mode, beside a peer.
 
-python benchmarks/bench_train.py --peer torch                        the eight standard cases
-python benchmarks/bench_train.py --peer torch --net resnet18 --batch 32 --mode forward
+python benchmarks/bench_train.py --peer torch                              the eight standard nets
+python benchmarks/bench_train.py --peer torch --small --mode forward       the nets of the default runs, 28x28x1
+python benchmarks/bench_train.py --peer torch --net resnet18 --batch 1 8 32 --json resnet18.json --plot resnet18.png
 """
 
 import argparse
-import json
+import contextlib
 import os
-import platform
-import statistics
-import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError, version
+import tempfile
 from pathlib import Path
 
-HERE = Path(__file__).parent
-CASES = [
-    ("vgg16", 224, 8), ("alexnet_owt", 224, 8), ("resnet18", 224, 8), ("googlenet_torchvision", 224, 8),
-    ("resnet50", 224, 8), ("densenet121", 224, 8), ("resnet20", 32, 64), ("densenet_bc_100_12", 32, 64),
-]  # fmt: skip
-HUGE_PAGES = {"THP_MEM_ALLOC_ENABLE": "1"}
-CANDIDATES = {
-    "none": {},
-    "torch": {
-        "torch contiguous": ("contiguous", {}),
-        "torch channels last": ("channels_last", {}),
-        "torch contiguous, huge pages": ("contiguous", HUGE_PAGES),
-        "torch channels last, huge pages": ("channels_last", HUGE_PAGES),
-    },
-}
+from measure import PeerError, Worker, disturbed, in_turns, milliseconds, progress, write_json
+from peers import PEERS, SMALL, STANDARD, explained
+
+CLOSE = 1.1  # candidates that are at most this much slower than the best one get a second look
+SCREENING_SECONDS = 1.0
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for what a net was made for
 
 
-class Worker:
-    """A candidate in its own process, idle until asked."""
+def case(net, image, channels, batch, mode, threads):
+    """The arguments of a peer's build; None means what the net was made for, and 8 large images or 64 small ones."""
+    from architectures.registry import find
 
-    def __init__(self, who, net, image, batch, mode, layout, threads, environment):
-        command = [
-            sys.executable,
-            str(HERE / "worker.py"),
-            who,
-            net,
-            str(image),
-            str(batch),
-            mode,
-            layout,
-            str(threads),
-        ]
-        env = {**os.environ, **environment, "OMP_NUM_THREADS": str(threads)}
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
-        self.first_step, self.times, self.peak_rss_mb = self.answer()["first_step"], [], 0.0
-
-    def answer(self):
-        line = self.process.stdout.readline()
-        if not line:
-            sys.exit(f"bench_train: a worker ended early: {self.process.args}")
-        return json.loads(line)
-
-    def measure(self, seconds, tries=4, most_busy=0.15):
-        """One window; another one, a few times, where other work used the processor meanwhile."""
-        for _ in range(tries):
-            print(seconds, file=self.process.stdin, flush=True)
-            result = self.answer()
-            if result["busy"] < most_busy:
-                break
-        self.times += result["seconds"]
-        self.peak_rss_mb = result["peak_rss_mb"]
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
+    made_for = find(net)
+    image = image or made_for.image_size
+    sizes = dict(image=image, channels=channels or made_for.in_channels, classes=made_for.num_classes)
+    return dict(net=net, **sizes, batch=batch or (8 if image > 64 else 64), mode=mode, threads=threads)
 
 
-def run_case(net, image, batch, args):
-    """The medians of one case: a row of the table."""
-    common = (net, image, batch, args.mode)
-    workers = {"minigrad": Worker("ours", *common, "channels_last", args.threads, {})}
-    for name, (layout, environment) in CANDIDATES[args.peer].items():
-        workers[name] = Worker(args.peer, *common, layout, args.threads, environment)
-    for _ in range(args.rounds):
-        for worker in workers.values():
-            worker.measure(args.seconds)
-    for worker in workers.values():
-        worker.close()
-    milliseconds = {name: 1000 * statistics.median(w.times) for name, w in workers.items()}
-    ours = workers.pop("minigrad")
-    peer = min(workers, key=milliseconds.get) if workers else None
+def finalists(peer, task, args):
+    """The peer's fastest candidate, and the next one if it is close, by one window each. {name: settings, variables}"""
+    candidates = PEERS[peer].candidates
+    if len(candidates) < 2:
+        return candidates, {}
+    seconds, answers = {}, {}
+    for name, (settings, environment) in candidates.items():
+        with Worker(peer, args.threads, environment, args.python) as worker:
+            answers[name] = worker.measure({**task, **settings}, SCREENING_SECONDS)
+        seconds[name] = answers[name]["median_s"]
+        progress(f"  {name}: {1000 * seconds[name]:.0f} ms, {answers[name]['peak_rss_mb']:.0f} MB")
+    best, second = sorted(seconds, key=seconds.get)[:2]
+    chosen = (best, second) if seconds[second] < CLOSE * seconds[best] else (best,)
+    return {name: candidates[name] for name in chosen}, answers
+
+
+def first_step_without_cache(task, threads):
+    """Seconds of our first step when no kernel was compiled before."""
+    with tempfile.TemporaryDirectory() as folder:
+        with Worker("minigrad", threads, {"MINIGRAD_CACHE": folder}) as worker:
+            return worker.measure(task, 0)["first_step_s"]
+
+
+def run_case(task, args):
+    """One row of the table."""
+    progress(f"{task['net']} {task['image']}x{task['image']}x{task['channels']}, batch {task['batch']}, {task['mode']}")
+    with Worker("minigrad", args.threads) as worker:
+        worker.measure(task, 0)  # compiles what is not in the cache yet: that takes time and memory of its own
+    chosen, screened = finalists(args.peer, task, args)
+    with contextlib.ExitStack() as stack:
+        jobs = {"minigrad": (stack.enter_context(Worker("minigrad", args.threads)), task)}
+        for name, (settings, environment) in chosen.items():
+            worker = stack.enter_context(Worker(args.peer, args.threads, environment, args.python))
+            jobs[name] = worker, {**task, **settings}
+        answers = in_turns(jobs, args.seconds, args.rounds, args.budget)
+    row = ours(task, answers["minigrad"], args) | theirs(args.peer, answers, screened)
+    row["ratio"] = round(row["peer_ms"] / row["ours_ms"], 3) if chosen else None
+    row["disturbed"] = any(disturbed(a) for a in answers.values())
+    return row
+
+
+def ours(task, answers, args):
+    first = answers[0]
+    row = {name: task[name] for name in ("net", "image", "channels", "batch", "mode")}
+    row |= {"ours_ms": round(milliseconds(answers), 2), "ours_rss_mb": round(answers[-1]["peak_rss_mb"])}
+    row |= {f"ours_{name}": round(first[name], 2) for name in ("import_s", "build_s", "first_step_s")}
+    return row | {
+        "ours_cold_first_step_s": round(first_step_without_cache(task, args.threads), 1) if args.cold else None
+    }
+
+
+def theirs(peer, answers, screened):
+    """The fastest candidate's figures, and those of all."""
+    all_ms = {name: 1000 * a["median_s"] for name, a in screened.items()}
+    all_ms |= {name: milliseconds(a) for name, a in answers.items() if name != "minigrad"}
+    if not all_ms:
+        return {"peer": None, "peer_ms": None, "peer_rss_mb": None}
+    best = min((name for name in answers if name != "minigrad"), key=all_ms.get)
     return {
-        "net": net, "image": image, "batch": batch, "mode": args.mode, "ours_ms": round(milliseconds["minigrad"], 2),
-        "peer_ms": round(milliseconds[peer], 2) if peer else None, "peer": peer,
-        "ratio": round(milliseconds[peer] / milliseconds["minigrad"], 3) if peer else None,
-        "ours_rss_mb": round(ours.peak_rss_mb), "peer_rss_mb": round(workers[peer].peak_rss_mb) if peer else None,
-        "ours_first_step_s": round(ours.first_step, 2), "all_ms": {n: round(v, 2) for n, v in milliseconds.items()},
-    }  # fmt: skip
+        "peer": best,
+        "peer_version": answers[best][0]["version"],
+        "peer_ms": round(all_ms[best], 2),
+        "peer_rss_mb": round(answers[best][-1]["peak_rss_mb"]),
+        "peer_first_step_s": round(answers[best][0]["first_step_s"], 2),
+        "all_ms": {name: round(ms, 2) for name, ms in all_ms.items()},
+        "all_rss_mb": {name: round(a["peak_rss_mb"]) for name, a in screened.items()},
+    }
 
 
-def machine(threads):
-    """What the numbers were measured on."""
-    model = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        names = [l.split(":")[1].strip() for l in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in l]
-        model = names[0] if names else model
-    versions = {}
-    for package in ("numpy", "numba", "torch"):
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = None
-    return {"cpu": model, "cores": os.cpu_count(), "threads": threads, "python": platform.python_version(), **versions}
+HEADER = (
+    f"{'net':22} {'size':>4} {'b':>3} {'mode':7} {'ours ms':>9} {'peer ms':>9} {'ratio':>6} "
+    f"{'RSS MB':>11} {'1st s':>6} {'cold s':>6}  peer"
+)
 
 
-def print_row(row):
-    peer = f"{row['peer_ms']:10.1f} {row['ratio']:6.2f}  {row['peer']}" if row["peer"] else ""
-    memory = f"{row['ours_rss_mb']:5}/{row['peer_rss_mb'] or 0:5}"
-    case = f"{row['net']:22} {row['image']:4} {row['batch']:4} {row['mode']:8}"
-    print(f"{case} {row['ours_ms']:9.1f} {memory} {peer}", flush=True)
+def line(row):
+    """A row as text. 1st: our first step; RSS: ours / the peer's; a * marks figures that other work disturbed."""
+    peer_ms, ratio = (f"{row['peer_ms']:9.1f}", f"{row['ratio']:6.2f}") if row["peer"] else (" " * 9, " " * 6)
+    memory = f"{row['ours_rss_mb']:5}/{row['peer_rss_mb'] or '-':>5}"
+    cold = "-" if row["ours_cold_first_step_s"] is None else row["ours_cold_first_step_s"]
+    return (
+        f"{row['net']:22} {row['image']:4} {row['batch']:3} {row['mode']:7} {row['ours_ms']:9.1f} {peer_ms} {ratio} "
+        f"{memory} {row['ours_first_step_s']:6.2f} {cold:>6}  {row['peer'] or ''}{' *' if row['disturbed'] else ''}"
+    )
+
+
+def wanted(args):
+    """The cases that the arguments ask for. PeerError for a net that the peer has not."""
+    known = PEERS[args.peer].nets
+    if not known:
+        raise PeerError(f"{args.peer} can't be measured: {PEERS[args.peer].hint}")
+    nets = args.net or [n for n in (SMALL if args.small else STANDARD) if n in known] or known
+    if args.peer != "none" and (missing := [n for n in nets if n not in known]):
+        raise PeerError(f"{args.peer} has no net {missing[0]!r} here; it has {', '.join(known)}")
+    image, channels = (args.image or 28, 1) if args.small else (args.image, None)
+    return [case(n, image, channels, b, args.mode, args.threads) for n in nets for b in args.batch or [None]]
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--peer", choices=PEERS, default="none")
+    parser.add_argument(
+        "--python", default=sys.executable, help="the interpreter that has the peer (default: this one)"
+    )
+    parser.add_argument("--net", nargs="+", help="these nets only (default: the eight standard ones)")
+    parser.add_argument("--small", action="store_true", help="the nets of the default runs, on 28x28x1")
+    parser.add_argument("--image", type=int, help="image size (default: what the net was made for)")
+    parser.add_argument("--batch", type=int, nargs="+", help="batch sizes (default: 8, or 64 images up to 64x64)")
+    parser.add_argument("--mode", choices=("train", "forward"), default="train")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--rounds", type=int, default=5, help="quiet windows of each candidate (default 5)")
+    parser.add_argument("--seconds", type=float, default=1.0, help="least length of a window (default 1.0)")
+    parser.add_argument("--budget", type=float, default=60, help="seconds for the windows of a case (default 60)")
+    parser.add_argument("--cold", action="store_true", help="also time the first step with an empty kernel cache")
+    parser.add_argument("--json", type=Path, help="write the rows there, with machine and versions")
+    parser.add_argument("--plot", type=Path, help="draw the ratios there")
+    return parser.parse_args()
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peer", choices=CANDIDATES, default="none")
-    parser.add_argument("--net", help="one net only (default: the eight standard cases)")
-    parser.add_argument("--image", type=int, default=None, help="image size with --net (default: the case's, or 224)")
-    parser.add_argument("--batch", type=int, default=None, help="batch size (default: the case's, or 8)")
-    parser.add_argument("--mode", choices=("train", "forward"), default="train")
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=1.0, help="length of one window (default 1.0)")
-    parser.add_argument("--json", type=Path, help="write the rows there, with machine and versions")
-    args = parser.parse_args()
-    known = {net: (image, batch) for net, image, batch in CASES}
-    nets = [args.net] if args.net else list(known)
-    print(f"{'net':22} {'size':>4} {'b':>4} {'mode':8} {'ours ms':>9} {'RSS MB':>11} {'peer ms':>10} {'ratio':>6}")
-    rows = []
-    for net in nets:
-        image, batch = known.get(net, (224, 8))
-        rows.append(run_case(net, args.image or image, args.batch or batch, args))
-        print_row(rows[-1])
-    if args.json:
-        args.json.write_text(json.dumps([{**row, "machine": machine(args.threads)} for row in rows], indent=1) + "\n")
+    args, rows = parse(), []
+    try:
+        cases = wanted(args)
+        print(HEADER, flush=True)
+        for task in cases:
+            rows.append(run_case(task, args))
+            print(line(rows[-1]), flush=True)
+    except PeerError as error:
+        print(f"bench_train: {explained(error, args.peer)}", file=sys.stderr)
+        sys.exit(2)
+    finally:
+        if args.json and rows:
+            write_json(args.json, rows, args.threads)
+    if args.plot:
+        from plot import draw
+
+        draw(rows, args.plot)
 
 
 if __name__ == "__main__":

@@ -1,70 +1,23 @@
-"""One candidate in a process of its own: builds a net, then runs as many steps as it is told, on standard input.
+"""A process that measures: python worker.py MODULE, where MODULE is one of `peers`.
 
-    python worker.py ours|torch NET IMAGE BATCH train|forward contiguous|channels_last THREADS
+It reads one request a line, {"task": arguments of the module's build, "seconds": length of the window}, and answers
+each with one line (see `window`); the first answer to a task also says how long it took to begin:
 
-Reads a number of seconds a line, answers with a JSON line {seconds: the step times, busy: processor use of others}.
+    import_s       importing the module and what it needs        first_step_s  the first step, compilation included
+    build_s        building the net and its batch                version       of the peer
+    error          in place of all this, what went wrong
 """
 
+import importlib
+import importlib.metadata
 import json
 import os
 import resource
+import statistics
 import sys
 import time
 
-
-def build_ours(net, image, batch, mode, _layout, threads):
-    import numpy as np
-
-    import architectures
-    import minigrad
-    from minigrad import nn, optim
-
-    minigrad.set_num_threads(threads)
-    classes = 10 if image <= 64 else 1000
-    model = architectures.create(net, num_classes=classes, image_size=image)
-    rng = np.random.default_rng(0)
-    x = minigrad.tensor(rng.standard_normal((batch, image, image, 3), dtype=np.float32))
-    y = rng.integers(0, classes, batch)
-    model.train(mode == "train")
-    optimizer = optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, weight_decay=1e-4)
-
-    def train():
-        optimizer.zero_grad()
-        architectures.training_loss(nn.functional.cross_entropy, model(x), y).backward()
-        optimizer.step()
-
-    def forward():
-        with minigrad.no_grad():
-            model(x)
-
-    return train if mode == "train" else forward
-
-
-def build_torch(net, image, batch, mode, layout, threads):
-    import torch
-    from peers.torch_nets import NETS
-    from torch.nn import functional as F
-
-    torch.set_num_threads(threads)
-    torch.manual_seed(0)
-    form = torch.channels_last if layout == "channels_last" else torch.contiguous_format
-    model = NETS[net]().to(memory_format=form).train(mode == "train")
-    x = torch.randn(batch, 3, image, image).to(memory_format=form)
-    y = torch.randint(0, 10 if image <= 64 else 1000, (batch,))
-    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, weight_decay=1e-4, fused=True)
-
-    def train():
-        optimizer.zero_grad(set_to_none=True)
-        out = model(x)
-        main, *aux = out if isinstance(out, tuple) else (out,)
-        (F.cross_entropy(main, y) + 0.3 * sum(F.cross_entropy(a, y) for a in aux)).backward()
-        optimizer.step()
-
-    def forward():
-        with torch.inference_mode():
-            model(x)
-
-    return train if mode == "train" else forward
+WARM_STEPS, WARM_SECONDS = 3, 2.0  # whichever is reached first
 
 
 def processor_seconds():
@@ -77,8 +30,24 @@ def processor_seconds():
     return (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")
 
 
+def peak_rss_mb():
+    """The most memory that this process has held. (Not on Linux: its parent counts, too.)"""
+    try:
+        with open("/proc/self/status") as f:
+            return next(int(line.split()[1]) for line in f if line.startswith("VmHWM")) / 1024
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+
+
+def version(package):
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
 def window(step, seconds):
-    """Run steps for about this long."""
+    """Run steps for about this long. busy: how many processors did other work meanwhile, on average."""
     own, everybody, start, times = time.process_time(), processor_seconds(), time.perf_counter(), []
     while not times or time.perf_counter() - start < seconds:
         t = time.perf_counter()
@@ -86,24 +55,45 @@ def window(step, seconds):
         times.append(time.perf_counter() - t)
     elapsed = time.perf_counter() - start
     others = (processor_seconds() - everybody - (time.process_time() - own)) / elapsed
-    return {"seconds": times, "busy": max(others, 0.0)}
+    return {"median_s": statistics.median(times), "busy": max(others, 0.0), "peak_rss_mb": peak_rss_mb()}
+
+
+def begin(build, task):
+    """(step, {build_s, first_step_s}) after some steps to warm up."""
+    start = time.perf_counter()
+    step = build(**task)
+    built = time.perf_counter()
+    step()
+    first = time.perf_counter()
+    for _ in range(WARM_STEPS - 1):
+        if time.perf_counter() - first < WARM_SECONDS:
+            step()
+    return step, {"build_s": built - start, "first_step_s": first - built}
+
+
+def answers(module):
+    """Answer every request on standard input."""
+    start = time.perf_counter()
+    build = importlib.import_module(f"peers.{module}").build
+    beginning = {"import_s": time.perf_counter() - start, "version": version(module.partition("_")[0])}
+    current, step = None, None
+    for line in sys.stdin:
+        request = json.loads(line)
+        if request["task"] != current:
+            step = None  # frees what the last task held
+            step, times = begin(build, request["task"])
+            beginning, current = {**beginning, **times}, request["task"]
+        yield {**window(step, request["seconds"]), **beginning}
 
 
 def main():
-    who, net, image, batch, mode, layout, threads = sys.argv[1:]
     here = os.path.dirname(os.path.abspath(__file__))
-    sys.path[:0] = [here, os.path.dirname(here)]
-    build = build_ours if who == "ours" else build_torch
-    start = time.perf_counter()
-    step = build(net, int(image), int(batch), mode, layout, int(threads))
-    step()
-    first = time.perf_counter() - start
-    step()
-    print(json.dumps({"first_step": first}), flush=True)
-    for line in sys.stdin:
-        result = window(step, float(line))
-        result["peak_rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps(result), flush=True)
+    sys.path[:0] = [here, os.path.dirname(here), os.path.join(os.path.dirname(here), "tests")]
+    try:
+        for answer in answers(sys.argv[1]):
+            print(json.dumps(answer), flush=True)
+    except Exception as error:
+        print(json.dumps({"error": f"{type(error).__name__}: {error}".replace("\n", " ")[:400]}), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,109 @@
+"""What the benchmarks share: processes that measure in turns, and what is known about the machine.
+
+Candidates run in processes of their own, one at a time. A window is at least one step; its figure is the median of its
+steps, and a candidate's the median of its windows. Windows in which other work used the processors don't count, unless
+there are too few others.
+"""
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+MOST_BUSY = 0.15  # processors that others may use during a window
+LEAST_ROUNDS = 3
+
+
+class PeerError(Exception):
+    """A peer is not installed or can't do what it was asked; the message is one line."""
+
+
+class Worker:
+    """A candidate in its own process, idle until asked."""
+
+    def __init__(self, module, threads, environment=None, python=sys.executable):
+        env = {**os.environ, **(environment or {}), "OMP_NUM_THREADS": str(threads)}
+        command, pipe = [python, str(HERE / "worker.py"), module], subprocess.PIPE
+        self.module, self.first = module, None
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True, env=env)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        self.process.stdout.close()
+        self.process.wait()
+
+    def measure(self, task, seconds):
+        """One window: the worker's answer."""
+        try:
+            print(json.dumps({"task": task, "seconds": seconds}), file=self.process.stdin, flush=True)
+            line = self.process.stdout.readline()
+        except BrokenPipeError:  # it ended before it read the request: what it said last is the error
+            line = self.process.stdout.readline()
+        answer = json.loads(line) if line else {"error": "its process ended without an answer (out of memory?)"}
+        if "error" in answer:
+            raise PeerError(f"{self.module}: {answer['error']}")
+        self.first = self.first or answer
+        return answer
+
+
+def in_turns(jobs, seconds, rounds, budget):
+    """{name: answers} of windows taken in turns, from jobs {name: (worker, task)}.
+
+    Ends after `rounds` quiet windows of each, or when the budget (seconds) is spent, but not before LEAST_ROUNDS.
+    """
+    answers, start = {name: [] for name in jobs}, time.perf_counter()
+
+    def enough():
+        done = len(next(iter(answers.values())))
+        spent = time.perf_counter() - start
+        return done >= LEAST_ROUNDS and (min(len(quiet(a)) for a in answers.values()) >= rounds or spent > budget)
+
+    while not enough():
+        for name, (worker, task) in jobs.items():
+            answers[name].append(worker.measure(task, seconds))
+    return answers
+
+
+def quiet(answers):
+    return [a for a in answers if a["busy"] < MOST_BUSY]
+
+
+def milliseconds(answers):
+    """The median of the quiet windows, or of all if fewer than two were quiet."""
+    counted = quiet(answers)
+    return 1000 * statistics.median(a["median_s"] for a in (counted if len(counted) > 1 else answers))
+
+
+def disturbed(answers):
+    """Were fewer than two windows quiet, so that the figure is a rough one?"""
+    return len(quiet(answers)) < 2
+
+
+def machine(threads):
+    """What the numbers were measured on."""
+    model = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        names = [l.split(":")[1].strip() for l in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in l]
+        model = names[0] if names else model
+    versions = {package: version(package) for package in ("numpy", "numba")}
+    return {"cpu": model, "cores": os.cpu_count(), "threads": threads, "python": platform.python_version(), **versions}
+
+
+def progress(text):
+    """A line on standard error about what is going on."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def write_json(path, rows, threads):
+    """The rows, each with the machine and our versions."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps([{**row, "machine": machine(threads)} for row in rows], indent=1) + "\n")

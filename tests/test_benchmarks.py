@@ -1,0 +1,170 @@
+"""The benchmarks run, say what they measured, and compare the same things."""
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import needs_torch
+from op_table import CASES
+
+import architectures
+from minigrad.nn import summary
+
+FOLDER = Path(__file__).parent.parent / "benchmarks"
+
+
+@pytest.fixture
+def module(monkeypatch):
+    """Import a module of the benchmarks' folder by name."""
+    monkeypatch.syspath_prepend(FOLDER)
+    yield importlib.import_module
+    for name in [n for n, m in sys.modules.items() if (getattr(m, "__file__", None) or "").startswith(str(FOLDER))]:
+        del sys.modules[name]
+
+
+def run(script, *arguments):
+    command = [sys.executable, str(FOLDER / script), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+def test_a_net_is_measured(tmp_path):
+    sizes = "--net", "lenet5", "--image", 28, "--batch", 2, "--seconds", 0, "--rounds", 1, "--budget", 0
+    done = run("bench_train.py", *sizes, "--mode", "forward", "--json", tmp_path / "rows.json")
+    assert done.returncode == 0, done.stderr
+    assert "lenet5" in done.stdout
+    (row,) = json.loads((tmp_path / "rows.json").read_text())
+    named = {"net": "lenet5", "image": 28, "channels": 1, "batch": 2, "mode": "forward", "peer": None, "ratio": None}
+    assert named.items() <= row.items()
+    assert 0 < row["ours_ms"] < 1000 and row["ours_rss_mb"] > 10 and row["ours_first_step_s"] > 0
+    assert row["machine"].keys() >= {"cpu", "cores", "threads", "python", "numpy", "numba"}
+
+
+def test_an_op_is_measured_forward_and_backward(tmp_path):
+    settings = "--seconds", 0, "--rounds", 1, "--budget", 0, "--json", tmp_path / "rows.json"
+    done = run("bench_ops.py", "--op", "softmax", *settings)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "rows.json").read_text())
+    assert [(r["op"], r["pass"]) for r in rows] == [("softmax", "forward"), ("softmax", "backward")]
+    assert all(r["ours_ms"] > 0 and r["ratio"] is None and r["machine"]["numpy"] for r in rows)
+
+
+@pytest.mark.parametrize(
+    "arguments, says",
+    [
+        (("--peer", "autocompyute"), "autocompyute can't be measured"),
+        (("--peer", "tinygrad", "--net", "vgg16"), "tinygrad has no net 'vgg16' here; it has resnet20, vgg_small_bn"),
+        (("--peer", "mygrad", "--mode", "forward"), "mygrad"),
+    ],
+)
+def test_what_a_peer_cannot_do_is_one_line_and_exit_status_2(arguments, says):
+    done = run("bench_train.py", *arguments, "--seconds", 0)
+    assert done.returncode == 2
+    assert says in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr
+
+
+def test_an_unknown_op_is_refused_with_the_known_ones():
+    done = run("bench_ops.py", "--op", "convolve")
+    assert done.returncode == 2 and "no op 'convolve'; there are add, " in done.stderr
+
+
+# The tables
+
+
+def test_every_row_of_the_op_table_has_rows_at_real_sizes(module):
+    rows = module("op_cases").ROWS
+
+    def kinds(cases):
+        return {(c.op.__name__, frozenset(c.params)) for c in cases}
+
+    modest = {("dense_block", frozenset({"units"}))}  # basic layers: no standard net has them
+    assert kinds(CASES) - kinds(row.case for row in rows) - modest == set()
+
+
+def test_the_convolutions_of_a_net_are_all_there(module):
+    rows = module("op_cases").convolutions("resnet20", 8)
+    work = 0
+    for row in rows:
+        (_, h, w, _), (k, r, s, c), *_ = row.case.shapes
+        stride = row.case.params.get("stride", (1, 1))[0]
+        work += row.count * (h // stride) * (w // stride) * k * r * s * c
+    full = summary(architectures.create("resnet20"), (32, 32, 3)).macs
+    assert work == full - 64 * 10 and sum(row.count for row in rows) == 19
+
+
+@needs_torch()
+@pytest.mark.parametrize("net", ["googlenet_torchvision", "resnet50", "densenet121", "densenet_small", "alexnet_small"])
+def test_torch_has_the_same_net(net, module):
+    import torch
+
+    from architectures.registry import find
+
+    made_for = find(net)
+    model = module("peers.torch_nets").NETS[net](made_for.in_channels, made_for.num_classes)
+    with torch.no_grad():
+        model(torch.zeros(2, made_for.in_channels, made_for.image_size, made_for.image_size))
+    ours = architectures.create(net)
+    assert sum(p.numel() for p in model.parameters()) == sum(p.size for p in ours.parameters())
+
+
+@needs_torch()
+@pytest.mark.parametrize("op", ["dense_block", "conv_transpose2d", "max", "pad"])
+def test_torch_computes_the_same(op, module):
+    """The functions that are more than a name, on the op table's small rows."""
+    import numpy as np
+    import torch
+
+    from minigrad import Tensor
+
+    peer = module("peers.torch_ops")
+    for case in (c for c in CASES if c.op.__name__ == op and "units" not in c.params):
+        arrays = [a.astype("f") for a in case.arrays()]
+        to_torch, back = ((0, 3, 1, 2), (0, 2, 3, 1)) if op in peer.IMAGES else ((0, 1, 2, 3),) * 2
+        theirs = [torch.tensor(a.transpose(to_torch) if a.ndim == 4 else a) for a in arrays]
+        settings = {n: v for n, v in case.params.items() if n != "running"}
+        running = [tuple(Tensor(t.data.astype("f")) for t in pair) for pair in case.params.get("running", [])]
+        mine = case.op(*map(Tensor, arrays), **settings, **({"running": running} if running else {})).data
+        its = (peer.IMAGES | peer.PLAIN)[op](
+            *theirs, **settings, **({"running": peer.moved(running)} if running else {})
+        )
+        its = its.numpy()
+        np.testing.assert_allclose(mine, its.transpose(back) if its.ndim == 4 else its, rtol=1e-4, atol=1e-4)
+
+
+# Windows
+
+
+class Script:
+    """A worker whose windows were written down before."""
+
+    def __init__(self, *windows):
+        self.windows = iter(windows)
+
+    def measure(self, task, seconds):
+        median, busy = next(self.windows)
+        return {"median_s": median, "busy": busy}
+
+
+def test_windows_in_which_others_worked_do_not_count(module):
+    measure = module("measure")
+    ours = Script((0.1, 0.0), (9.0, 1.5), (0.3, 0.0), (0.2, 0.0))
+    theirs = Script(*[(1.0, 0.0)] * 4)
+    answers = measure.in_turns({"ours": (ours, {}), "theirs": (theirs, {})}, 0, rounds=3, budget=60)
+    assert {name: len(a) for name, a in answers.items()} == {"ours": 4, "theirs": 4}
+    assert measure.milliseconds(answers["ours"]) == pytest.approx(200) and not measure.disturbed(answers["ours"])
+
+
+def test_a_busy_machine_ends_with_the_budget_and_says_so(module):
+    measure = module("measure")
+    answers = measure.in_turns({"ours": (Script(*[(0.1, 1.0), (0.3, 1.0), (0.2, 1.0)]), {})}, 0, rounds=3, budget=0)
+    assert measure.milliseconds(answers["ours"]) == pytest.approx(200) and measure.disturbed(answers["ours"])
+
+
+def test_the_plot_has_a_bar_a_row(module, tmp_path):
+    row = dict(
+        net="resnet20", image=32, batch=64, mode="train", ours_ms=150.0, peer_ms=220.0, ratio=1.47, peer="torch x"
+    )
+    module("plot").draw([row, {**row, "ratio": None}], tmp_path / "bars.png")
+    assert (tmp_path / "bars.png").stat().st_size > 5000
