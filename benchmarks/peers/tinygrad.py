@@ -5,7 +5,7 @@ from itertools import pairwise
 
 os.environ.setdefault("DEV", "CPU")
 
-from tinygrad import Tensor, TinyJit, nn
+from tinygrad import Context, Tensor, TinyJit, nn
 
 
 class ConvBN:
@@ -48,7 +48,6 @@ NETS = {"resnet20": resnet20, "vgg_small_bn": vgg_small_bn}
 
 def build(net, image, channels, classes, batch, mode, threads):
     Tensor.manual_seed(0)
-    Tensor.training = mode == "train"
     layers = NETS[net](channels, classes)
     x = Tensor.randn(batch, channels, image, image).realize()
     y = Tensor.randint(batch, high=classes).realize()
@@ -61,4 +60,9 @@ def build(net, image, channels, classes, batch, mode, threads):
         return loss.realize(*optimizer.schedule_step())
 
     run = TinyJit(train if mode == "train" else lambda: x.sequential(layers).realize())
-    return lambda: run().numpy()
+
+    def step():
+        with Context(TRAINING=int(mode == "train")):
+            run().numpy()
+
+    return step
