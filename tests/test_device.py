@@ -1,12 +1,13 @@
 """A second device: arrays, modules and optimizers move there and back, nets train there, batches are sent ahead."""
 
+import ast
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 from places import prepare
-from train_runs import QUICK, ROOT, records, train
+from train_runs import QUICK, ROOT, main, records, train
 
 import minigrad as mg
 from architectures import create  # noqa: F401 (the last test uses it)
@@ -97,14 +98,21 @@ def test_state_goes_to_files_and_back(device):
 
 @pytest.mark.parametrize("arch", ["lenet5", "resnet8"])
 def test_a_net_trains_by_the_command(arch, tmp_path, capsys):
-    few = ("-b", 2, "--epochs", 1, "--limit-train-batches", 2, "--limit-test-batches", 1, "--model-ema", 0.5)
+    few = ("-b", 2, "--limit-train-batches", 2, "--limit-test-batches", 1, "--model-ema", 0.5, "--clip-grad-norm", 1)
     results = {}
     for place in ("cpu", "emulated"):
-        assert train(tmp_path / place, "-a", arch, *QUICK, *few, "--device", place) == 0
+        assert train(tmp_path / place, "-a", arch, *QUICK, *few, "--device", place, "--epochs", 1) == 0
         (results[place],) = records(tmp_path / place)
     assert "emulated, kernels.cuda" in capsys.readouterr().out
     assert results["emulated"]["train_loss"] == pytest.approx(results["cpu"]["train_loss"], rel=1e-3)
     assert results["emulated"]["test_loss"] == pytest.approx(results["cpu"]["test_loss"], rel=1e-2)
+
+
+def test_a_run_goes_on_where_it_was_stopped(tmp_path):
+    few = ("-a", "lenet5", *QUICK, "-b", 2, "--limit-train-batches", 2, "--limit-test-batches", 1, "--model-ema", 0.5)
+    assert train(tmp_path / "parts", *few, "--device", "emulated", "--epochs", 1, "--lr-scheduler", "constant") == 0
+    again = ("--resume", str(tmp_path / "parts"), "--epochs", "2")
+    assert main([*again]) == 0 and len(records(tmp_path / "parts")) == 2
 
 
 # Batches sent ahead
@@ -162,3 +170,25 @@ def test_needs_neither_numba_nor_scipy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def names_of_the_array_module():
+    """Every `name` in xp.name, array_module(x).name and device.xp.name of the product."""
+    for package in ("kernels/reference", "kernels/cuda", "minigrad"):
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Attribute) and is_array_module(node.value):
+                    yield node.attr
+
+
+def is_array_module(node):
+    called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "array_module"
+    return called or ast.unparse(node).split(".")[-1] == "xp"
+
+
+def test_cupy_has_all_that_is_asked_of_it():
+    """The emulated device answers with NumPy's functions; CuPy doesn't have them all."""
+    names = set(names_of_the_array_module())
+    assert {"maximum", "zeros", "pad", "einsum"} <= names
+    cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
+    assert not [name for name in names if not hasattr(cupy, name)]

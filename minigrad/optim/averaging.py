@@ -4,6 +4,8 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from ..device import device_of
+
 
 def polyak(updates):
     """The decay that makes the average the mean of all weights so far (Polyak & Juditsky 1992)."""
@@ -59,7 +61,7 @@ class AveragedModel:
             names = ", ".join(sorted({name for name, _ in wrong}))
             raise ValueError(f"{type(self).__name__}.load_state_dict: names or shapes differ: {names}")
         for name, array in saved["state"].items():
-            self.average[name][...] = array
+            self.average[name][...] = device_of(self.average[name]).asarray(array)
         self.updates = saved["updates"]
 
 
