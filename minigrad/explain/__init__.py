@@ -9,11 +9,13 @@ import importlib
 # name: the submodule that has it. Nothing is imported before it is asked for.
 _SUBMODULES = {
     "AnomalyError": "anomaly",
+    "Graph": "graph_picture",
     "NonFinite": "anomaly",
     "StepView": "stepper",
     "Stepper": "stepper",
     "detect_anomaly": "anomaly",
     "find_nan": "anomaly",
+    "graph": "graph_picture",
     "Element": "number",
     "element": "number",
     "Ledger": "memory",

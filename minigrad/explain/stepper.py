@@ -16,6 +16,7 @@ class Stepper:
     loss    a tensor, or a function without arguments that computes it: then the output of every op is kept and shown,
             and the module that ran it is known for certain
     model   the net whose parameters' names are shown; found by itself when left out
+    variables   (name, value) pairs whose tensors are shown by name; the caller's variables when left out
 
     next(), back(), until(name) and run() move; each returns the StepView it arrives at. `steps` holds those that were
     taken, `position` how many of them are in effect, `step` the current one (None before the first). Gradients come to
@@ -26,8 +27,9 @@ class Stepper:
     TypeError if loss is no tensor with a gradient; ValueError if it has more than one number.
     """
 
-    def __init__(self, loss, model=None):
-        self.trace = Trace(loss, model, variables_of(sys._getframe(1)))
+    def __init__(self, loss, model=None, variables=None):
+        variables = variables_of(sys._getframe(1)) if variables is None else variables
+        self.trace = Trace(loss, model, variables)
         self.pass_ = self.trace.loss.backward_steps(retain_graph=True)
         self.trace.loss._seed(None)  # refuse now what the first step would refuse
         self.before = {node: Rest(node) for node in self.trace.order}
@@ -131,6 +133,17 @@ class Stepper:
     def __repr__(self):
         return f"<Stepper: step {self.position} of {len(self)}>"
 
+    def to_html(self, path=None):
+        """One HTML text with everything in it, that clicks without a server or a network; also written to path."""
+        from .page import page
+
+        return page("stepper", self, path)
+
+    def _repr_mimebundle_(self, **kwargs):
+        from .page import bundle
+
+        return bundle(self, **kwargs)
+
 
 class Rest:
     """The gradient that rests in a node, to be put back later: the same array with the same numbers."""
@@ -165,6 +178,7 @@ class StepView:
         self.saved, self.value, self.after = step.node.saved_arrays, trace.value.get(step.node), None
         to = [None if p is None else trace.label(p) for p in step.node.parents]
         named = zip(trace.inputs[step.node], to, step.dxs)
+        self.dxs = step.dxs
         self.sends = [(name, t, dx) for name, t, dx in named if t is not None and dx is not None]
 
     @property

@@ -136,23 +136,33 @@ def run_again(node, known, names):
 
 
 def guessed_paths(order, parameters):
-    """{node: module}: where a node's own parameters are; for others what their neighbours' modules have in common."""
-    paths = {node: parameters[node].rpartition(".")[0] for node in parameters}
-    for node in order:
-        own = [paths[p] for p in node.parents if p in parameters]
-        if own:
-            paths[node] = common(own)
+    """{node: module}: where a node's own parameters are; for others a guess from the nearest ones before and after.
+
+    A join with one user belongs with that user (the concat at the start of a dense layer), an op with several users
+    with what comes before it (a dropout at the end of one), and any other to what both sides have in common.
+    """
+    own = {node: common([parameters[p].rpartition(".")[0] for p in node.parents if p in parameters]) for node in order}
     users = {node: [] for node in order}
     for node in order:
-        for parent in node.parents:
-            if parent is not None:
-                users[parent].append(node)
-    for node in reversed(order):  # from the leaves on, so that parents are done
-        if node not in paths:
-            before = [paths[p] for p in node.parents if p in paths and p not in parameters]
-            after = [paths[u] for u in users[node] if u in paths]
-            paths[node] = common([common(before), common(after)]) if before and after else ""
+        for parent in dict.fromkeys(p for p in node.parents if p is not None):
+            users[parent].append(node)
+    before, after, paths = {}, {}, {node: parameters[node].rpartition(".")[0] for node in parameters}
+    for node in order:
+        after[node] = own[node] or common([after[u] for u in users[node] if after[u]])
+    for node in reversed(order):
+        known = [before[p] for p in node.parents if before.get(p)]
+        before[node] = own[node] or common(known)
+        paths.setdefault(node, own[node] or between(before[node], after[node], len(known), len(users[node])))
     return paths
+
+
+def between(before, after, inputs, users):
+    """The module of an op without parameters, from those around it."""
+    if not (before and after):
+        return ""
+    if inputs > 1 and users == 1:
+        return after.rpartition(".")[0]
+    return before.rpartition(".")[0] if users > 1 else common([before, after])
 
 
 def common(paths):

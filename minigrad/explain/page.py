@@ -1,0 +1,119 @@
+"""The stepper and the graph as a widget of a notebook, and as one HTML file. All numbers come from here, as texts."""
+
+import html
+import importlib.util
+import json
+from pathlib import Path
+
+from .diagram import diagram
+from .pixels import brief, shown
+
+STATIC = Path(__file__).parent / "static"
+
+
+class Arrays:
+    """Arrays met on the way, each described once."""
+
+    def __init__(self):
+        self.seen, self.table = {}, []
+
+    def add(self, array):
+        """The place of an array in the table; None stays None."""
+        if array is None:
+            return None
+        if id(array) not in self.seen:
+            self.seen[id(array)] = len(self.table), array  # held, so that its id stays its own
+            self.table.append(shown(array))
+        return self.seen[id(array)][0]
+
+
+def data_of(stepper):
+    """All that the page shows: the diagram, a frame for each step, tables of arrays and of sources.
+
+    The stepper goes to the end of the pass for it, and back to where it was.
+    """
+    position = stepper.position
+    stepper.seek(len(stepper))
+    steps = list(stepper.steps)
+    stepper.seek(position)
+    trace, arrays, sources = stepper.trace, Arrays(), {}
+    shapes = {step.node: step.dy.shape for step in steps}
+    ids = {node: str(i) for i, node in enumerate(trace.order)}
+    return {
+        **diagram(trace, shapes),
+        "frames": [frame(step, ids, arrays, sources) for step in steps],
+        "values": {ids[n]: [brief(v), arrays.add(v)] for n, v in trace.value.items() if n in ids},
+        "arrays": arrays.table,
+        "sources": list(sources),
+    }
+
+
+def frame(step, ids, arrays, sources):
+    targets = [ids[p] for p, dx in zip(step.node.parents, step.dxs) if p is not None and dx is not None]
+    before, after = step.added or (None, None)
+    return dict(
+        node=ids[step.node],
+        title=step.name,
+        module=step.module,
+        formula=step.formula,
+        where=step.where,
+        source=sources.setdefault(step.source, len(sources)),
+        brief=brief(step.dy),
+        dy=arrays.add(step.dy),
+        saved=[[name, arrays.add(a)] for name, a in step.saved],
+        sends=[[name, to, arrays.add(a), target] for (name, to, a), target in zip(step.sends, targets)],
+        added=None if after is None else [arrays.add(before), arrays.add(after)],
+    )
+
+
+def script():
+    """The layout library and our own code, as one JavaScript module."""
+    return "\n".join((STATIC / name).read_text() for name in ("dagre.min.js", "explorer.js"))
+
+
+def style():
+    return (STATIC / "explorer.css").read_text()
+
+
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<style>body{{margin:0}} @media (prefers-color-scheme: dark) {{body{{background:#14181d}}}}
+{style}</style></head>
+<body><div id="minigrad"></div>
+<script type="module">
+{script}
+const state = {state}, listeners = [];
+const model = {{
+  get: key => state[key],
+  set: (key, value) => {{ state[key] = value; listeners.forEach(f => f()); }},
+  on: (event, f) => listeners.push(f),
+  save_changes() {{}},
+}};
+explorer.render({{ model, el: document.getElementById("minigrad") }});
+</script></body></html>
+"""
+
+
+def page(mode, stepper, path=None):
+    """One HTML text with script, style and numbers in it, written to path if there is one."""
+    state = json.dumps(dict(mode=mode, data=data_of(stepper), step=stepper.position)).replace("</", "<\\/")
+    own_script = script().replace("export default explorer;", "")
+    title = f"minigrad: {mode} of {stepper.trace.label(stepper.trace.order[0])}"
+    text = PAGE.format(title=html.escape(title), style=style(), script=own_script, state=state)
+    if path is not None:
+        Path(path).write_text(text, encoding="utf-8")
+    return text
+
+
+def bundle(stepper, **kwargs):
+    """What a notebook shows: the widget, or where anywidget is missing the page in a frame."""
+    if importlib.util.find_spec("anywidget") is None:
+        frame = html.escape(page("stepper", stepper))
+        return {"text/html": f'<iframe srcdoc="{frame}" width="100%" height="640" frameborder="0"></iframe>'}
+    if stepper.widget is None:
+        from .widget import widget
+
+        stepper.widget = widget(stepper)
+    shown = stepper.widget._repr_mimebundle_(**kwargs)
+    content, metadata = shown if isinstance(shown, tuple) else (shown, {})
+    return {**content, "text/plain": str(stepper)}, metadata
