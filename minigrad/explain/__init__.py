@@ -20,6 +20,10 @@ _SUBMODULES = {
     "element": "number",
     "Ledger": "memory",
     "ledger": "memory",
+    "GradientFlow": "flow",
+    "gradient_flow": "flow",
+    "Highway": "laboratory",
+    "highway": "laboratory",
 }
 __all__ = sorted(_SUBMODULES)
 

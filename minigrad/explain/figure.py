@@ -4,10 +4,10 @@ import functools
 import io
 
 
-def figure(rows=1, columns=1, **settings):
+def figure(rows=1, columns=1, *, figsize=None, **settings):
     """(figure, axes) as of pyplot.subplots, whatever backend the user has chosen; nothing global is touched."""
-    fig = _kind_of_figure()(layout="constrained", **settings)
-    return fig, fig.subplots(rows, columns)
+    fig = _kind_of_figure()(layout="constrained", figsize=figsize)
+    return fig, fig.subplots(rows, columns, **settings)
 
 
 @functools.cache
