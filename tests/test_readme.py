@@ -25,7 +25,8 @@ def test_there_are_blocks():
 
 
 @pytest.mark.parametrize("i", [i for i, (kind, _) in enumerate(BLOCKS) if kind == "python"])
-def test_python_blocks_print_what_stands_below_them(i):
+def test_python_blocks_print_what_stands_below_them(i, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         exec(compile(BLOCKS[i][1], "README.md", "exec"), {})

@@ -55,7 +55,7 @@ class Layer(Module):
 
 
 class Tower(Module):
-    """`depth` layers after a first one; forward gives the logits (with heads a tuple of all) and {layer: its output}."""
+    """`depth` layers after a first one; gives the logits (with heads a tuple of all) and {layer: its output}."""
 
     def __init__(self, net, depth, width, norm, auxiliary, activation):
         self.net, self.act = net, ACTIVATIONS[activation]
