@@ -102,7 +102,7 @@ def graph(loss, model=None):
 
 
 def dims(shape):
-    return " × ".join(map(str, shape)) if shape else "one number"
+    return " × ".join(map(str, shape)) if len(shape) > 1 else f"{shape[0]} numbers" if shape else "one number"
 
 
 def text_width(line):

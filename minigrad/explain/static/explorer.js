@@ -25,7 +25,7 @@ const explorer = (() => {
     return pen.measureText(text).width;
   }
 
-  const dims = shape => (shape.length ? shape.join(" × ") : "one number");
+  const dims = shape => (shape.length > 1 ? shape.join(" × ") : shape.length ? `${shape[0]} numbers` : "one number");
   const thousands = n => n.toLocaleString("en-US");
 
   // ---- the graph -------------------------------------------------------------------------------------------------

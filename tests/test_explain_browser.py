@@ -1,0 +1,192 @@
+"""The stepper in a real browser: whole passes clicked through, the numbers on the page held against NumPy's."""
+
+import json
+
+import browser
+import numpy as np
+import pytest
+
+import architectures
+import minigrad as mg
+from minigrad import explain
+from minigrad.nn import functional as F
+
+pytestmark = browser.needs()
+
+NEURON = """\
+import minigrad as mg
+from minigrad import explain
+from minigrad.nn import functional as F
+x, w, b = mg.tensor([0.5, -1.5, 2.0]), mg.tensor(1.5, requires_grad=True), mg.tensor(0.25, requires_grad=True)
+loss = (F.sigmoid(w * x + b) - 0.5).sum()
+s = explain.Stepper(loss)
+s.next()
+s
+"""
+
+
+def neuron_by_hand():
+    """The gradient that reaches each node of NEURON, in NumPy alone, in float32 as there."""
+    x, w, b = np.float32([0.5, -1.5, 2.0]), np.float32(1.5), np.float32(0.25)
+    y = np.float32(0.5) * (np.tanh(np.float32(0.5) * (w * x + b)) + 1)
+    ones = np.ones(3, np.float32)
+    dz = ones * y * (1 - y)
+    return {
+        "sum": np.float32(1),
+        "sub": ones,
+        "sigmoid": ones,
+        "add": dz,
+        "b": dz.sum(),
+        "mul": dz,
+        "w": (dz * x).sum(),
+    }
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with browser.chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def page(chromium):
+    """A page that must not complain."""
+    page, complaints = chromium.new_page(viewport=dict(width=1200, height=800)), []
+    page.set_default_timeout(60_000)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    yield page
+    page.close()
+    assert complaints == []
+
+
+def numbers(page, name):
+    """The numbers of an array in the panel, as they stand there."""
+    return page.locator(f'[data-array="{name}"] td').all_inner_texts()
+
+
+def written(array):
+    return [f"{v:.5g}" for v in np.ravel(array).tolist()]
+
+
+def close(texts, array):
+    return len(texts) == np.size(array) and np.allclose([float(t) for t in texts], np.ravel(array), 2e-4, 1e-7)
+
+
+def walk(page, steps):
+    """Click next from the current step to the end; {title: dy on the page} of the steps passed, the current one too."""
+    seen = {}
+    for i in range(int(page.locator(".mg-counter").inner_text().split()[1]), steps + 1):
+        page.get_by_text(f"step {i} of {steps}", exact=True).wait_for()
+        seen[page.locator(".mg-panel h3").inner_text()] = numbers(page, "dy")
+        if i < steps:
+            page.locator(".mg-next").click()
+    return seen
+
+
+def test_the_exported_file_through_a_whole_pass(page, tmp_path):
+    scope = {}
+    exec(NEURON, scope)
+    scope["s"].seek(0)
+    scope["s"].to_html(tmp_path / "neuron.html")
+    page.context.set_offline(True)
+    page.goto(f"file://{tmp_path}/neuron.html")
+    page.locator(".mg-next").click()
+    expected, seen = neuron_by_hand(), walk(page, 7)
+    assert list(seen) == list(expected)
+    assert all(close(seen[name], dy) for name, dy in expected.items())
+    grads = page.locator("svg .mg-grad").all_text_contents()
+    assert f"grad {expected['w']:.5g}" in grads and not any("–" in g for g in grads)
+    page.locator(".mg-start").click()
+    assert all("–" in g for g in page.locator("svg .mg-grad").all_text_contents())
+
+
+def test_keys_play_and_a_click_on_a_box(page, tmp_path):
+    scope = {}
+    exec(NEURON, scope)
+    scope["s"].seek(0)
+    scope["s"].to_html(tmp_path / "neuron.html")
+    page.goto(f"file://{tmp_path}/neuron.html")
+    page.locator(".mg-explorer").focus()
+    for key, step in ("ArrowRight", 1), ("ArrowRight", 2), ("ArrowLeft", 1):
+        page.keyboard.press(key)
+        page.get_by_text(f"step {step} of 7", exact=True).wait_for()
+    page.keyboard.press(" ")
+    page.get_by_text("step 3 of 7", exact=True).wait_for()
+    page.keyboard.press(" ")
+    page.locator("svg .mg-box", has_text="sigmoid").click()
+    y = 0.5 * (np.tanh(0.5 * (1.5 * np.array([0.5, -1.5, 2.0]) + 0.25)) + 1)
+    assert close(numbers(page, "value"), y) and close(numbers(page, "gradient"), np.ones(3))
+
+
+def test_a_convolutional_net_through_a_whole_pass(page, tmp_path):
+    net = architectures.create("lenet5", in_channels=3)
+    x = np.random.default_rng(0).standard_normal((2, 32, 32, 3)).astype(np.float32)
+    s = explain.Stepper(lambda: F.cross_entropy(net(mg.tensor(x)), np.array([1, 4])))
+    s.to_html(tmp_path / "net.html")
+    F.cross_entropy(net(mg.tensor(x)), np.array([1, 4])).backward()
+    page.goto(f"file://{tmp_path}/net.html")
+    page.locator(".mg-next").click()
+    for i in range(1, len(s) + 1):
+        page.get_by_text(f"step {i} of {len(s)}", exact=True).wait_for()
+        title, named = page.locator(".mg-panel h3").inner_text(), dict(net.named_parameters())
+        if title in named and named[title].size <= 64:
+            assert numbers(page, "after") == written(named[title].grad)
+        elif title in named:
+            g = named[title].grad
+            assert f"mean {g.mean():.5g}, std {g.std():.5g}" in page.locator('[data-array="after"]').inner_text()
+            assert page.locator('[data-array="after"] canvas').count() == 1
+        page.locator(".mg-next").click()
+
+
+def test_modules_unfold_and_no_box_covers_another(page, tmp_path):
+    net = architectures.create("densenet_bc_40_12", drop_rate=0.1)
+    x = np.random.default_rng(0).standard_normal((2, 32, 32, 3)).astype(np.float32)
+    explain.graph(lambda: F.cross_entropy(net(mg.tensor(x)), np.array([1, 4]))).to_html(tmp_path / "net.html")
+    page.goto(f"file://{tmp_path}/net.html")
+    folded = page.locator(".mg-folded")
+    before = page.locator(".mg-box").count()
+    assert folded.count() and before <= 24
+    page.evaluate("for (let e; (e = document.querySelector('.mg-folded')); ) e.dispatchEvent(new MouseEvent('click'))")
+    assert folded.count() == 0 and page.locator(".mg-box").count() > 100
+    rectangles = "[...document.querySelectorAll('.mg-box rect')].map(e => e.getBoundingClientRect().toJSON())"
+    found = page.evaluate(rectangles)
+    for i, a in enumerate(found):
+        assert not any(
+            a["left"] < b["right"] and b["left"] < a["right"] and a["top"] < b["bottom"] and b["top"] < a["bottom"]
+            for b in found[:i]
+        )
+    wide = "[...document.querySelectorAll('.mg-box')].filter(g => [...g.querySelectorAll('text')].some("
+    wide += "t => t.getBBox().width > g.querySelector('rect').width.baseVal.value - 10)).length"
+    assert page.evaluate(wide) == 0, "a text sticks out of its box"
+
+
+def run_cell(page, index, awaited):
+    """Run a cell of a notebook until what is awaited is there; JupyterLab drops a key pressed while it still starts."""
+    for patience in (10_000, 20_000, 60_000):
+        page.locator(".jp-Notebook .jp-Cell .cm-content").nth(index).click()
+        page.keyboard.press("Shift+Enter")
+        try:
+            return awaited.first.wait_for(timeout=patience)
+        except Exception:
+            if patience == 60_000:
+                raise
+
+
+@browser.needs("jupyterlab", "anywidget", "ipykernel")
+def test_the_widget_in_jupyterlab_through_a_whole_pass(page, tmp_path):
+    """Its buttons move the stepper in Python, and the stepper in Python moves what is shown."""
+    check = "print('grads', w.grad)"
+    cells = [dict(cell_type="code", id=f"c{i}", execution_count=None, metadata={}, outputs=[], source=text)
+             for i, text in enumerate([NEURON, check, "s.seek(6);"])]  # fmt: skip
+    notebook = dict(cells=cells, metadata={"kernelspec": dict(name="python3", display_name="Python 3")})
+    (tmp_path / "neuron.ipynb").write_text(json.dumps({**notebook, "nbformat": 4, "nbformat_minor": 5}))
+    expected = neuron_by_hand()
+    with browser.jupyter_lab(tmp_path) as address:
+        page.goto(f"{address}/lab/tree/neuron.ipynb")
+        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
+        run_cell(page, 0, page.locator(".mg-explorer"))
+        seen = walk(page, 7)
+        assert all(close(seen[name], dy) for name, dy in expected.items() if name in seen) and len(seen) == 7
+        run_cell(page, 1, page.locator(".jp-OutputArea", has_text=f"grads {expected['w']:.4f}"[:-1]))
+        run_cell(page, 2, page.get_by_text("step 6 of 7", exact=True))
+        page.goto("about:blank")
