@@ -18,11 +18,12 @@ def pytest_addoption(parser):
 
 
 def pytest_generate_tests(metafunc):
-    wanted = places.PLACES[metafunc.config.getoption("device")]
+    device = metafunc.config.getoption("device")
     if "place" in metafunc.fixturenames:
-        metafunc.parametrize("place", wanted, indirect=True)
+        metafunc.parametrize("place", places.PLACES[device], indirect=True)
     if "fast_place" in metafunc.fixturenames:
-        metafunc.parametrize("fast_place", [p for p in wanted if p != "reference"], indirect=True)
+        fast = ("cpu", "emulated") if device == "cpu" else places.PLACES[device]
+        metafunc.parametrize("fast_place", fast, indirect=True)
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def place(request):
         yield request.param
 
 
-fast_place = place  # but for the reference
+fast_place = place  # but for the reference; the emulated GPU is among them, so that each run of the tests has it
 
 
 @pytest.fixture(params=KERNELS)
