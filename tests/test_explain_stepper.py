@@ -1,11 +1,15 @@
 """The stepper takes the same steps as backward(), forwards and back, and says what each one does."""
 
+import inspect
+import re
+
 import numpy as np
 import pytest
 
 import architectures
 import minigrad as mg
-from minigrad import explain, nn
+from minigrad import explain, nn, ops
+from minigrad.explain.source import formula
 from minigrad.nn import functional as F
 
 ROWS = np.random.default_rng(0)
@@ -134,3 +138,11 @@ def test_what_is_no_loss_is_refused():
         explain.Stepper(mg.tensor([1.0]))
     with pytest.raises(ValueError, match="not a single number"):
         explain.Stepper(mg.tensor([1.0, 2.0], requires_grad=True) * 2.0)
+
+
+@pytest.mark.parametrize("name, op", inspect.getmembers(ops, inspect.isfunction))
+def test_every_op_has_a_formula_of_both_passes_to_show(name, op):
+    text = formula(op)
+    assert re.search(r"^(y|loss|x_l)\b.* = ", text, re.M) and re.search(r"\bd[a-z]+(_l|\[.*?\])?\s* (=|is|as)", text), (
+        text
+    )

@@ -6,7 +6,7 @@ import re
 import textwrap
 
 # a line of a docstring that defines something: "y = ...", "dx[n,i,j,c] = ...", "x_l = ..."
-DEFINITION = re.compile(r"^(y|loss|xhat|x_l|d[a-z]+|P)\b[^=]*=[^=]")
+DEFINITION = re.compile(r"^(y|loss|xhat|x_l|dx_l|dxs|d[a-z]+)\b[^=]*=[^=]|^dx, d")
 
 
 def formula(fn):

@@ -68,6 +68,9 @@ def conv_transpose2d(ctx, x, w, b=None, *, stride=1, padding=0, output_padding=0
 
         x (N, H, W, C)   w (C, R, S, K/groups)   b (K,)   ->   y (N, P, Q, K)
 
+        y  = conv2d's input gradient with x in the place of dy, + b
+        dx = conv2d(dy, w),   dw = conv2d's weight gradient with dy as the input and x as dy,   db = sum dy
+
     P = (H - 1) stride - 2 padding + dilation (R - 1) + output_padding + 1, and Q likewise. The backward passes are
     conv2d's forward (for dx) and its weight gradient with the roles of x and dy exchanged (for dw).
     (Zeiler et al. 2010.)

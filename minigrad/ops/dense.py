@@ -122,7 +122,10 @@ def dense_block(ctx, x, *weights, units=2, running=None, training=True, momentum
     for each unit; see batch_norm for training, momentum and eps. memory_efficient: keep only the buffer, and compute
     the bottlenecks' inner activations again in backward (Pleiss et al. 2017). ValueError for weights that don't fit.
 
-    The same as, layer by layer: y = conv2d(batch_norm_relu(x)) once or twice, then x = concat(x, y).
+    The same as, layer by layer from the first, and backwards from the last, with H as above:
+
+        x_l = H_l([x_0, x_1, ..., x_{l-1}]),   y = [x_0, x_1, ...]
+        dx_l = its slice of dy + what every later layer sends back to it;   dweights as of conv2d and batch_norm
     """
     k, xp, layers = ctx.kernels, ctx.xp, layers_of(weights, units)
     ends = checked(x, layers, running, training)

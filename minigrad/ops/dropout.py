@@ -5,7 +5,10 @@ from ..tensor import op
 
 @op
 def dropout(ctx, x, *, p=0.5, seed):
-    """Zero each element with probability p and scale the rest by 1 / (1 - p); dy likewise (Srivastava et al. 2014).
+    """Zero each element with probability p and scale the rest (Srivastava et al. 2014).
+
+        y  = x m / (1 - p)   with m = 0 with probability p, else 1
+        dx = dy m / (1 - p)
 
     What is dropped depends on seed and position alone, so backward needs nothing but the seed. ValueError unless p
     is from 0 to 1.

@@ -7,14 +7,18 @@ from .norm import normalise
 
 @op
 def batch_norm_relu(ctx, x, gamma, beta, *, running_mean=None, running_var=None, training=True, momentum=0.1, eps=1e-5):
-    """relu(batch_norm(x)). y is not kept: backward computes its sign again from x."""
+    """relu(batch_norm(x)). y is not kept: backward computes its sign again from x.
+
+    y  = max(z, 0)   with   z = gamma xhat + beta,   xhat = (x - mean) / sqrt(var + eps)
+    dx, dgamma, dbeta as of batch_norm, with dz = dy where z > 0, else 0, in the place of dy
+    """
     name = "batch_norm_relu"
     return normalise(ctx, name, x, gamma, beta, running_mean, running_var, training, momentum, eps, relu=True)
 
 
 @op
 def add_relu(ctx, a, b):
-    """relu(a + b), the end of a residual block: both inputs get dy where y > 0 (He et al. 2015)"""
+    """y = relu(a + b),   da = db = dy where y > 0, else 0: the end of a residual block (He et al. 2015)"""
     if a.shape != b.shape:
         raise ValueError(f"add_relu: a and b must have the same shape; got {a.shape} and {b.shape}")
     k = ctx.kernels
@@ -29,13 +33,17 @@ def add_relu(ctx, a, b):
 
 @op
 def conv2d_relu(ctx, x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
-    """relu(conv2d(x, w, b)): bias and activation while the result is still in registers."""
+    """relu(conv2d(x, w, b)): bias and activation while the result is still in registers.
+
+    y  = max(z, 0)   with   z = conv2d(x, w, b)
+    dx, dw, db as of conv2d, with dz = dy where y > 0, else 0, in the place of dy
+    """
     settings = conv.checked("conv2d_relu", x, w, b, stride, padding, dilation, groups)
     return conv.convolve(ctx, x, w, b, settings, relu=True)
 
 
 @op
 def linear_relu(ctx, x, w, b=None):
-    """relu(linear(x, w, b))."""
+    """y = relu(x w^T + b);   with dz = dy where y > 0, else 0:   dx = dz w,   dw = dz^T x,   db = sum dz"""
     linear.checked("linear_relu", x, w, b)
     return linear.apply(ctx, x, w, b, relu=True)

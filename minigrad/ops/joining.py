@@ -7,7 +7,7 @@ from ..tensor import op
 
 @op
 def concat(ctx, *xs, dim=-1):
-    """Join along one axis (the channels, unless told otherwise); each input gets back its own slice of dy.
+    """y = the xs joined along one axis (the channels, unless told otherwise);   dxs[i] = its own slice of dy
 
     (Inception modules: Szegedy et al. 2014. Dense blocks: Huang et al. 2017.)
     """

@@ -56,6 +56,8 @@ def update(running, value, momentum):
 def local_response_norm(ctx, x, *, size, alpha=1e-4, beta=0.75, k=1.0):
     """y = x / d^beta   with   d = k + (alpha / size) sum of x^2 over `size` neighbouring channels; x (..., C)
 
+        dx = dy / d^beta - (2 alpha beta / size) x times the sum of dy x / d^(beta + 1) over channels it is near
+
     As in torch, alpha is divided by size. The paper (Krizhevsky et al. 2012, section 3.3) does not divide: its
     alpha = 1e-4 with n = 5 is alpha = 5e-4 here.
     """

@@ -20,7 +20,7 @@ def checked(name, x, size, stride, padding):
 
 @op
 def max_pool2d(ctx, x, *, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
-    """y = the largest value in each window; dy goes to the pixel that had it (the first in scan order when tied).
+    """y = the largest value in each window;   dx = sum of dy over the windows that this pixel won (the first, if tied).
 
     The padding never wins. Windows may overlap (Krizhevsky et al. 2012, section 3.4).
     """
@@ -38,7 +38,7 @@ def max_pool2d(ctx, x, *, kernel_size, stride=None, padding=0, dilation=1, ceil_
 
 @op
 def avg_pool2d(ctx, x, *, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
-    """y = the mean of each window; dy is shared equally by its pixels.
+    """y = the mean of each window;   dx = sum of dy / (numbers in the window) over the windows that a pixel is in.
 
     Padding counts as zeros in the mean with count_include_pad, else not at all.
     """
@@ -58,6 +58,9 @@ def adaptive_avg_pool2d(ctx, x, *, output_size):
     """y (N, P, Q, C) for output_size (P, Q): window i covers rows floor(i H / P) to ceil((i + 1) H / P), columns alike.
 
     output_size 1 is global average pooling, the mean of each feature map.
+
+        y  = mean of x over the window
+        dx = sum of dy / (pixels of the window) over the windows that a pixel is in
     """
     k, x_shape = ctx.kernels, x.shape
     images("adaptive_avg_pool2d", x)

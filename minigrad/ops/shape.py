@@ -6,7 +6,7 @@ from ..tensor import op
 
 @op
 def reshape(ctx, x, *, shape):
-    """The same numbers in the same order under another shape; one axis may be -1."""
+    """y = x under another shape, in the same order;   dx = dy under the old one. One axis may be -1."""
     shape, old = (shape,) if isinstance(shape, int) else tuple(shape), x.shape
     try:
         y = x.reshape(shape)
@@ -21,7 +21,7 @@ def reshape(ctx, x, *, shape):
 
 @op
 def transpose(ctx, x, *, axes=None):
-    """Axes in another order: y's axis i is x's axis axes[i]; None reverses them."""
+    """y = x with its axes in another order: y's axis i is x's axis axes[i] (None: reversed);   dx = dy, put back"""
     axes = tuple(range(x.ndim))[::-1] if axes is None else tuple(a % x.ndim for a in axes)
     if sorted(axes) != list(range(x.ndim)):
         raise ValueError(f"transpose: axes {axes} are not an order of the {x.ndim} axes of shape {x.shape}")
@@ -54,7 +54,7 @@ def getitem(ctx, x, *, index):
 
 @op
 def pad(ctx, x, *, pads, value=0.0):
-    """Put `value` around x. pads: (before, after) for each axis, first axis first."""
+    """y = x with `value` around it,   dx = the inner part of dy. pads: (before, after) for each axis, first first."""
     if len(pads) != x.ndim or any(n < 0 for pair in pads for n in pair):
         raise ValueError(f"pad: pads must be a (before, after) pair >= 0 for each of {x.ndim} axes; got {pads}")
     inner = tuple(slice(before, before + n) for (before, _), n in zip(pads, x.shape))
@@ -67,7 +67,7 @@ def pad(ctx, x, *, pads, value=0.0):
 
 @op
 def copy_to(ctx, x, *, device):
-    """x on another device; dy comes back to x's own."""
+    """y = x on another device,   dx = dy on x's own"""
     home = device_of(x)
 
     def backward(dy):
