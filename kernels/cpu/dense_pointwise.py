@@ -1,7 +1,7 @@
 """norm - ReLU - 1x1 convolution without a pass over memory for the norm: a matrix product over blocks of pixels.
 
 Forward, a thread takes a block of pixels, writes z = max(scale x + shift, 0) to a scratch buffer that stays in its
-cache, multiplies, and sums the fresh outputs and their squares while it stores them.
+cache, multiplies (while the next block is fetched), and sums the fresh outputs and their squares as it stores them.
 
 Backward it needs z for the weight gradient, and dz's ReLU mask, but keeps neither. A block of pixels is taken one panel
 of input channels at a time, as wide as the tile is:
@@ -20,9 +20,9 @@ import numba
 import numpy as np
 
 from .blocks import divide_evenly
-from .norm_rows import activate, add_through_moments, copy_and_sum, prefetch, through_norm_relu
+from .norm_rows import activate, add_through_moments, copy_and_sum, through_norm_relu
 from .pack import pack_weights
-from .product import make_scratch, multiply, odd_lines, round_up, row_table
+from .product import NOTHING, make_scratch, multiply, odd_lines, round_up, row_table
 from .rows import addresses, deliver, pixels, result
 from .runtime import parallel, serial
 from .tile import copy_bytes, tile_shape, tile_types, tile_width
@@ -47,13 +47,11 @@ def forward_blocks(tile_rows, tile_vectors, low, x, x_step, y, y_step, pixel_cou
         fresh, fresh_step = z + block * rows[0, 1], rows[1, 1]
         for first in range(blocks * task // tasks * block, blocks * (task + 1) // tasks * block, block):
             count = min(block, pixel_count - first)
-            for i in range(count):  # a whole pixel at a time: memory is read from first to last
-                activate(
-                    low, x + (first + i) * x_step, 0, z + rows[0, i], 0, 1, channels, scale, scale + channels * item
-                )
+            next_x = x + (first + block) * x_step, x_step, channels * item if first + 2 * block <= pixel_count else 0
+            activate(low, x + first * x_step, x_step, z, rows[0, 1], count, channels, scale, scale + channels * item)
             multiply(
                 tile_rows, tile_vectors, low, z, rows[0], item, count, np.int64(packed.ctypes.data), packed.strides[0],
-                panels, channels, fresh, rows[1], lanes * item, 0, nothing,
+                panels, channels, fresh, rows[1], lanes * item, 0, nothing, (next_x,),
             )  # fmt: skip
             total = np.int64(sums[task].ctypes.data)
             copy_and_sum(
@@ -64,15 +62,12 @@ def forward_blocks(tile_rows, tile_vectors, low, x, x_step, y, y_step, pixel_cou
 
 @serial
 def finish_dy(low, g, g_step, y, y_step, dy, dy_step, count, channels, moments):
-    """A block of dy, from the first pixel on. moments (3, K): mean, slope and offset, or (0, K) if g is all of it."""
+    """A block of dy. moments (3, K): mean, slope and offset, or (0, K) if g is all of it."""
     mean, row = np.int64(moments.ctypes.data), channels * moments.itemsize
-    for i in range(count):
-        if len(moments):
-            add_through_moments(
-                low, g + i * g_step, 0, y + i * y_step, 0, dy + i * dy_step, 0, 1, channels,
-                mean, mean + row, mean + 2 * row,
-            )  # fmt: skip
-        else:
+    if len(moments):
+        add_through_moments(low, g, g_step, y, y_step, dy, dy_step, count, channels, mean, mean + row, mean + 2 * row)
+    else:
+        for i in range(count):
             copy_bytes(dy + i * dy_step, g + i * g_step, row)
 
 
@@ -90,25 +85,21 @@ def backward_blocks(tile_rows, tile_vectors, low, g, g_step, y, y_step, x, x_ste
         dz = z + block * row
         for first in range(blocks * part // parts * block, blocks * (part + 1) // parts * block, block):
             count = min(block, pixel_count - first)
-            finish_dy(
-                low, g + first * g_step, g_step, y + first * y_step, y_step, dy, high * item, count, out_channels,
-                moments,
-            )  # fmt: skip
+            at_g, at_y = g + first * g_step, y + first * y_step
+            finish_dy(low, at_g, g_step, at_y, y_step, dy, high * item, count, out_channels, moments)
             for panel in range(begin, min(begin + chunk, panels)):
                 c, few = panel * lanes, min(lanes, channels - panel * lanes)
                 at_x, at_dx = x + first * x_step + c * item, dx + first * dx_step + c * item
                 scale, total = np.int64(terms.ctypes.data) + c * item, np.int64(sums[part].ctypes.data) + c * 8
                 shift, mean = scale + channels * item, scale + 2 * channels * item
-                prefetch(low, at_dx, dx_step, count)
-                prefetch(low, at_x + row, x_step, count)
                 activate(low, at_x, x_step, z, row, count, few, scale, shift)
                 multiply(
                     tile_rows, tile_vectors, low, dy, rows[1], high * item, out_channels, z, 0, 1, count,
-                    np.int64(products[part, panel].ctypes.data), rows[2], 0, 1, nothing,
+                    np.int64(products[part, panel].ctypes.data), rows[2], 0, 1, nothing, NOTHING,
                 )  # fmt: skip
                 multiply(
                     tile_rows, tile_vectors, low, dy, rows[0], item, count, np.int64(packed[panel].ctypes.data), 0, 1,
-                    out_channels, dz, rows[2], 0, 0, nothing,
+                    out_channels, dz, rows[2], 0, 0, nothing, ((at_x + row, x_step, 64), (at_dx + row, dx_step, 64)),
                 )  # fmt: skip
                 through_norm_relu(
                     low, dz, row, at_x, x_step, at_dx, dx_step, count, few, scale, shift, mean, total,

@@ -21,7 +21,7 @@ import numpy as np
 from .blocks import copy_with_border, divide_evenly, image_part
 from .norm import through_moments
 from .norm_rows import activate, copy_and_sum, through_norm_relu
-from .product import make_scratch, multiply, odd_lines, round_up, row_table
+from .product import NOTHING, make_scratch, multiply, odd_lines, round_up, row_table
 from .rows import addresses, deliver, pixels, result
 from .runtime import parallel, serial
 from .tile import tile_shape, tile_types, tile_width, zero_bytes
@@ -198,7 +198,7 @@ def forward_patches(tile_rows, tile_vectors, low, g, x, x_step, y, y_step, terms
                     multiply(
                         tile_rows, tile_vectors, low, v + point * g.v_point, rows[0], ITEM, count,
                         np.int64(u[point].ctypes.data) + c * lanes * ITEM, u.strides[1], panels, few,
-                        m + point * g.m_point, rows[1], lanes * ITEM, c, base,
+                        m + point * g.m_point, rows[1], lanes * ITEM, c, base, NOTHING,
                     )  # fmt: skip
             add_sums(
                 low, g, first, count, m, strip, y, y_step, sums.shape[2],
@@ -224,7 +224,7 @@ def input_patches(tile_rows, tile_vectors, low, g, dy, dy_step, x, x_step, dx, d
                     multiply(
                         tile_rows, tile_vectors, low, v + point * g.v_point, rows[0], ITEM, count,
                         np.int64(u[point, panel].ctypes.data), u.strides[1], few, depth,
-                        m + point * g.m_point, rows[1], lanes * ITEM, 0, base,
+                        m + point * g.m_point, rows[1], lanes * ITEM, 0, base, NOTHING,
                     )  # fmt: skip
                 add_dx(
                     low, g, first, count, m, strip, x + c * ITEM, x_step, dx + c * ITEM, dx_step,
@@ -254,7 +254,7 @@ def weight_patches(tile_rows, tile_vectors, low, g, dy, dy_step, x, x_step, term
                 multiply(
                     tile_rows, tile_vectors, low, v + point * g.v_point, rows[0], g.v_row, few,
                     d + point * g.m_point, panel, panels, count,
-                    start(products[part], point) + c * lanes * ITEM, rows[1], high * lanes * ITEM, 1, nothing,
+                    start(products[part], point) + c * lanes * ITEM, rows[1], high * lanes * ITEM, 1, nothing, NOTHING,
                 )  # fmt: skip
 
 

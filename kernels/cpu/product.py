@@ -2,18 +2,24 @@
 
 import numpy as np
 
+from .norm_rows import prefetch
 from .runtime import get_num_threads, serial
 from .tile import multiply_tile
 
 PORTION = 384  # steps of the sum in one go, so that a panel of B stays in the first-level cache
 
+LINE = 64  # bytes of a cache line
+NOTHING = ((0, 0, 0),)  # to fetch ahead
+
 
 @serial
 def multiply(tile_rows, tile_vectors, low, a, a_rows, a_step, rows, b, b_panel, panels, depth, c, c_rows, c_panel, add,
-             base):  # fmt: skip
+             base, ahead):  # fmt: skip
     """C = A B, or C += A B if add: A's row r is at a + a_rows[r], C's at c + c_rows[r]; panels as wide as the tile.
 
-    A and C need rows up to a multiple of the tile's height. base: zeros, one for each column of the tile.
+    A and C need rows up to a multiple of the tile's height. base: zeros, one for each column of the tile. ahead: what
+    to fetch into the cache in the meantime, a little with each tile, so that the product doesn't wait for it: arrays
+    with a row for each of A's, (address, bytes from row to row, bytes of a row that are wanted).
     """
     width, no_tap = len(base), np.zeros(1, np.int64)
     for k in range(0, depth, PORTION):
@@ -27,6 +33,9 @@ def multiply(tile_rows, tile_vectors, low, a, a_rows, a_step, rows, b, b_panel, 
                     c + panel * c_panel, np.int64(c_rows.ctypes.data) + i * 8,
                     np.int64(base.ctypes.data), add + k, width,
                 )  # fmt: skip
+                for start, step, size in ahead:
+                    for byte in range(panel * LINE, size if k == 0 else 0, panels * LINE):
+                        prefetch(low, start + i * step + byte, step, min(len(tile_rows), rows - i))
 
 
 def round_up(n, step):
@@ -35,7 +44,7 @@ def round_up(n, step):
 
 def odd_lines(size):
     """At least so many bytes, as an odd number of cache lines: else caches put neighbours in the same place."""
-    return (-(-size // 64) | 1) * 64
+    return (-(-size // LINE) | 1) * LINE
 
 
 def row_table(rows, *steps):
@@ -45,4 +54,4 @@ def row_table(rows, *steps):
 
 def make_scratch(size):
     """(threads, size): bytes for each thread, with room for what a vector reads beyond the end."""
-    return np.zeros((get_num_threads(), size + 64), np.uint8)
+    return np.zeros((get_num_threads(), size + LINE), np.uint8)
