@@ -59,7 +59,7 @@ def picture(array):
         plane, caption = array[None, :], "one row"
     steps = [-(-n // SIDE) for n in plane.shape]
     if max(steps) > 1:
-        plane, caption = plane[:: steps[0], :: steps[1]], f"{caption}, every {max(steps)}th number"
+        plane, caption = plane[:: steps[0], :: steps[1]], f"{caption}, thinned out {max(steps)} to 1"
     return plane, caption
 
 

@@ -131,12 +131,15 @@ const explorer = (() => {
       const at = graph.node(g.id);
       if (!at?.cluster) continue;
       root.append(svg("g", { class: "mg-group", "data-group": g.id },
-        svg("rect", { x: at.x - at.width / 2, y: at.y - at.height / 2, width: at.width, height: at.height, rx: 10 }),
-        svg("text", { x: at.x - at.width / 2 + 8, y: at.y - at.height / 2 + 15, onclick: () => view.toggle(g.id) }, `${g.label} ▾`)));
+        svg("rect", { x: at.x - at.width / 2, y: at.y - at.height / 2, width: at.width, height: at.height, rx: 10 })));
     }
     for (const e of graph.edges()) {
       const isHot = hot.has(`${e.v}>${e.w}`);
       root.append(svg("path", { d: curve(graph.edge(e).points), class: isHot ? "mg-edge mg-hot" : "mg-edge", [isHot ? "marker-start" : "marker-end"]: `url(#${view.key}${isHot ? "h" : "a"})` }));
+    }
+    for (const g of tree.data.groups) { // after the edges, so that these stay legible
+      const at = graph.node(g.id), label = g.parent ? g.label.slice(g.parent.length + 1) : g.label;
+      if (at?.cluster) root.append(svg("g", { class: "mg-group" }, svg("text", { x: at.x - at.width / 2 + 8, y: at.y - at.height / 2 + 15, onclick: () => view.toggle(g.id) }, `${label} ▾`)));
     }
     for (const id of tree.sight()) {
       const at = graph.node(id), x = at.x - at.width / 2, y = at.y - at.height / 2, box = tree.boxes.get(id);
