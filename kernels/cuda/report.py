@@ -23,6 +23,7 @@ from typing import NamedTuple
 from .loader import OPTIONS, Kernel
 
 ARCHITECTURES = ("sm_80", "sm_90")
+ASIDE = ("report", "in_python")  # modules that launch nothing for minigrad
 ENTRY = re.compile(r"Compiling entry function '(\w+)'")
 SPILLS = re.compile(r"(\d+) bytes spill stores, (\d+) bytes spill loads")
 USED = re.compile(r"Used (\d+) registers(?:.*?(\d+) bytes smem)?")
@@ -41,7 +42,7 @@ def declared():
     """Every Kernel that a module of this package names, alone or in a list: {"activation.cu": [Kernel, ...]}."""
     by_file = defaultdict(list)
     package = pathlib.Path(__file__).parent
-    for module in sorted(m.name for m in pkgutil.iter_modules([str(package)]) if m.name != "report"):
+    for module in sorted(m.name for m in pkgutil.iter_modules([str(package)]) if m.name not in ASIDE):
         found = vars(importlib.import_module(f".{module}", __package__)).values()
         flat = (k for value in found for k in (value if isinstance(value, list | tuple) else [value]))
         for kernel in (k for k in flat if isinstance(k, Kernel)):
