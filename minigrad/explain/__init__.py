@@ -24,6 +24,18 @@ _SUBMODULES = {
     "gradient_flow": "flow",
     "Highway": "laboratory",
     "highway": "laboratory",
+    "Filters": "views",
+    "filters": "views",
+    "FeatureMaps": "views",
+    "feature_maps": "views",
+    "Saliency": "attribution",
+    "saliency": "attribution",
+    "GradCam": "attribution",
+    "grad_cam": "attribution",
+    "Confusion": "tally",
+    "confusion": "tally",
+    "FeatureReuse": "reuse",
+    "feature_reuse": "reuse",
 }
 __all__ = sorted(_SUBMODULES)
 

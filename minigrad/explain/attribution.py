@@ -1,0 +1,105 @@
+"""Which pixels decide: saliency, the gradient of a class score with respect to the image, and Grad-CAM."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .capture import chosen_class, draw_map, maps, output, run, score_gradients, shown
+from .figure import Plotted, figure
+
+
+@dataclass(frozen=True)
+class Saliency(Plotted):
+    """image, gradient (H, W, C); map (H, W): the largest |gradient| over channels; class_; score: its logit."""
+
+    image: np.ndarray
+    gradient: np.ndarray
+    map: np.ndarray
+    class_: int
+    score: float
+
+    def plot(self):
+        """The image, and how much its score changes with each pixel."""
+        fig, (left, right) = figure(1, 2, figsize=(7.5, 3.8))
+        draw_map(left, shown(self.image), "image", cmap="gray")
+        drawn = draw_map(right, self.map, f"|d score / d pixel|, class {self.class_} (score {self.score:.3g})")
+        fig.colorbar(drawn, ax=right, label="change of the score per unit of the pixel", shrink=0.9)
+        return fig
+
+
+def saliency(model, image, class_=None):
+    """How the score (logit) of a class changes with each pixel (Simonyan et al. 2014, arXiv:1312.6034, section 3).
+
+        image (H, W, C), prepared as the model wants it   ->   Saliency with map (H, W) = max over c of |d score / d x|
+
+    class_ None: the predicted class. The model, in evaluation mode, is left as it was. ValueError for another shape of
+    image, or a class that the model doesn't have.
+    """
+    captured = run("saliency", model, image)
+    class_ = chosen_class("saliency", captured, class_)
+    with score_gradients(model, captured, class_, captured.x) as (gradient,):
+        gradient = gradient[0].copy()
+    score = float(captured.logits.numpy()[0, class_])
+    return Saliency(captured.x.numpy()[0], gradient, np.abs(gradient).max(-1), class_, score)
+
+
+@dataclass(frozen=True)
+class GradCam(Plotted):
+    """What Grad-CAM found.
+
+    image (H, W, C); layer: the module whose maps were weighted; class_; score: its logit
+    weights (K,)   mean gradient of the score over each of the layer's maps
+    coarse (P, Q)  max(0, sum over k of weights[k] maps[p, q, k])
+    map (H, W)     coarse, enlarged to the image's size (linear)
+    """
+
+    image: np.ndarray
+    layer: str
+    class_: int
+    score: float
+    weights: np.ndarray
+    coarse: np.ndarray
+    map: np.ndarray
+
+    def plot(self):
+        """The image, the map, and the map laid over the image."""
+        fig, (left, middle, right) = figure(1, 3, figsize=(10.5, 4.1))
+        draw_map(left, shown(self.image), "image", cmap="gray")
+        title = f"Grad-CAM, class {self.class_} (score {self.score:.3g})"
+        drawn = draw_map(middle, self.coarse, f"{title}\n{self.layer} {self.coarse.shape}")
+        fig.colorbar(drawn, ax=middle, label="weighted sum of maps, at least 0", shrink=0.9)
+        draw_map(right, shown(self.image), "laid over the image", cmap="gray")
+        draw_map(right, self.map, "laid over the image", alpha=0.55)
+        return fig
+
+
+def grad_cam(model, image, class_=None, layer=None):
+    """Where a layer sees a class (Selvaraju et al. 2017, arXiv:1610.02391, equations 1 and 2) -> GradCam.
+
+        weights[k]  = mean over p, q of d score / d maps[p,q,k]
+        coarse[p,q] = max(0, sum over k of weights[k] maps[p,q,k])
+
+    image (H, W, C), prepared as the model wants it; class_ None: the predicted class; layer: the name of the module
+    whose output (1, P, Q, K) to take, None: the last one whose maps are larger than 1x1. The model, in evaluation mode,
+    is left as it was. ValueError for another shape of image, or a class or layer that the model doesn't have.
+    """
+    captured = run("grad_cam", model, image)
+    class_ = chosen_class("grad_cam", captured, class_)
+    layer = list(maps(captured))[-1] if layer is None else layer
+    features = output("grad_cam", captured, layer)
+    if features.ndim != 4:
+        raise ValueError(f"grad_cam: layer must give maps (1, P, Q, K); {layer} gives shape {features.shape}")
+    with score_gradients(model, captured, class_, features) as (gradient,):
+        weights = gradient[0].mean((0, 1))
+    coarse = np.maximum(features.numpy()[0] @ weights, 0)
+    x, score = captured.x.numpy()[0], float(captured.logits.numpy()[0, class_])
+    return GradCam(x, layer, class_, score, weights, coarse, enlarged(coarse, x.shape[:2]))
+
+
+def enlarged(values, hw):
+    """values (P, Q) at H x W positions by linear interpolation between the middles of the cells; the edges are kept."""
+    for axis, n in enumerate(hw):
+        cells = values.shape[axis]
+        at = (np.arange(n) + 0.5) * cells / n - 0.5
+        values = np.apply_along_axis(lambda line, at=at: np.interp(at, np.arange(len(line)), line), axis, values)
+    return values

@@ -1,0 +1,112 @@
+"""What a net has learned to look for, and what it sees: filters and feature maps."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..device import get_device
+from ..nn import Conv2d
+from .capture import draw_map, maps, output, run, shown
+from .figure import Plotted, figure
+
+MOST = 16  # filters and channels of filters that see more than a colour image
+
+
+@dataclass(frozen=True)
+class Filters(Plotted):
+    """layer: the convolution's name; weight (K, R, S, C/groups)."""
+
+    layer: str
+    weight: np.ndarray
+
+    def plot(self):
+        """A tile for each filter, in colour if it sees 3 channels; with another number, a tile for each channel."""
+        k, _, _, c = self.weight.shape
+        limit = float(np.abs(self.weight).max()) or 1.0
+        title = f"{self.layer}: {k} filters of {'x'.join(map(str, self.weight.shape[1:]))}"
+        square = -(-k // max(1, round(k**0.5)))
+        if c == 3:
+            return _mosaic(self.weight / (2 * limit) + 0.5, square, title, limit, in_colour=True)
+        if c == 1:
+            return _mosaic(self.weight[..., 0], square, title, limit)
+        some = self.weight[:MOST, ..., :MOST].transpose(0, 3, 1, 2)
+        title += f"\nrows: {_first(k)} filters, columns: {_first(c)} channels"
+        return _mosaic(some.reshape(-1, *some.shape[2:]), some.shape[1], title, limit)
+
+
+def _first(n):
+    return "all" if n <= MOST else f"the first {MOST}"
+
+
+def _mosaic(tiles, columns, title, limit, in_colour=False):
+    """Tiles (T, R, S) or in colour (T, R, S, 3), row by row with gaps between them."""
+    rows, (r, s) = -(-len(tiles) // columns), tiles.shape[1:3]
+    canvas = np.full((rows * (r + 1) - 1, columns * (s + 1) - 1, *tiles.shape[3:]), 1.0 if in_colour else np.nan)
+    for i, tile in enumerate(tiles):
+        top, left = i // columns * (r + 1), i % columns * (s + 1)
+        canvas[top : top + r, left : left + s] = tile
+    height, width = canvas.shape[:2]
+    scale = 6 / max(height, width)
+    fig, ax = figure(figsize=(max(width * scale, 3) + 1.6, max(height * scale, 1.5) + 0.8))
+    drawn = draw_map(ax, canvas, title, cmap="RdBu", vmin=-limit, vmax=limit)
+    ax.set_frame_on(False)
+    if not in_colour:
+        fig.colorbar(drawn, ax=ax, label="weight", shrink=0.8)
+    return fig
+
+
+def filters(model, layer=None):
+    """The filters of a convolution, by its name; None: the first -> Filters. ValueError if the model has none such."""
+    convolutions = {name: m for name, m in model.named_modules() if isinstance(m, Conv2d)}
+    if not convolutions:
+        raise ValueError(f"filters: {type(model).__name__} has no convolution")
+    layer = next(iter(convolutions)) if layer is None else layer
+    if layer not in convolutions:
+        raise ValueError(f"filters: no convolution {layer!r}; there are {', '.join(convolutions)}")
+    return Filters(layer, get_device("cpu").asarray(convolutions[layer].weight.data).copy())
+
+
+@dataclass(frozen=True)
+class FeatureMaps(Plotted):
+    """image (H, W, C); maps: {layer: (P, Q, K)}; channels: how many of each the picture shows."""
+
+    image: np.ndarray
+    maps: dict
+    channels: int
+
+    def strongest(self, layer):
+        """The channels that the picture shows: those that vary most over the image, in their own order."""
+        spread = self.maps[layer].std((0, 1))
+        return np.sort(np.argsort(-spread, kind="stable")[: self.channels])
+
+    def plot(self):
+        """A row for each layer: its most varied maps, each on a scale of its own; the image on top."""
+        rows, columns = len(self.maps) + 1, self.channels
+        fig, axes = figure(rows, columns, figsize=(1.15 * columns + 1.2, 1.3 * rows), squeeze=False)
+        for ax in axes.flat:
+            ax.set_axis_off()
+        draw_map(axes[0][0], shown(self.image), "image", cmap="gray")
+        for row, (layer, values) in zip(axes[1:], self.maps.items()):
+            for ax, k in zip(row, self.strongest(layer)):
+                draw_map(ax, values[..., k], str(k))
+            size = "x".join(map(str, values.shape))
+            label = f"{layer}\n{size}"
+            row[0].text(-0.15, 0.5, label, transform=row[0].transAxes, ha="right", va="center", fontsize=8)
+        return fig
+
+
+def feature_maps(model, image, layers=None, channels=10):
+    """What modules give for an image (H, W, C), prepared as the model wants it -> FeatureMaps.
+
+    layers: names of modules; None: the last maps at each size, from the image's own to the smallest above 1x1. The
+    model, in evaluation mode, is left as it was. ValueError for another shape of image, or a layer that gives no maps.
+    """
+    captured = run("feature_maps", model, image)
+    if layers is None:
+        by_size = {t.shape[1:3]: name for name, t in maps(captured).items()}  # of equal sizes the last one stays
+        layers = list(by_size.values())
+    found = {layer: output("feature_maps", captured, layer) for layer in layers}
+    for layer, t in found.items():
+        if t.ndim != 4:
+            raise ValueError(f"feature_maps: {layer} gives no maps (1, P, Q, K), but shape {t.shape}")
+    return FeatureMaps(captured.x.numpy()[0], {layer: t.numpy()[0] for layer, t in found.items()}, channels)
