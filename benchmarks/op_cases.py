@@ -3,6 +3,7 @@
 Each op's rows here have the settings that its rows there have (a test compares them).
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -35,7 +36,7 @@ FIRST = {case.op: case for case in reversed(CASES)}  # the first row of each op:
 
 def rows(op, *layers, passes=("forward", "backward"), constants=()):
     """A Row for each layer (shapes, settings)."""
-    return [Row(FIRST[op]._replace(shapes=s, params=p, constants=constants), passes) for s, p in layers]
+    return [Row(replace(FIRST[op], shapes=s, params=p, constants=constants), passes) for s, p in layers]
 
 
 def elementwise(*all_ops, shapes=(MAPS,), **params):
@@ -69,9 +70,9 @@ ROWS = [
     *elementwise(ops.power, exponent=2),
     *elementwise(ops.leaky_relu, negative_slope=0.2),
     *rows(ops.matmul, (((512, 512), (512, 512)), {})),
-    *rows(ops.sum, ((MAPS,), {}), ((MAPS,), dict(dim=(0, 1, 2), keepdim=True))),
+    *rows(ops.sum, ((MAPS,), {}), ((MAPS,), dict(dim=-1)), ((MAPS,), dict(dim=(0, 1, 2), keepdim=True))),
     *rows(ops.mean, ((MAPS,), dict(dim=-1)), ((MAPS,), {})),
-    *rows(ops.max, ((MATRIX,), {}), ((MATRIX,), dict(dim=1, keepdim=True))),
+    *rows(ops.max, ((MATRIX,), {}), ((MATRIX,), dict(dim=1)), ((MATRIX,), dict(dim=1, keepdim=True))),
     *rows(ops.reshape, ((MAPS,), dict(shape=(8, -1)))),
     *rows(ops.transpose, ((MAPS,), dict(axes=(0, 3, 1, 2)))),
     *rows(ops.getitem, ((MAPS,), dict(index=(slice(None), slice(None, None, 2), slice(None, None, 2))))),
@@ -119,6 +120,7 @@ ROWS = [
         (((8, 112, 112, 64),), dict(kernel_size=3, stride=2, padding=1)),
         (((8, 112, 112, 64),), dict(kernel_size=3, stride=2, ceil_mode=True)),
         (((8, 56, 56, 64),), dict(kernel_size=3, stride=1, dilation=2)),
+        (((8, 56, 56, 64),), dict(kernel_size=3, stride=2, padding=1, dilation=2, ceil_mode=True)),
     ),
     *rows(
         ops.avg_pool2d,
@@ -171,7 +173,7 @@ def convolutions(net, batch):
     found = []
     for (x, w, bias, settings), count in recorder.seen.items():
         params = {name: value for name, value in zip(names, settings) if value != usual[name]}
-        case = FIRST[ops.conv2d]._replace(shapes=(x, w, w[:1]) if bias else (x, w), params=params)
+        case = replace(FIRST[ops.conv2d], shapes=(x, w, w[:1]) if bias else (x, w), params=params)
         found.append(Row(case, THREE if x[3] != made_for.in_channels else ("forward", "dw"), count))
     return found
 

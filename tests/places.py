@@ -35,9 +35,14 @@ def running_on(place):
         _device.reset(token)
 
 
+def here():
+    """The device of the place."""
+    return mg.device.get_device(_device.get())
+
+
 def put(array):
     """The array on the device of the place."""
-    return mg.device.get_device(_device.get()).asarray(array)
+    return here().asarray(array)
 
 
 def host(array):

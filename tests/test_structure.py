@@ -28,6 +28,7 @@ LAYERS = [
     "architectures",
     "minigrad.explain",
     "minigrad.doctor",
+    "minigrad.gradcheck",
     "minigrad.train",
 ]
 SOURCES = [p for package in PACKAGES for p in sorted((ROOT / package).rglob("*.py"))]

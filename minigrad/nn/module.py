@@ -105,6 +105,14 @@ class Module:
         """Move all parameters and buffers to the GPU. Returns self."""
         return self.to("cuda")
 
+    def double(self):
+        """Turn all parameters and buffers into float64, as gradient checks need them. Returns self."""
+        for t in (*self.parameters(), *self.buffers()):
+            t.data = t.data.astype(np.float64)
+            if t.grad is not None:
+                t.grad = t.grad.astype(np.float64)
+        return self
+
     # State
 
     def state_dict(self):

@@ -47,8 +47,7 @@ def conv2d(ctx, x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
 
 def convolve(ctx, x, w, b, settings, relu):
     """conv2d's forward and backward for settings (stride, padding, dilation, groups) that were checked."""
-    k, x_shape, w_shape = ctx.kernels, x.shape, w.shape
-    needs = (*ctx.needs, False)[:3]
+    k, needs, x_shape, w_shape = ctx.kernels, ctx.needs, x.shape, w.shape
     y = k.conv2d_forward(x, w, b, *settings, relu)
     mask, x, w = (y if relu else None), (x if needs[1] else None), (w if needs[0] else None)
 
