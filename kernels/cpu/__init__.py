@@ -31,3 +31,6 @@ from .pool import adaptive_avg_pool2d_backward as adaptive_avg_pool2d_backward
 from .pool import adaptive_avg_pool2d_forward as adaptive_avg_pool2d_forward
 from .pool import avg_pool2d_backward as avg_pool2d_backward
 from .pool import avg_pool2d_forward as avg_pool2d_forward
+from .warm_up import help_once as _help_once
+
+_help_once()
