@@ -120,11 +120,11 @@ def test_bad_idx_names_the_file(tmp_path, content, message):
 
 @pytest.mark.parametrize("zipped", [False, True])
 @pytest.mark.parametrize(
-    "cls, place",
+    "cls, folder",
     [(data.MNIST, ""), (data.MNIST, "mnist"), (data.MNIST, "MNIST/raw"), (data.FashionMNIST, "FashionMNIST/raw")],
 )
-def test_mnist_from_a_directory(tmp_path, cls, place, zipped):
-    images = write_mnist(tmp_path / place, zipped=zipped)
+def test_mnist_from_a_directory(tmp_path, cls, folder, zipped):
+    images = write_mnist(tmp_path / folder, zipped=zipped)
     for train, part in ((True, "train"), (False, "t10k")):
         dataset = cls(tmp_path, train)
         np.testing.assert_array_equal(dataset.images[..., 0], images[part])
