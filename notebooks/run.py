@@ -70,10 +70,11 @@ def normalise(notebook):
 
 
 def joined(outputs):
-    """Consecutive pieces of one stream as one output (how a stream is cut depends on timing)."""
+    """Consecutive pieces of one stream as one output (how a stream is cut depends on timing). Widgets as their text."""
     result = []
     for output in outputs:
         output.get("metadata", {}).clear()
+        output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)  # it lives as long as its kernel
         if output.output_type == "stream" and result and result[-1].get("name") == output.name:
             result[-1].text += output.text
         else:
