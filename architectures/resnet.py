@@ -40,6 +40,7 @@ from minigrad.nn import (
     Module,
     ReLU,
     Sequential,
+    conv_norm,
     init,
 )
 from minigrad.nn import functional as F
@@ -94,16 +95,18 @@ class BasicBlock(Module):
         self.downsample = shortcut_path(shortcut, c, width, stride)
 
     def forward(self, x):
-        y = self.conv2(self.bn1(self.conv1(x), relu=True))
-        return join(self.bn2, y, self.downsample, x)
+        y = conv_norm(self.conv1, self.bn1, x, relu=True)
+        return join(self.conv2, self.bn2, y, self.downsample, x)
 
     def last_norm(self):
         return self.bn2
 
 
-def join(norm, y, shortcut, x):
-    """relu(norm(y) + shortcut(x)); in a plain net just relu(norm(y))."""
-    return norm(y, relu=True) if shortcut is None else F.add_relu(norm(y), shortcut(x))
+def join(conv, norm, y, shortcut, x):
+    """relu(norm(conv(y)) + shortcut(x)); in a plain net without the shortcut."""
+    if shortcut is None:
+        return conv_norm(conv, norm, y, relu=True)
+    return F.add_relu(conv_norm(conv, norm, y), shortcut(x))
 
 
 class Bottleneck(Module):
@@ -126,9 +129,9 @@ class Bottleneck(Module):
         self.downsample = shortcut_path(shortcut, c, 4 * width, stride)
 
     def forward(self, x):
-        y = self.bn1(self.conv1(x), relu=True)
-        y = self.conv3(self.bn2(self.conv2(y), relu=True))
-        return join(self.bn3, y, self.downsample, x)
+        y = conv_norm(self.conv1, self.bn1, x, relu=True)
+        y = conv_norm(self.conv2, self.bn2, y, relu=True)
+        return join(self.conv3, self.bn3, y, self.downsample, x)
 
     def last_norm(self):
         return self.bn3
@@ -157,7 +160,7 @@ class PreActBlock(Module):
 
     def forward(self, x):
         a = self.bn1(x, relu=True)
-        y = self.conv2(self.bn2(self.conv1(a), relu=True))
+        y = self.conv2(conv_norm(self.conv1, self.bn2, a, relu=True))
         return y + around(self.downsample, x, a)
 
 
@@ -182,8 +185,8 @@ class PreActBottleneck(Module):
 
     def forward(self, x):
         a = self.bn1(x, relu=True)
-        y = self.conv2(self.bn2(self.conv1(a), relu=True))
-        y = self.conv3(self.bn3(y, relu=True))
+        y = conv_norm(self.conv1, self.bn2, a, relu=True)
+        y = self.conv3(conv_norm(self.conv2, self.bn3, y, relu=True))
         return y + around(self.downsample, x, a)
 
 

@@ -4,6 +4,7 @@ from . import functional as functional
 from . import init as init
 from .containers import ModuleList as ModuleList
 from .containers import Sequential as Sequential
+from .folding import conv_norm as conv_norm
 from .layers import AdaptiveAvgPool2d as AdaptiveAvgPool2d
 from .layers import AvgPool2d as AvgPool2d
 from .layers import BatchNorm2d as BatchNorm2d

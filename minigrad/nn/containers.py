@@ -1,11 +1,12 @@
 """Modules made of modules: in a row, or in a list."""
 
-from .layers import ReLU
+from .folding import conv_norm
+from .layers import BatchNorm2d, Conv2d, ReLU
 from .module import Module
 
 
 class Sequential(Module):
-    """Modules one after the other. A layer that can end with a ReLU runs together with the ReLU that follows it.
+    """Modules one after the other. Convolution, batch norm and ReLU run together where they follow each other.
 
     Built from modules (named "0", "1", ...) or from one dict of name: module.
     """
@@ -32,12 +33,14 @@ class Sequential(Module):
     def forward(self, x):
         layers = list(self)
         while layers:
-            layer = layers.pop(0)
-            if layers and isinstance(layers[0], ReLU) and getattr(layer, "fuses_relu", False):
+            layer = last = layers.pop(0)
+            if isinstance(layer, Conv2d) and layers and isinstance(layers[0], BatchNorm2d):
+                last = layers.pop(0)
+            ending = {}
+            if layers and isinstance(layers[0], ReLU) and getattr(last, "fuses_relu", False):
                 layers.pop(0)
-                x = layer(x, relu=True)
-            else:
-                x = layer(x)
+                ending = {"relu": True}
+            x = layer(x, **ending) if last is layer else conv_norm(layer, last, x, **ending)
         return x
 
 

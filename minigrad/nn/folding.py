@@ -1,0 +1,46 @@
+"""Evaluation without gradients: batch norm scales and shifts each channel, and the convolution before it can do that.
+
+    s (w x + b - mean) + beta  =  (s w) x + (s (b - mean) + beta)     with   s = gamma / sqrt(var + eps)
+
+The filters are scaled anew in each call: a copy that is kept would be wrong as soon as somebody writes into a weight.
+"""
+
+from kernels.shapes import window_counts
+
+from ..autograd import recording
+from ..tensor import Tensor
+from . import functional as F
+from .layers import BatchNorm2d, Conv2d
+
+
+def conv_norm(conv, norm, x, relu=False):
+    """norm(conv(x)), then max(y, 0) if relu; one convolution in evaluation mode under no_grad, if that is less work.
+
+    The two ways give the same numbers up to rounding. x (N, H, W, C) -> (N, P, Q, K)
+    """
+    if recording.get() or not foldable(conv, norm) or not pays(conv, x):
+        return norm(conv(x), relu=True) if relu else norm(conv(x))
+    w, b = folded(conv, norm)
+    return F.conv2d(x, w, b, conv.stride, conv.padding, conv.dilation, conv.groups, relu)
+
+
+def foldable(conv, norm):
+    """A plain convolution and a plain batch norm in evaluation mode, with the forwards that they were born with."""
+    plain = type(conv) is Conv2d and type(norm) is BatchNorm2d
+    return plain and not norm.training and "forward" not in vars(conv) and "forward" not in vars(norm)
+
+
+def pays(conv, x):
+    """Are the filters no larger than the output, which batch norm would read and write once more?"""
+    if x.ndim != 4:
+        return False
+    p, q = window_counts(x.shape[1:3], conv.kernel_size, conv.stride, conv.padding, conv.dilation)
+    return conv.weight.size <= x.shape[0] * p * q * conv.out_channels
+
+
+def folded(conv, norm):
+    """The (w, b) of one convolution that does the work of both."""
+    scale = norm.weight.data / (norm.running_var.data.astype("d") + norm.eps) ** 0.5
+    mean = norm.running_mean.data if conv.bias is None else norm.running_mean.data - conv.bias.data
+    w, dtype = conv.weight.data, conv.weight.dtype
+    return Tensor(w * scale.astype(dtype)[:, None, None, None]), Tensor((norm.bias.data - mean * scale).astype(dtype))
