@@ -5,6 +5,7 @@ steps, and a candidate's the median of its windows. Windows in which other work 
 there are too few others.
 """
 
+import contextlib
 import json
 import os
 import platform
@@ -37,7 +38,8 @@ class Worker:
         return self
 
     def __exit__(self, *_):
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # it has ended already, and did not read the last request
+            self.process.stdin.close()
         self.process.stdout.close()
         self.process.wait()
 
