@@ -11,8 +11,8 @@ import os
 import sys
 from pathlib import Path
 
-from measure import PeerError, Worker, disturbed, in_turns, milliseconds, progress, write_json
-from peers import HUGE_PAGES, explained
+from measure import Worker, disturbed, in_turns, milliseconds, progress, report
+from peers import HUGE_PAGES
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests")]
@@ -99,26 +99,13 @@ def check_ops(parser, wanted):
 
 
 def main():
-    args, rows = parse(), []
+    args = parse()
     columns = "".join(f"{layout.replace('_', ' '):>12}" for layout in LAYOUTS[args.peer])
     progress(f"{args.threads} threads; milliseconds; ratio = the better of {args.peer}'s layouts / ours")
     print(f"{'op, shapes, settings':72} {'pass':9}{'ours':>10}{columns}{'ratio' if columns else '':>7}", flush=True)
-    try:
-        for row in measure(args):
-            rows.append(row)
-            print(line(row), flush=True)
-    except PeerError as error:
-        print(f"bench_ops: {explained(error, args.peer)}", file=sys.stderr)
-        sys.exit(2)
-    finally:
-        if args.json and rows:
-            write_json(args.json, rows, args.threads)
+    rows = report("bench_ops", args.peer, measure(args), line, args)
     if args.net and args.peer != "none" and rows:
         print(sum_line(rows))
-    if args.plot and rows:
-        from plot import draw
-
-        draw(rows, args.plot)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from measure import PeerError, Worker, disturbed, in_turns, milliseconds, progress, write_json
-from peers import PEERS, SMALL, STANDARD, explained
+from measure import PeerError, Worker, disturbed, in_turns, milliseconds, progress, report
+from peers import PEERS, SMALL, STANDARD
 
 CLOSE = 1.1  # candidates that are at most this much slower than the best one get a second look
 SCREENING_SECONDS = 1.0
@@ -150,24 +150,17 @@ def parse():
     return parser.parse_args()
 
 
-def main():
-    args, rows = parse(), []
-    try:
-        cases = wanted(args)
-        print(HEADER, flush=True)
-        for task in cases:
-            rows.append(run_case(task, args))
-            print(line(rows[-1]), flush=True)
-    except PeerError as error:
-        print(f"bench_train: {explained(error, args.peer)}", file=sys.stderr)
-        sys.exit(2)
-    finally:
-        if args.json and rows:
-            write_json(args.json, rows, args.threads)
-    if args.plot:
-        from plot import draw
+def measure(args):
+    """Run everything that was asked for; yields each row when it is done."""
+    cases = wanted(args)
+    print(HEADER, flush=True)
+    for task in cases:
+        yield run_case(task, args)
 
-        draw(rows, args.plot)
+
+def main():
+    args = parse()
+    report("bench_train", args.peer, measure(args), line, args)
 
 
 if __name__ == "__main__":

@@ -105,6 +105,30 @@ def progress(text):
     print(text, file=sys.stderr, flush=True)
 
 
+def report(name, peer, rows, line, args):
+    """Print each row as soon as it is measured, and keep it in args.json: what was measured survives what comes next.
+
+    A plot at the end, if args.plot. A peer that can't go on ends the program with one line and exit status 2.
+    """
+    from peers import explained
+
+    done = []
+    try:
+        for row in rows:
+            done.append(row)
+            print(line(row), flush=True)
+            if args.json:
+                write_json(args.json, done, args.threads)
+    except PeerError as error:
+        print(f"{name}: {explained(error, peer)}", file=sys.stderr)
+        sys.exit(2)
+    if args.plot and done:
+        from plot import draw
+
+        draw(done, args.plot)
+    return done
+
+
 def write_json(path, rows, threads):
     """The rows, each with the machine and our versions."""
     path.parent.mkdir(parents=True, exist_ok=True)

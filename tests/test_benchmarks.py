@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import needs_torch
@@ -168,3 +169,17 @@ def test_the_plot_has_a_bar_a_row(module, tmp_path):
     )
     module("plot").draw([row, {**row, "ratio": None}], tmp_path / "bars.png")
     assert (tmp_path / "bars.png").stat().st_size > 5000
+
+
+def test_rows_are_kept_when_a_later_one_fails(tmp_path, module, capsys):
+    measure = module("measure")
+    args = SimpleNamespace(json=tmp_path / "rows.json", plot=None, threads=1)
+
+    def rows():
+        yield {"net": "first"}
+        raise measure.PeerError("torch: out of memory")
+
+    with pytest.raises(SystemExit) as stop:
+        measure.report("bench_train", "torch", rows(), str, args)
+    assert stop.value.code == 2 and "out of memory" in capsys.readouterr().err
+    assert [row["net"] for row in json.loads(args.json.read_text())] == ["first"]
