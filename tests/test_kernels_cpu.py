@@ -95,9 +95,6 @@ WRITERS = {
     "avg_pool2d_forward": lambda k, x, out: k.avg_pool2d_forward(x, (3, 3), (1, 1), (1, 1), False, True, out=out),
     "batch_norm_forward": lambda k, x, out: k.batch_norm_forward(x, x[0, 0, 0], x[0, 0, 1], 1e-5, True, out=out)[0],
     "batch_norm_apply": lambda k, x, out: k.batch_norm_apply(x, *x[0, 0, :3], x[0, 1, 0] ** 2, 1e-5, out=out),
-    "batch_norm_backward": lambda k, x, out: k.batch_norm_backward(
-        x, -x, *x[0, 0, :3], x[0, 1, 0] ** 2, 1e-5, True, add_to=out
-    )[0],
 }
 
 
@@ -158,9 +155,6 @@ def test_batch_norm_backward(shape, dtype, layout):
     args = norm_case(shape, dtype, layout)
     agrees("batch_norm_backward", *args, 1e-3, dtype=dtype, tolerance=20)
     agrees("batch_norm_apply_backward", *args, 1e-3, dtype=dtype, tolerance=20)
-    dx, *_ = cpu.batch_norm_backward(*args, 1e-3)
-    total, *_ = cpu.batch_norm_backward(*args, 1e-3, add_to=np.ones_like(dx))
-    close(total, dx.astype("d") + 1, dtype, tolerance=2)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

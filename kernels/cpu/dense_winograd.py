@@ -87,16 +87,22 @@ def padded_strip(g, index, end, dy, dy_step, strip):
 
 
 @serial
+def transform_strip(g, lanes, first, here, pixel, vectors, strip, v):
+    """V of the `here` patches of a strip whose pixels are `pixel` bytes apart, from patch `first` of v on."""
+    for i in range(here):
+        transform_input(
+            strip + i * PATCH * pixel, (PATCH * here + 2) * pixel, pixel,
+            v + (first + i) * g.v_row, 6 * g.v_point, g.v_point, vectors, lanes * ITEM,
+        )  # fmt: skip
+
+
+@serial
 def transform_activated(low, g, lanes, first, count, x, x_step, channels, scale, shift, strip, v):
     """V of z = max(scale x + shift, 0)"""
     done = 0
     while done < count:
         here = activated_strip(low, g, first + done, first + count, x, x_step, channels, scale, shift, strip)
-        for i in range(here):
-            transform_input(
-                strip + i * PATCH * g.v_row, (PATCH * here + 2) * g.v_row, g.v_row,
-                v + (done + i) * g.v_row, 6 * g.v_point, g.v_point, -(-channels * ITEM // VECTOR), lanes * ITEM,
-            )  # fmt: skip
+        transform_strip(g, lanes, done, here, g.v_row, -(-channels * ITEM // VECTOR), strip, v)
         done += here
 
 
@@ -106,11 +112,7 @@ def transform_dy(g, lanes, first, count, dy, dy_step, strip, v):
     done = 0
     while done < count:
         here = padded_strip(g, first + done, first + count, dy, dy_step, strip)
-        for i in range(here):
-            transform_input(
-                strip + i * PATCH * dy_step, (PATCH * here + 2) * dy_step, dy_step,
-                v + (done + i) * g.v_row, 6 * g.v_point, g.v_point, g.v_row // VECTOR, lanes * ITEM,
-            )  # fmt: skip
+        transform_strip(g, lanes, done, here, dy_step, g.v_row // VECTOR, strip, v)
         done += here
 
 

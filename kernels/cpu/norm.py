@@ -88,22 +88,16 @@ def scale_rows(x, x_step, y, y_step, rows, width, scale, shift, floor):
 
 
 @parallel
-def gradient_rows(dy, dy_step, x, x_step, dx, dx_step, rows, width, scale, shift, mean, slope, offset, floor, add):
-    """dx = scale dy + slope (x - mean) + offset, with dy as in gradient_sums; added to dx, or written."""
+def gradient_rows(dy, dy_step, x, x_step, dx, dx_step, rows, width, scale, shift, mean, slope, offset, floor):
+    """dx = scale dy + slope (x - mean) + offset, with dy as in gradient_sums."""
     zero = x.dtype.type(0)
     for r in prange(rows):
         dys, xs = dy[r * dy_step : r * dy_step + width], x[r * x_step : r * x_step + width]
         dxs = dx[r * dx_step : r * dx_step + width]
-        if add:
-            for i in range(xs.size):
-                dy_i, z = dys[i], xs[i] * scale[i] + shift[i]
-                d = zero if z <= floor else dy_i
-                dxs[i] += scale[i] * d + (slope[i] * (xs[i] - mean[i]) + offset[i])
-        else:
-            for i in range(xs.size):
-                dy_i, z = dys[i], xs[i] * scale[i] + shift[i]
-                d = zero if z <= floor else dy_i
-                dxs[i] = scale[i] * d + (slope[i] * (xs[i] - mean[i]) + offset[i])
+        for i in range(xs.size):
+            dy_i, z = dys[i], xs[i] * scale[i] + shift[i]
+            d = zero if z <= floor else dy_i
+            dxs[i] = scale[i] * d + (slope[i] * (xs[i] - mean[i]) + offset[i])
 
 
 def lane_views(*arrays):
@@ -181,10 +175,10 @@ def batch_norm_apply(x, gamma, beta, mean, var, eps, relu=False, out=None):
 
 
 @silently
-def backward(dy, x, gamma, beta, mean, var, eps, relu, add_to, count):
+def backward(dy, x, gamma, beta, mean, var, eps, relu, count):
     """dx, dgamma, dbeta. count: the pixels that mean and var were computed from; infinite if they are constants."""
     dtype, floor = x.dtype, floor_of(x, relu)
-    dx = result(x.shape, dtype, add_to)
+    dx = np.empty(x.shape, dtype)
     views = lane_views(dy, x, dx)
     rows, width = views[-2:]
     scale, shift = scale_and_shift(gamma, beta, mean, var, eps)
@@ -195,20 +189,18 @@ def backward(dy, x, gamma, beta, mean, var, eps, relu, add_to, count):
     rstd = 1 / np.sqrt(var + np.float64(eps))
     dgamma *= rstd
     lanes += [to_lanes(term, width, dtype) for term in (-scale * rstd * dgamma / count, -scale * dbeta / count)]
-    gradient_rows(*views, *lanes, floor, dx is add_to)
-    if add_to is not None and dx is not add_to:
-        add_to += dx
-    return dx if add_to is None else add_to, dgamma.astype(dtype), dbeta.astype(dtype)
+    gradient_rows(*views, *lanes, floor)
+    return dx, dgamma.astype(dtype), dbeta.astype(dtype)
 
 
-def batch_norm_backward(dy, x, gamma, beta, mean, var, eps, relu=False, add_to=None):
-    """dx, dgamma, dbeta when mean and var were computed from x. With add_to, dx is added into that array."""
-    return backward(dy, x, gamma, beta, mean, var, eps, relu, add_to, pixel_count(x))
+def batch_norm_backward(dy, x, gamma, beta, mean, var, eps, relu=False):
+    """dx, dgamma, dbeta when mean and var were computed from x."""
+    return backward(dy, x, gamma, beta, mean, var, eps, relu, pixel_count(x))
 
 
 def batch_norm_apply_backward(dy, x, gamma, beta, mean, var, eps, relu=False):
     """dx, dgamma, dbeta when mean and var are constants (evaluation mode)."""
-    return backward(dy, x, gamma, beta, mean, var, eps, relu, None, np.inf)
+    return backward(dy, x, gamma, beta, mean, var, eps, relu, np.inf)
 
 
 @parallel

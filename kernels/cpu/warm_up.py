@@ -14,87 +14,109 @@ import sys
 
 import numpy as np
 
+from .. import reference
+
 DTYPES = ("float32", "float64")
-ONE, NONE = (1, 1), (0, 0)
+ONE = (1, 1)
+
+
+LAYERS = {  # size of the image, channels, filters, size of the window, stride, groups
+    "3x3": (8, 32, 32, 3, ONE, 1),
+    "1x1": (4, 24, 24, 1, ONE, 1),
+    "stem": (9, 3, 8, 7, (2, 2), 1),
+    "depthwise": (6, 8, 8, 3, ONE, 8),
+}
+
+
+def convolution(k, ones, name, which):
+    """One pass of a layer, as a task."""
+    image, channels, filters, size, stride, groups = LAYERS[name]
+    x, w = ones(1, image, image, channels), ones(filters, size, size, channels // groups)
+    y = ones(1, -(-image // stride[0]), -(-image // stride[0]), filters)
+    how = stride, (size // 2,) * 2, ONE, groups
+    calls = {
+        "forward": lambda: k.conv2d_forward(x, w, ones(filters), *how, True),
+        "input gradient": lambda: k.conv2d_backward_input(y, w, x.shape, *how),
+        "weight gradient": lambda: k.conv2d_backward_weight(y, x, w.shape, *how),
+    }
+    return f"convolution {name}, {which}", calls[which]
+
+
+def dense_layer(k, ones, size, which):
+    """Half of a bottleneck layer, as a task: the 1x1 reads a slice of the block's buffer, the 3x3 writes one."""
+    buffer, inner = ones(1, 8, 8, 48), ones(1, 8, 8, 16)
+    x, w, y = (
+        (buffer[..., :24], ones(16, 1, 1, 24), None) if size == 1 else (inner, ones(12, 3, 3, 16), buffer[..., 24:36])
+    )
+    dy, add_to = (inner, ones(1, 8, 8, 48)[..., :24]) if size == 1 else (y, None)
+    given = x, *(ones(x.shape[-1]) for _ in range(4)), 1e-5, w
+    moments = dy, *(ones(len(w)) for _ in range(3))
+    calls = {
+        "forward": lambda: k.norm_relu_conv_forward(*given, moments=True, out=y),
+        "backward": lambda: k.norm_relu_conv_backward(dy, moments, *given, add_to=add_to),
+    }
+    return f"dense layer {size}x{size}, {which}", calls[which]
+
+
+def others_backward(k, ones):
+    """Tasks of the other kernels that a backward pass and an optimizer need."""
+    x, some, window, one = ones(2, 6, 6, 8), ones(4, 8), ((3, 3), (2, 2), ONE), [ones(9)]
+    pooled, winner = reference.max_pool2d_forward(x, *window, ONE, False)
+    return [
+        ("max pooling, backward", lambda: k.max_pool2d_backward(pooled, winner, x.shape, *window, ONE)),
+        ("average pooling, backward", lambda: k.avg_pool2d_backward(pooled, x.shape, *window, True)),
+        ("SGD", lambda: k.sgd_step(one, one, [ones(9)], 0.1, 0.9, 0.0, 1e-4, True)),
+        ("sum over channels", lambda: k.channel_sum(x)),
+        ("global pooling, backward", lambda: k.adaptive_avg_pool2d_backward(ones(2, 1, 1, 8), x.shape)),
+        ("ReLU, backward", lambda: k.relu_backward(x, x)),
+        ("linear, input gradient", lambda: k.linear_backward_input(some, ones(8, 8))),
+        ("linear, weight gradient", lambda: k.linear_backward_weight(some, some)),
+        ("Adam", lambda: k.adam_step(one, one, [ones(9)], [ones(9)], 1, 0.1, 0.9, 0.99, 1e-8, 0.0, False)),
+        ("response norm, backward", lambda: k.local_response_norm_backward(x, x, x, 5, 1e-4, 0.75)),
+    ]
+
+
+def others_forward(k, ones):
+    """Tasks of the other kernels that a forward pass needs, the rarest first."""
+    x, window = ones(2, 6, 6, 8), ((3, 3), (2, 2), ONE)
+    return [
+        ("response norm", lambda: k.local_response_norm_forward(x, 5, 1e-4, 0.75, 1.0)),
+        ("dropout", lambda: k.dropout_forward(x, 0.5, 1)),
+        ("concatenation", lambda: k.concat_forward([x, x])),
+        ("average pooling", lambda: k.avg_pool2d_forward(x, *window, False, True)),
+        ("sum of two, ReLU", lambda: k.add_relu_forward(x, x)),
+        ("global pooling", lambda: k.adaptive_avg_pool2d_forward(x, ONE)),
+        ("linear, small batch", lambda: k.linear_forward(ones(4, 8), ones(8, 8), ones(8), True)),
+        ("linear, large batch", lambda: k.linear_forward(ones(40, 8), ones(8, 8), ones(8), True)),
+        ("max pooling", lambda: k.max_pool2d_forward(x, *window, ONE, False)),
+        ("ReLU", lambda: k.relu_forward(x)),
+        ("batch norm", lambda: k.batch_norm_forward(x, ones(8), ones(8), 1e-5, True)),
+    ]
 
 
 def tasks(dtype):
-    """(name, call) for every kernel, on a few numbers: those of the backward pass first."""
-    from .. import cpu, reference
+    """(name, call) for every kernel, on a few numbers: what a backward pass needs first, and then what is rare."""
+    from .. import cpu as k
 
-    def a(*shape):
+    def ones(*shape):
         return np.ones(shape, dtype)
 
-    def convolution(image, channels, filters, size, stride=ONE, groups=1):
-        """One task a pass."""
-        x, w = a(1, image, image, channels), a(filters, size, size, channels // groups)
-        how = stride, (size // 2,) * 2, ONE, groups
-        y = np.ones((1, -(-image // stride[0]), -(-image // stride[0]), filters), dtype)
-        return (
-            lambda: cpu.conv2d_backward_weight(y, x, w.shape, *how),
-            lambda: cpu.conv2d_backward_input(y, w, x.shape, *how),
-            lambda: cpu.conv2d_forward(x, w, a(filters), *how, True),
-        )
+    def convolutions(which, *names):
+        return [convolution(k, ones, name, which) for name in names]
 
-    shapes = {
-        "3x3": (8, 32, 32, 3),
-        "1x1": (4, 24, 24, 1),
-        "stem": (9, 3, 8, 7, (2, 2)),
-        "depthwise": (6, 8, 8, 3, ONE, 8),
-    }
-    convolutions = {name: convolution(*shape) for name, shape in shapes.items()}
-    image, vectors, window = a(2, 6, 6, 8), [a(8) for _ in range(4)], ((3, 3), (2, 2), ONE)
-    pooled, winner = reference.max_pool2d_forward(image, *window, ONE, False)
-    averaged = reference.avg_pool2d_forward(image, *window, False, True)
-
-    def dense(size, forward):
-        """A bottleneck layer's halves: 1x1 from a slice of a wider buffer, 3x3 into one."""
-        buffer, y = a(1, 8, 8, 48), a(1, 8, 8, 16)
-        x, w = (buffer[..., :24], a(16, 1, 1, 24)) if size == 1 else (y, a(12, 3, 3, 16))
-        given = x, *(a(x.shape[-1]) for _ in range(4)), 1e-5, w
-        if forward:
-            out = None if size == 1 else buffer[..., 24:36]
-            return lambda: cpu.norm_relu_conv_forward(*given, moments=True, out=out)
-        dy, k = (y, 16) if size == 1 else (buffer[..., 24:36], 12)
-        moments, add_to = (dy, *(a(k) for _ in range(3))), (a(1, 8, 8, 48)[..., :24] if size == 1 else None)
-        return lambda: cpu.norm_relu_conv_backward(dy, moments, *given, add_to=add_to)
-
-    def passes(which, text, *names):
-        return [(f"convolution {name}{text}", convolutions[name][which]) for name in names]
-
+    x, c = ones(2, 6, 6, 8), ones(8)
     return [
-        *passes(0, ", weight gradient", "3x3", "1x1", "stem"),
-        ("batch norm, backward", lambda: cpu.batch_norm_backward(image, image, *vectors, 1e-5, True)),
-        ("dense layer 3x3, backward", dense(3, False)),
-        ("dense layer 1x1, backward", dense(1, False)),
-        *passes(1, ", input gradient", "3x3", "1x1", "stem"),
-        ("max pooling, backward", lambda: cpu.max_pool2d_backward(pooled, winner, image.shape, *window, ONE)),
-        ("average pooling, backward", lambda: cpu.avg_pool2d_backward(averaged, image.shape, *window, True)),
-        ("SGD", lambda: cpu.sgd_step([a(9)], [a(9)], [a(9)], 0.1, 0.9, 0.0, 1e-4, True)),
-        ("sum over channels", lambda: cpu.channel_sum(image)),
-        ("global pooling, backward", lambda: cpu.adaptive_avg_pool2d_backward(a(2, 1, 1, 8), image.shape)),
-        ("ReLU, backward", lambda: cpu.relu_backward(image, image)),
-        ("linear, input gradient", lambda: cpu.linear_backward_input(a(4, 8), a(8, 8))),
-        ("linear, weight gradient", lambda: cpu.linear_backward_weight(a(4, 8), a(4, 8))),
-        ("Adam", lambda: cpu.adam_step([a(9)], [a(9)], [a(9)], [a(9)], 1, 0.1, 0.9, 0.99, 1e-8, 0.0, False)),
-        ("response norm, backward", lambda: cpu.local_response_norm_backward(image, image, image, 5, 1e-4, 0.75)),
-        *passes(0, ", weight gradient", "depthwise"),
-        *passes(1, ", input gradient", "depthwise"),
-        *passes(2, "", "depthwise"),
-        ("response norm", lambda: cpu.local_response_norm_forward(image, 5, 1e-4, 0.75, 1.0)),
-        ("dropout", lambda: cpu.dropout_forward(image, 0.5, 1)),
-        ("concatenation", lambda: cpu.concat_forward([image, image])),
-        ("average pooling", lambda: cpu.avg_pool2d_forward(image, *window, False, True)),
-        ("sum of two, ReLU", lambda: cpu.add_relu_forward(image, image)),
-        ("global pooling", lambda: cpu.adaptive_avg_pool2d_forward(image, ONE)),
-        ("linear, small batch", lambda: cpu.linear_forward(a(4, 8), a(8, 8), a(8), True)),
-        ("linear, large batch", lambda: cpu.linear_forward(a(40, 8), a(8, 8), a(8), True)),
-        ("max pooling", lambda: cpu.max_pool2d_forward(image, *window, ONE, False)),
-        ("ReLU", lambda: cpu.relu_forward(image)),
-        ("batch norm", lambda: cpu.batch_norm_forward(image, *vectors[:2], 1e-5, True)),
-        ("dense layer 1x1", dense(1, True)),
-        ("dense layer 3x3", dense(3, True)),
-        *passes(2, "", "3x3", "1x1", "stem"),
+        *convolutions("weight gradient", "3x3", "1x1", "stem"),
+        ("batch norm, backward", lambda: k.batch_norm_backward(x, x, c, c, c, c, 1e-5, True)),
+        dense_layer(k, ones, 3, "backward"),
+        dense_layer(k, ones, 1, "backward"),
+        *convolutions("input gradient", "3x3", "1x1", "stem"),
+        *others_backward(k, ones),
+        *(convolution(k, ones, "depthwise", which) for which in ("weight gradient", "input gradient", "forward")),
+        *others_forward(k, ones),
+        dense_layer(k, ones, 1, "forward"),
+        dense_layer(k, ones, 3, "forward"),
+        *convolutions("forward", "3x3", "1x1", "stem"),
     ]
 
 

@@ -57,14 +57,12 @@ def batch_norm_apply(x, gamma, beta, mean, var, eps, relu=False, out=None):
     return deliver(y, out)
 
 
-def backward(dy, x, gamma, beta, mean, var, eps, relu, add_to, count):
+def backward(dy, x, gamma, beta, mean, var, eps, relu, count):
     """dx, dgamma, dbeta. count: the pixels that mean and var were computed from; infinite if they are constants."""
-    dx = result(x, x.shape, x.dtype, add_to)
-    if dx is not add_to and add_to is not None:
-        dx[...] = add_to
+    dx = result(x, x.shape, x.dtype)
     if not x.size:
         zero = array_module(x).zeros(x.shape[-1], gamma.dtype)
-        return (dx if add_to is None else add_to), zero, zero.copy()
+        return dx, zero, zero.copy()
     c = Columns(dy, x, dx)
     given, eps_ = c.vectors(gamma, beta, mean, var), c.compute.type(eps)
     partial, dgamma, dbeta = c.partial(), c.vector(), c.vector()
@@ -72,19 +70,19 @@ def backward(dy, x, gamma, beta, mean, var, eps, relu, add_to, count):
     c.finish(FINISH_GRADIENTS, partial, given[3], eps_, dgamma, dbeta)
     c.launch(
         NORMALISE_BACKWARD, *c.matrix(0), *c.matrix(1), *given, eps_, int(relu), dgamma, dbeta,
-        c.compute.type(count), int(add_to is not None), *c.matrix(2),
+        c.compute.type(count), *c.matrix(2),
     )  # fmt: skip
-    return deliver(dx, add_to), dgamma.astype(gamma.dtype, copy=False), dbeta.astype(gamma.dtype, copy=False)
+    return dx, dgamma.astype(gamma.dtype, copy=False), dbeta.astype(gamma.dtype, copy=False)
 
 
-def batch_norm_backward(dy, x, gamma, beta, mean, var, eps, relu=False, add_to=None):
-    """dx, dgamma, dbeta when mean and var were computed from x. With add_to, dx is added into that array."""
-    return backward(dy, x, gamma, beta, mean, var, eps, relu, add_to, max(x.size // max(x.shape[-1], 1), 1))
+def batch_norm_backward(dy, x, gamma, beta, mean, var, eps, relu=False):
+    """dx, dgamma, dbeta when mean and var were computed from x."""
+    return backward(dy, x, gamma, beta, mean, var, eps, relu, max(x.size // max(x.shape[-1], 1), 1))
 
 
 def batch_norm_apply_backward(dy, x, gamma, beta, mean, var, eps, relu=False):
     """dx, dgamma, dbeta when mean and var are constants (evaluation mode)."""
-    return backward(dy, x, gamma, beta, mean, var, eps, relu, None, np.inf)
+    return backward(dy, x, gamma, beta, mean, var, eps, relu, np.inf)
 
 
 def local_response_norm_forward(x, size, alpha, beta, k):

@@ -48,16 +48,13 @@ def through_relu(dy, x, gamma, beta, mean, var, eps):
     return dy * (batch_norm_apply(x, gamma, beta, mean, var, eps) > 0)
 
 
-def batch_norm_backward(dy, x, gamma, beta, mean, var, eps, relu=False, add_to=None):
-    """dx, dgamma, dbeta when mean and var were computed from x. With add_to, dx is added into that array."""
+def batch_norm_backward(dy, x, gamma, beta, mean, var, eps, relu=False):
+    """dx, dgamma, dbeta when mean and var were computed from x."""
     dx, dgamma, dbeta = batch_norm_apply_backward(dy, x, gamma, beta, mean, var, eps, relu)
     rstd = 1 / (var + eps) ** 0.5
     m = max(x.size // x.shape[-1], 1)
     dx -= (gamma * rstd / m) * (dbeta + (x - mean) * (rstd * dgamma))
-    if add_to is None:
-        return dx, dgamma, dbeta
-    add_to += dx
-    return add_to, dgamma, dbeta
+    return dx, dgamma, dbeta
 
 
 def batch_norm_apply_backward(dy, x, gamma, beta, mean, var, eps, relu=False):

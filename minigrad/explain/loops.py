@@ -151,14 +151,14 @@ def batch_norm_apply(x, gamma, beta, mean, var, eps, relu=False, out=None):
     return write(relu_forward(y) if relu else y, out)
 
 
-def batch_norm_backward(dy, x, gamma, beta, mean, var, eps, relu=False, add_to=None):
+def batch_norm_backward(dy, x, gamma, beta, mean, var, eps, relu=False):
     """dx = gamma / sqrt(var + eps) (dy - (dbeta + xhat dgamma) / M):   mean and var depend on x"""
     plain, dgamma, dbeta = batch_norm_apply_backward(dy, x, gamma, beta, mean, var, eps, relu)
-    dx, count = np.zeros_like(x) if add_to is None else add_to, x.size // x.shape[-1]
+    dx, count = np.empty_like(x), x.size // x.shape[-1]
     for *m, c in indices(x.shape):
         rstd = 1 / (var[c] + eps) ** 0.5
         xhat = (x[*m, c] - mean[c]) * rstd
-        dx[*m, c] += plain[*m, c] - gamma[c] * rstd * (dbeta[c] + xhat * dgamma[c]) / count
+        dx[*m, c] = plain[*m, c] - gamma[c] * rstd * (dbeta[c] + xhat * dgamma[c]) / count
     return dx, dgamma, dbeta
 
 

@@ -61,20 +61,9 @@ def convolve(ctx, x, w, b, settings, relu):
     return y, backward
 
 
-@op
-def conv_transpose2d(ctx, x, w, b=None, *, stride=1, padding=0, output_padding=0, dilation=1, groups=1):
-    """The input gradient of conv2d as a layer of its own: each pixel of x is spread over a window of y.
-
-        x (N, H, W, C)   w (C, R, S, K/groups)   b (K,)   ->   y (N, P, Q, K)
-
-        y  = conv2d's input gradient with x in the place of dy, + b
-        dx = conv2d(dy, w),   dw = conv2d's weight gradient with dy as the input and x as dy,   db = sum dy
-
-    P = (H - 1) stride - 2 padding + dilation (R - 1) + output_padding + 1, and Q likewise. The backward passes are
-    conv2d's forward (for dx) and its weight gradient with the roles of x and dy exchanged (for dw).
-    (Zeiler et al. 2010.)
-    """
-    name, k = "conv_transpose2d", ctx.kernels
+def checked_transposed(x, w, stride, padding, output_padding, dilation, groups):
+    """conv_transpose2d's settings as pairs, and the shape of y, after refusing what does not fit together."""
+    name = "conv_transpose2d"
     images(name, x)
     images(name, w, "w")
     stride, padding = pair(name, "stride", stride, 1), pair(name, "padding", padding, 0)
@@ -90,18 +79,35 @@ def conv_transpose2d(ctx, x, w, b=None, *, stride=1, padding=0, output_padding=0
         )
     sizes = zip(x.shape[1:3], w.shape[1:3], stride, padding, dilation, extra)
     hw = tuple((n - 1) * s - 2 * p + d * (r - 1) + e + 1 for n, r, s, p, d, e in sizes)
-    y_shape, w_shape = (x.shape[0], *hw, w.shape[3] * groups), w.shape
     if min(hw) < 1:
         raise ValueError(f"{name}: the output would be empty: {hw}; x {x.shape}, w {w.shape}, padding {padding}")
-    y = k.conv2d_backward_input(x, w, y_shape, stride, padding, dilation, groups)
+    return (stride, padding, dilation, groups), (x.shape[0], *hw, w.shape[3] * groups)
+
+
+@op
+def conv_transpose2d(ctx, x, w, b=None, *, stride=1, padding=0, output_padding=0, dilation=1, groups=1):
+    """The input gradient of conv2d as a layer of its own: each pixel of x is spread over a window of y.
+
+        x (N, H, W, C)   w (C, R, S, K/groups)   b (K,)   ->   y (N, P, Q, K)
+
+        y  = conv2d's input gradient with x in the place of dy, + b
+        dx = conv2d(dy, w),   dw = conv2d's weight gradient with dy as the input and x as dy,   db = sum dy
+
+    P = (H - 1) stride - 2 padding + dilation (R - 1) + output_padding + 1, and Q likewise. The backward passes are
+    conv2d's forward (for dx) and its weight gradient with the roles of x and dy exchanged (for dw).
+    (Zeiler et al. 2010.)
+    """
+    k, w_shape = ctx.kernels, w.shape
+    settings, y_shape = checked_transposed(x, w, stride, padding, output_padding, dilation, groups)
+    y = k.conv2d_backward_input(x, w, y_shape, *settings)
     if b is not None:
-        channels(name, y, b=b)
+        channels("conv_transpose2d", y, b=b)
         y = y + b
     need_x, need_w, need_b = ctx.needs
 
     def backward(dy):
-        dx = k.conv2d_forward(dy, w, None, stride, padding, dilation, groups) if need_x else None
-        dw = k.conv2d_backward_weight(x, dy, w_shape, stride, padding, dilation, groups) if need_w else None
+        dx = k.conv2d_forward(dy, w, None, *settings) if need_x else None
+        dw = k.conv2d_backward_weight(x, dy, w_shape, *settings) if need_w else None
         db = k.channel_sum(dy) if need_b else None
         return dx, dw, db
 

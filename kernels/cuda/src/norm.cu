@@ -160,12 +160,12 @@ __global__ void normalise(long long rows, int columns, const T* x, long long x_s
   });
 }
 
-// dx = scale (dy - (dbeta + xhat dgamma) / M); M is infinite where the statistics are constants. Added to dx, if `add`.
+// dx = scale (dy - (dbeta + xhat dgamma) / M); M is infinite where the statistics are constants.
 template <class T, bool WIDE>
 __global__ void normalise_backward(long long rows, int columns, const T* dy, long long dy_step, const T* x,
                                    long long x_step, const Compute<T>* gamma, const Compute<T>* beta,
                                    const Compute<T>* mean, const Compute<T>* var, Compute<T> eps, int relu,
-                                   const Compute<T>* dgamma, const Compute<T>* dbeta, Compute<T> m, int add, T* dx,
+                                   const Compute<T>* dgamma, const Compute<T>* dbeta, Compute<T> m, T* dx,
                                    long long dx_step) {
   using C = Compute<T>;
   constexpr int N = LANES<T, WIDE>;
@@ -180,14 +180,13 @@ __global__ void normalise_backward(long long rows, int columns, const T* dy, lon
   }
   for_rows(rows, [&](long long row) {
     auto gradients = load<N>(dy + row * dy_step + column), values = load<N>(x + row * x_step + column);
-    T* to = dx + row * dx_step + column;
-    Pack<C, N> result = add ? load<N>(to) : Pack<C, N>{};
+    Pack<C, N> result;
 #pragma unroll
     for (int i = 0; i < N; i++) {
       C d = normal.gradient(gradients.at[i], values.at[i], i);
-      result.at[i] += normal.scale[i] * d + (slope[i] * (values.at[i] - normal.mean[i]) + offset[i]);
+      result.at[i] = normal.scale[i] * d + (slope[i] * (values.at[i] - normal.mean[i]) + offset[i]);
     }
-    store<N>(to, result);
+    store<N>(dx + row * dx_step + column, result);
   });
 }
 
