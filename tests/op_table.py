@@ -37,6 +37,7 @@ GAPS = dict(kernel_size=2, stride=3, padding=1)  # the last pixels are in no win
 OVER = dict(kernel_size=(2, 3), stride=4, padding=(0, 1), ceil_mode=True)  # windows reach over the edge
 
 DENSE_BASIC = ((2, 4, 3, 3), (3,), (3,), (2, 3, 3, 3), (5,), (5,), (2, 3, 3, 5))
+DENSE_OBLONG = ((2, 5, 4, 3), (3,), (3,), (2, 5, 3, 3), (5,), (5,), (2, 3, 5, 5))
 DENSE_BC = (
     (2, 4, 3, 3),
     (3,),
@@ -57,7 +58,7 @@ def dense_block(x, *weights, units=2, running=None, memory_efficient=False, **se
             gamma, beta, w = weights[j : j + 3]
             mean, var = running[j // 3] if running else (None, None)
             z = ops.batch_norm_relu(y, gamma, beta, running_mean=mean, running_var=var, **settings)
-            y = ops.conv2d(z, w, padding=w.shape[1] // 2)
+            y = ops.conv2d(z, w, padding=(w.shape[1] // 2, w.shape[2] // 2))
         x = ops.concat(x, y)
     return x
 
@@ -135,7 +136,12 @@ ROWS = [
     Case(ops.conv2d, ((2, 5, 4, 3), (6, 3, 3, 1)), dict(padding=1, groups=3, stride=2), "x w"),
     Case(ops.conv2d, (IMAGE, (4, 1, 1, 3), (4,)), saves="x w"),
     Case(ops.conv2d, (IMAGE, (4, 1, 1, 3)), dict(stride=2), saves="x w"),
-    Case(ops.conv_transpose2d, ((2, 3, 4, 3), (3, 3, 2, 2), (2,)), dict(stride=2, padding=1, output_padding=1), "x w"),
+    Case(
+        ops.conv_transpose2d,
+        ((2, 3, 4, 3), (3, 3, 2, 2), (2,)),
+        dict(stride=2, padding=1, output_padding=(1, 0)),
+        "x w",
+    ),
     Case(ops.conv_transpose2d, ((2, 3, 4, 4), (4, 2, 2, 1)), dict(groups=2), "x w"),
     Case(ops.linear, ((5, 3), (4, 3), (4,)), saves="x w"),
     Case(ops.linear, ((2, 3, 3), (4, 3)), saves="x w"),
@@ -177,9 +183,33 @@ ROWS = [
     Case(ops.batch_norm_relu, ((2, 3, 3, 3), (3,), (3,)), BN, "x gamma beta mean var", batch_norm_relu),
     Case(ops.add_relu, ((2, 3), (2, 3)), saves="y", plain=lambda a, b: ops.relu(a + b), make=off_zero),
     Case(ops.dense_block, DENSE_BASIC, dict(units=1), "layers saved block", dense_block),
+    Case(ops.dense_block, DENSE_OBLONG, dict(units=1), "layers saved block", dense_block),
     Case(ops.dense_block, DENSE_BC, {}, "layers saved block", dense_block),
     Case(ops.dense_block, DENSE_BC, dict(memory_efficient=True), "layers saved block", dense_block),
     Case(ops.dense_block, DENSE_BC, DENSE_EVAL, "layers saved block", dense_block),
 ]
 
 CASES = [replace(row, linear=row.op in LINEAR) for row in ROWS]
+
+# Changes of a backward pass that make no difference (or one that only another test can see), for
+# `python -m minigrad.gradcheck --mutate`: (pattern of "function: before -> after", survives as ...).
+EXPLAINED = [
+    (r"unbroadcast: if dy.shape == shape: .*", "a shortcut: the way around it gives the same"),
+    (r"pad_hw: .* if ph or pw else x -> .*", "a shortcut: padding by 0 copies"),
+    (r"getitem: (if simple|int \||index if).*", "a shortcut: adding at each index is right for simple ones, too"),
+    (r"leaky_relu: .*x > 0.*", "it differs where x is exactly 0, a kink (test_the_slope_at_a_kink)"),
+    (r"through_relu: .* > 0 -> .* >= 0", "it differs where y is exactly 0, a kink (test_the_slope_at_a_kink)"),
+    (r".*\.zeros.* -> .*\.ones.*", "every element is written before it is read"),
+    (r".*shape\[1:3\] -> .*shape\[1:(3 \+ 1|4)?\]", "zip stops at the two axes that the other settings have"),
+    (r".*reshape\(-1.* -> .*reshape\(-2.*", "any negative length is the one that NumPy works out"),
+    (r".*\bvar, eps.* -> .*\beps, .*var.*|.*x\.var, eps.*", "var and eps are only ever added to each other"),
+    (r".*max\(.*, 1\) -> max\(.*, [02]\)", "it counts for empty batches only"),
+    (r"conv2d_backward_input: .*2 \* p[hw].* -> .*3 \* p[hw].*", "a larger canvas is cropped"),
+    (r"pad_to_windows: \(o - 1\) \* st.*", "a larger canvas is cropped"),
+    (r"(max|avg)_pool2d_backward: pad_to_windows.*", "the canvas stays large enough, and its border is cropped"),
+    (r"channel_window_sum: size - 1 - before -> .*", "padding beyond the last window is never read"),
+    (r"taps: \(0, \*size, 0\) -> .*", "the numbers around the size are not read"),
+    (r"cross_entropy_backward: q\.sum\(-1.* -> q\.sum\(1.*", "the last axis of a matrix is its second"),
+    (r"dense_block: checked\(.*", "the arguments are only checked there (test_errors)"),
+    (r"composed_backward: dx if add_to is None else add_to -> dx", "the caller reads add_to itself"),
+]

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from op_table import CASES
-from places import here, running_on
+from places import here, host, put, running_on
 
+from minigrad import Tensor, ops
 from minigrad.gradcheck.cases import outcome
 
 IDS = dict(ids=str)
@@ -32,6 +33,22 @@ def test_compiled_kernels_agree_with_the_reference(case, dtype, tolerance, fast_
 def test_fused_equals_plain(case, place):
     for a, b in zip(everything(case), everything(case, run=case.run_plain)):
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
+
+
+def test_the_slope_at_a_kink(place):
+    """Where the slopes to the left and to the right differ, dx takes the left one, as in torch."""
+    x = Tensor(put(np.zeros((4, 2))), requires_grad=True)
+    ones, zeros = Tensor(put(np.ones(2))), Tensor(put(np.zeros(2)))
+    normal = dict(running_mean=zeros, running_var=ones, training=False)
+    for op, slope in [
+        (ops.relu, 0),
+        (lambda x: ops.leaky_relu(x, negative_slope=0.25), 0.25),
+        (lambda x: ops.add_relu(x, zeros + x.data * 0), 0),
+        (lambda x: ops.batch_norm_relu(x, ones, zeros, **normal), 0),
+    ]:
+        x.grad = None
+        op(x).sum().backward()
+        np.testing.assert_array_equal(host(x.grad), np.full((4, 2), slope))
 
 
 @pytest.mark.parametrize("case", CASES, **IDS)

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from .mutations import alternatives
 
+SHORT = 12  # characters: a changed piece shorter than that is shown with what stands around it
+
 
 class Mutant(NamedTuple):
     """function with `before` on this line of its file changed to `after`; code is what then runs."""
@@ -33,13 +35,16 @@ class Mutant(NamedTuple):
 
 
 def mutants(region):
-    """All mutants of a Region."""
+    """All mutants of a Region, each once."""
+    seen = set()
+    above = {id(child): node for node in ast.walk(region.definition) for child in ast.iter_child_nodes(node)}
     for piece in region.pieces:
-        for parent, field, index, node in sites(piece, region.definition):
-            for other in alternatives(node):
-                code = compiled(region, parent, field, index, other)
-                if code is not None:
-                    yield Mutant(region.function, line_of(node, piece), shown(node), shown(other), code)
+        for site in sites(piece, region.definition):
+            for other in alternatives(site[-1]):
+                mutant = made(region, site, other, around(site[-1], piece, above))
+                if mutant is not None and (mutant.line, mutant.before, mutant.after) not in seen:
+                    seen.add((mutant.line, mutant.before, mutant.after))
+                    yield mutant
 
 
 def sites(piece, definition):
@@ -52,17 +57,31 @@ def sites(piece, definition):
                     yield parent, field, index, node
 
 
-def compiled(region, parent, field, index, other):
-    """The function's code with `other` in that place; None if it is not the code of such a function any more."""
+def around(node, piece, above):
+    """The node, or so much of what stands around it that a reader sees what is meant (of 1:3, dy.shape[1:3])."""
+    while len(shown(node)) < SHORT and node is not piece and isinstance(above[id(node)], ast.expr | ast.Slice):
+        node = above[id(node)]
+    return node
+
+
+def made(region, site, other, context):
+    """The Mutant with `other` at the site; None if it would not be such a function any more."""
+    parent, field, index, _ = site
     memo = {}
     definition = copy.deepcopy(region.definition, memo)
     definition.decorator_list = []
-    place, other = memo[id(parent)], copy.deepcopy(other)
+    other = copy.deepcopy(other)
+    put(memo[id(parent)], field, index, other)
+    after = other if context is site[-1] else memo[id(context)]
+    code = code_of(region.function, definition)
+    return code and Mutant(region.function, getattr(context, "lineno", 0), shown(context), shown(after), code)
+
+
+def put(parent, field, index, node):
     if index is None:
-        setattr(place, field, other)
+        setattr(parent, field, node)
     else:
-        getattr(place, field)[index] = other
-    return code_of(region.function, definition)
+        getattr(parent, field)[index] = node
 
 
 def code_of(function, definition):
@@ -87,10 +106,6 @@ def code_objects(code):
         if isinstance(c, types.CodeType):
             yield c
             yield from code_objects(c)
-
-
-def line_of(node, piece):
-    return getattr(node, "lineno", piece.lineno)
 
 
 def shown(node):

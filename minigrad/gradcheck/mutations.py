@@ -32,7 +32,7 @@ COMPARISONS = {
     ast.NotIn: (ast.In,),
 }
 NAMES = {"sum": "mean", "mean": "sum", "maximum": "minimum", "minimum": "maximum", "zeros": "ones", "max": "min"}
-SYMMETRIC = ("maximum", "minimum", "max", "min")  # whose arguments may change places
+SYMMETRIC = ("maximum", "minimum", "max", "min", "swapaxes")  # whose arguments may change places
 MOVERS = ("transpose", "swapaxes", "sum", "mean", "reshape", "T")  # what may be left out of a chain: x.sum(0) -> x
 
 
