@@ -22,7 +22,7 @@ from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from .blocks import block_size, chunk_size, copy_with_border, divide_evenly
 from .runtime import get_num_threads, parallel, serial
-from .tile import multiply_tile, next_rows, tile_shape, tile_types
+from .tile import multiply_tile, tile_shape, tile_types
 
 BLOCK_PIXELS = 200
 PORTION = 384  # steps of the sum in one portion: 24 kB of weights at 16 floats
@@ -64,7 +64,6 @@ class Plan(NamedTuple):
     image_blocks: int
     row_blocks: int
     chunks: int
-    ahead: int
     group_tasks: int
 
 
@@ -107,8 +106,7 @@ def make_plan(x_shape, x_strides, out_shape, out_strides, taps, stride, groups, 
         low[0], high[0], low[1], high[1], *stride, *out_strides[:3], groups, channels, panels,
         len(offsets), depth_merged, tap_portion, divide_evenly(depth_merged, PORTION),
         block_images, block_rows, chunk_panels, image_blocks, row_blocks,
-        -(-panels // chunk_panels), next_rows(stride[1] * steps[1]),
-        image_blocks * row_blocks * -(-panels // chunk_panels),
+        -(-panels // chunk_panels), image_blocks * row_blocks * -(-panels // chunk_panels),
     )  # fmt: skip
     return plan, np.array(plan, np.int64), np.array(offsets, np.int64)
 
@@ -157,7 +155,7 @@ def multiply_block(g, tile_rows, tile_vectors, clips, table, count, panels, pack
                         k * g.item, listed, g.item,
                         weights + panel * panel_bytes, np.int64(offsets.ctypes.data) + t * 8, taps, depth,
                         shift, listed + spacing, np.int64(bias.ctypes.data) + shift,
-                        t + k, g.channels - panel * lanes, g.ahead,
+                        t + k, g.channels - panel * lanes,
                     )  # fmt: skip
 
 

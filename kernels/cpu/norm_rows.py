@@ -151,7 +151,7 @@ def prefetch(typingctx, like, address, step, count):
         like, address, step, count = args
         emit = Emitter(b, like.type, 0, 1)
         for (place,) in pixels(b, count, (address, step)):
-            emit.prefetch(place, writing=1)
+            emit.prefetch(place)
         return context.get_dummy_value()
 
     return types.void(like, *[types.int64] * 3), codegen

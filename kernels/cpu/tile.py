@@ -69,15 +69,6 @@ def tile_width(dtype):
     return tile_shape()[1] * vector_registers()[0] // np.dtype(dtype).itemsize
 
 
-def next_rows(row_step):
-    """multiply_tile's `ahead` for rows of A so many bytes apart.
-
-    Rows a multiple of 4096 bytes apart share their few places in the first-level cache. There the next tile's rows
-    would push out this one's, so nothing is to be fetched.
-    """
-    return tile_shape()[0] * row_step if row_step % 4096 else 0
-
-
 def pointer(b, address, kind):
     return b.inttoptr(address, kind.as_pointer())
 
@@ -123,12 +114,12 @@ class Emitter:
         everywhere = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
         return self.b.shuffle_vector(first, undefined, everywhere)
 
-    def prefetch(self, address, writing):
-        """Begin to fetch the cache line of this address into the first-level cache."""
+    def prefetch(self, address):
+        """Begin to fetch what will be written at the end."""
         flag = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer(), flag, flag, flag])
         fn = cgutils.get_or_insert_function(self.b.module, kind, "llvm.prefetch.p0")
-        write, keep, data = (ir.Constant(flag, n) for n in (writing, 3, 1))
+        write, keep, data = (ir.Constant(flag, n) for n in (1, 3, 1))
         self.b.call(fn, [pointer(self.b, address, ir.IntType(8)), write, keep, data])
 
     def clear(self):
@@ -151,7 +142,7 @@ class Emitter:
         kind = ir.FunctionType(INT, [INT])
         return self.b.asm(kind, "", "=r,0", [value], side_effect=False)
 
-    def accumulate(self, rows, row_of_b, depth, step, ahead):
+    def accumulate(self, rows, row_of_b, depth, step):
         """sums += A B over one tap: `depth` steps, UNROLL in each turn of the loop, then the rest one by one."""
         b, turns = self.b, self.b.udiv(depth, ir.Constant(INT, UNROLL))
         offset, beside = cgutils.alloca_once(b, INT), cgutils.alloca_once(b, INT)
@@ -159,10 +150,6 @@ class Emitter:
         b.store(row_of_b, beside)
         for count, unroll in (turns, UNROLL), (b.urem(depth, ir.Constant(INT, UNROLL)), 1):
             with cgutils.for_range(b, count, intp=INT):
-                if ahead is not None and unroll == UNROLL:
-                    later = b.add(b.load(offset), ahead)
-                    for address in rows:
-                        self.prefetch(b.add(address, later), writing=0)
                 for u in range(unroll):
                     at = b.load(offset)
                     self.outer_product(rows, at, step_by(b, b.load(beside), u, self.panel))
@@ -217,9 +204,8 @@ class Emitter:
 
 @intrinsic
 def multiply_tile(
-    typingctx, rows, vectors, low, a, a_rows, step, b, taps, tap_count, depth, c, c_rows, base, add_to_c, lanes,
-    ahead=None,
-):  # fmt: skip
+    typingctx, rows, vectors, low, a, a_rows, step, b, taps, tap_count, depth, c, c_rows, base, add_to_c, lanes
+):
     """C = max(base + sum over taps and depth of A B, low) for one tile, in the element type of `low`.
 
     rows, vectors   tuples whose lengths are the size of the tile
@@ -229,13 +215,13 @@ def multiply_tile(
     taps            address of tap_count int64 offsets into A
     c, c_rows       C's row r is at c + c_rows[r]; only its first `lanes` elements are touched
     base            one row added to all rows of C; where add_to_c is not 0, C itself is taken instead
-    ahead           if given: how far behind A's rows in memory those of the next tile lie, to be fetched meanwhile
     """
     shape = rows.count, vectors.count
-    signature = types.void(rows, vectors, low, *[types.int64] * 12, types.none if ahead is None else types.int64)
+    integer = types.int64
+    signature = types.void(rows, vectors, low, *[integer] * 12)
 
     def codegen(context, builder, signature, args):
-        _, _, low, a, a_rows, step, b, taps, tap_count, depth, c, c_rows, base, add_to_c, lanes, next_tile = args
+        _, _, low, a, a_rows, step, b, taps, tap_count, depth, c, c_rows, base, add_to_c, lanes = args
         emit = Emitter(builder, low.type, *shape)
         add_to_c = builder.icmp_signed("!=", add_to_c, ir.Constant(INT, 0))
 
@@ -244,13 +230,13 @@ def multiply_tile(
 
         targets = [builder.add(c, table(c_rows, r)) for r in range(shape[0])]
         for target in targets:
-            emit.prefetch(target, writing=1)
+            emit.prefetch(target)
         emit.clear()
         with cgutils.for_range(builder, tap_count, intp=INT) as loop:
             tap = load(builder, builder.add(taps, builder.mul(loop.index, ir.Constant(INT, 8))), INT, 8)
             from_a = [builder.add(builder.add(a, tap), table(a_rows, r)) for r in range(shape[0])]
             row_of_b = builder.mul(loop.index, builder.mul(depth, ir.Constant(INT, emit.panel)))
-            emit.accumulate(from_a, builder.add(b, row_of_b), depth, step, None if ahead is None else next_tile)
+            emit.accumulate(from_a, builder.add(b, row_of_b), depth, step)
         emit.finish([builder.select(add_to_c, row, base) for row in targets], targets, emit.splat(low), lanes)
         return context.get_dummy_value()
 

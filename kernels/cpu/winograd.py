@@ -29,7 +29,7 @@ import numpy as np
 from .blocks import chunk_size, copy_with_border, divide_evenly
 from .pack import pack_weights
 from .runtime import get_num_threads, parallel, serial
-from .tile import copy_bytes, multiply_tile, next_rows, tile_shape, tile_types, tile_width, vector_registers
+from .tile import copy_bytes, multiply_tile, tile_shape, tile_types, tile_width, vector_registers
 from .winograd_transform import transform_filter, transform_gradient, transform_input, transform_output, transform_sums
 
 MODE = os.environ.get("MINIGRAD_WINOGRAD")  # "0": never, "1": wherever it applies, else: where it is faster
@@ -89,8 +89,8 @@ def transform_patches(reach, padding, x, steps, size, channels, grid, first, cou
 
 @parallel
 def multiply_points(
-    tile_rows, tile_vectors, a, a_point, a_rows, a_step, ahead, b, b_point, depth, c, c_point, c_panel, c_rows, panels,
-    chunk, add_to_c, base,
+    tile_rows, tile_vectors, a, a_point, a_rows, a_step, b, b_point, depth, c, c_point, c_panel, c_rows, panels, chunk,
+    add_to_c, base,
 ):  # fmt: skip
     """36 matrix products: C[point] = A[point] B[point], or C + A B; B in panels (points, panels, depth, tile width)."""
     chunks, width, no_tap = -(-panels // chunk), len(base), np.zeros(1, np.int64)
@@ -106,7 +106,7 @@ def multiply_points(
                         b + point * b_point + (panel * depth + k) * row, np.int64(no_tap.ctypes.data), 1,
                         min(PORTION, depth - k),
                         c + point * c_point + panel * c_panel, np.int64(c_rows.ctypes.data) + i * 8,
-                        np.int64(base.ctypes.data), add_to_c + k, width, ahead,
+                        np.int64(base.ctypes.data), add_to_c + k, width,
                     )  # fmt: skip
 
 
@@ -211,9 +211,8 @@ def convolve(x, u, bias, relu, out, padding):
         )  # fmt: skip
         listed = np.arange(-(-count // high) * high)
         multiply_points(
-            *tile_types(), v.ctypes.data, v.strides[0], listed * v.strides[1], ITEM, next_rows(v.strides[1]),
-            u.ctypes.data, u.strides[0], c, m.ctypes.data, m.strides[0], lanes * ITEM, listed * m.strides[1],
-            panels, chunk, 0, zero_row,
+            *tile_types(), v.ctypes.data, v.strides[0], listed * v.strides[1], ITEM, u.ctypes.data, u.strides[0], c,
+            m.ctypes.data, m.strides[0], lanes * ITEM, listed * m.strides[1], panels, chunk, 0, zero_row,
         )  # fmt: skip
         transform_back(m.ctypes.data, *m.strides[:2], *steps_of(out), grid, first, count, base, low, scratch)
     return out
@@ -239,7 +238,7 @@ def convolve_weight(dy, x, padding):
             )
         multiply_points(
             *tile_types(), v.ctypes.data, v.strides[0], existing // lanes * panel + existing % lanes * ITEM, row,
-            0, d.ctypes.data, d.strides[0], count, sums.ctypes.data, sums.strides[0], sums.strides[1], channels * row,
+            d.ctypes.data, d.strides[0], count, sums.ctypes.data, sums.strides[0], sums.strides[1], channels * row,
             k_panels, chunk, first, np.zeros(lanes, np.float32),
         )  # fmt: skip
     dw = np.empty((k, 3, 3, c), np.float32)
