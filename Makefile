@@ -1,4 +1,4 @@
-.PHONY: train test check bench notebooks
+.PHONY: train test check bench notebooks docs
 
 ARCH ?= densenet
 
@@ -16,3 +16,6 @@ bench:          ## whole nets beside PyTorch (pip install torch first)
 
 notebooks:      ## execute the notebooks and keep their outputs (pip install -e ".[notebooks]" first)
 	python notebooks/run.py
+
+docs:           ## API pages of every public name, in build/docs (pip install -e ".[dev]" first)
+	python .ci/docs.py build/docs

@@ -13,6 +13,7 @@ import numpy as np
 
 from .autograd import Leaf, Node, backward, backward_steps, recording, watcher
 from .device import Device, device_of, get_device
+from .guards import argument_names, guards, shared_version
 
 
 class Context(NamedTuple):
@@ -47,17 +48,18 @@ class Tensor:
         self.data, self.node = data, Leaf() if requires_grad else node
         self.version = [0] if version is None else version  # a cell shared by all tensors on this memory
 
-    shape = property(lambda self: self.data.shape)
-    ndim = property(lambda self: self.data.ndim)
-    size = property(lambda self: self.data.size)
-    dtype = property(lambda self: self.data.dtype)
-    device = property(lambda self: device_of(self.data))
-    requires_grad = property(lambda self: self.node is not None)
-    is_leaf = property(lambda self: self.node is None or isinstance(self.node, Leaf))
-    T = property(lambda self: self.transpose())
+    shape = property(lambda self: self.data.shape, doc="the length of each axis")
+    ndim = property(lambda self: self.data.ndim, doc="how many axes")
+    size = property(lambda self: self.data.size, doc="how many numbers")
+    dtype = property(lambda self: self.data.dtype, doc="the type of the numbers, NumPy's")
+    device = property(lambda self: device_of(self.data), doc="the Device that the array is on")
+    requires_grad = property(lambda self: self.node is not None, doc="will backward() reach it?")
+    is_leaf = property(lambda self: self.node is None or isinstance(self.node, Leaf), doc="was it made by no op?")
+    T = property(lambda self: self.transpose(), doc="all axes in reverse order")
 
     @property
     def grad(self):
+        """The gradient as an array, or None: in leaves, and where retain_grad() was called, after backward()."""
         return None if self.node is None else self.node.grad
 
     @grad.setter
@@ -214,30 +216,39 @@ class Tensor:
     # Methods: the same operations by name
 
     def sum(self, dim=None, keepdim=False):
+        """The sum over an axis, several (a tuple) or all (None)."""
         return _ops("reduction").sum(self, dim=dim, keepdim=keepdim)
 
     def mean(self, dim=None, keepdim=False):
+        """The mean over an axis, several (a tuple) or all (None)."""
         return _ops("reduction").mean(self, dim=dim, keepdim=keepdim)
 
     def max(self, dim=None, keepdim=False):
+        """The largest number over an axis, several (a tuple) or all (None)."""
         return _ops("reduction").max(self, dim=dim, keepdim=keepdim)
 
     def reshape(self, *shape):
+        """The same numbers in another shape (sizes, or one tuple; one size may be -1)."""
         return _ops("shape").reshape(self, shape=shape[0] if len(shape) == 1 else shape)
 
     def transpose(self, *axes):
+        """The axes in this order, as NumPy's transpose (in reverse, if none are given)."""
         return _ops("shape").transpose(self, axes=axes or None)
 
     def flatten(self, start_dim=0):
+        """All axes from start_dim on as one."""
         return self.reshape(*self.shape[:start_dim], -1)
 
     def exp(self):
+        """e^x of each number."""
         return _ops("arithmetic").exp(self)
 
     def log(self):
+        """The natural logarithm of each number."""
         return _ops("arithmetic").log(self)
 
     def sqrt(self):
+        """The square root of each number."""
         return _ops("arithmetic").sqrt(self)
 
 
@@ -275,34 +286,6 @@ def op(fn: Callable) -> Callable[..., Tensor]:
         return out
 
     return call
-
-
-def argument_names(names, count):
-    """("a", "b") as they are; a variable ("xs",) numbered: xs[0], xs[1], ..."""
-    fixed = names[:-1] if len(names) < count else names
-    return (*fixed, *(f"{names[-1]}[{i}]" for i in range(count - len(fixed))))
-
-
-def shared_version(y, inputs):
-    """The version cell of the input that y is a view of: writing into one then counts for both."""
-    root = getattr(y, "base", None)
-    if root is not None:
-        for t in inputs:
-            if t is not None and (t.data is root or t.data.base is root):
-                return t.version
-    return None
-
-
-def guards(node, named):
-    """(name, version cell, version now) of the tensors whose memory the node's backward has saved."""
-    roots = {id(memory(array)) for _, array in node.saved_arrays}
-    return tuple((n, t.version, t.version[0]) for n, t in named if t is not None and id(memory(t.data)) in roots)
-
-
-def memory(array):
-    """The array that owns the memory of this one: itself, unless it is a view."""
-    base = getattr(array, "base", None)
-    return array if base is None else base
 
 
 def constants_lifted(name, inputs):

@@ -20,6 +20,7 @@ LAYERS = [
     "kernels",
     "minigrad.device",
     "minigrad.autograd",
+    "minigrad.guards",
     "minigrad.tensor",
     "minigrad.ops",
     "minigrad.recompute",

@@ -21,7 +21,9 @@ class Dataset(Protocol):
     image_shape: tuple[int | None, int | None, int]  # (H, W, C); None where images differ in size
 
     @property
-    def num_classes(self) -> int: ...
+    def num_classes(self) -> int:
+        """How many classes there are."""
+        ...
 
     def __len__(self) -> int: ...
 
@@ -45,6 +47,7 @@ class ArrayDataset:
 
     @property
     def num_classes(self) -> int:
+        """How many classes there are."""
         return len(self.classes)
 
     def __len__(self) -> int:

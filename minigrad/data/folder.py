@@ -45,6 +45,7 @@ class ImageFolder:
 
     @property
     def num_classes(self) -> int:
+        """How many classes there are."""
         return len(self.classes)
 
     def __len__(self) -> int:

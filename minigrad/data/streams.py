@@ -44,6 +44,7 @@ class RandomStream:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """() for one stream; of several, what their parts were folded in with."""
         return np.shape(self.key)
 
     def fold(self, part: int | np.ndarray) -> RandomStream:

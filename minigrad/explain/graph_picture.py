@@ -41,6 +41,7 @@ class Graph:
 
     @property
     def svg(self):
+        """The picture as one text."""
         order = self.stepper.trace.order
         shown = folded(self.boxes, self.groups)
         texts = {b["id"]: list(self._lines(b, order)) for b in shown}

@@ -43,6 +43,7 @@ class Element:
 
     @property
     def total(self):
+        """The sum of all terms: the element of the gradient."""
         return float(sum(p.product.sum() for p in self.parts))
 
     @property
@@ -52,6 +53,7 @@ class Element:
 
     @cached_property
     def terms(self):
+        """All terms, the largest first."""
         return self.largest(self.count)
 
     def largest(self, n):

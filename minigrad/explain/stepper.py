@@ -41,6 +41,7 @@ class Stepper:
 
     @property
     def step(self):
+        """The StepView of the current step, None before the first."""
         return self.steps[self.position - 1] if self.position else None
 
     @property

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..autograd import toposort, watcher
+from ..guards import argument_names
 from ..nn import Module
-from ..tensor import argument_names
 
 PACKAGE = str(Path(__file__).parents[1])
 

@@ -6,6 +6,7 @@ import numpy as np
 
 
 def normal(rng, shape, dtype):
+    """Standard normal numbers."""
     return rng.standard_normal(shape).astype(dtype)
 
 

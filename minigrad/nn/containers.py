@@ -27,6 +27,7 @@ class Sequential(Module):
         return Sequential(*layers[index]) if isinstance(index, slice) else layers[index]
 
     def append(self, module):
+        """Add a module at the end. Returns self."""
         setattr(self, str(len(self)), module)
         return self
 
@@ -61,5 +62,6 @@ class ModuleList(Module):
         return list(self)[index]
 
     def append(self, module):
+        """Add a module at the end. Returns self."""
         setattr(self, str(len(self)), module)
         return self

@@ -235,6 +235,7 @@ class Dropout(Module):
         return ops.dropout(x, p=self.p, seed=draw(self.next_seed))
 
     def next_seed(self):
+        """A seed that depends on the layer's own and on how often it was called (see reseed)."""
         self.calls += 1
         return (self.seed << 32) + self.calls
 

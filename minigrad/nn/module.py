@@ -29,6 +29,7 @@ class Module:
     training = True
 
     def forward(self, *inputs: Any, **settings: Any) -> Any:
+        """The module's output; subclasses define it, callers write module(x)."""
         raise NotImplementedError(f"{type(self).__name__} defines no forward")
 
     def __call__(self, *inputs, **settings):
@@ -47,6 +48,7 @@ class Module:
             yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
 
     def modules(self):
+        """This module and all below, each once."""
         return (m for _, m in self.named_modules())
 
     def _named(self, kind):
@@ -62,6 +64,7 @@ class Module:
         return self._named(Parameter)
 
     def parameters(self):
+        """The parameters of this module and all below, each once."""
         return (p for _, p in self.named_parameters())
 
     def named_buffers(self):
@@ -69,6 +72,7 @@ class Module:
         return self._named(Buffer)
 
     def buffers(self):
+        """The buffers of this module and all below, each once."""
         return (b for _, b in self.named_buffers())
 
     # Modes
