@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+from kernel_calls import training_step
 from op_table import CASES, Case, running_pairs
 
-from minigrad import Tensor, nn, no_grad, ops, tensor, use_kernels
-from minigrad.nn.virtual import VirtualKernels, virtual
+from architectures.registry import find
+from minigrad import Tensor, ops, tensor
 
 
 class Row(NamedTuple):
@@ -62,6 +63,7 @@ def dense(training):
 
 BLOCK = ((8, 56, 56, 64), *block(64, 32, 6))
 CLASSES = np.arange(128) % 1000
+USUAL = dict(stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1)
 
 ROWS = [
     *elementwise(ops.add, ops.sub, ops.mul, ops.div, shapes=(MAPS, MAPS)),
@@ -145,36 +147,16 @@ ROWS = [
 ]  # fmt: skip
 
 
-class Recorder(VirtualKernels):
-    """Notes the convolutions that a net runs: {(x's shape, w's shape, has bias, settings): how often}."""
-
-    def __init__(self):
-        super().__init__()
-        self.seen = {}
-
-    def conv2d_forward(self, x, w, b, *settings, **more):
-        key = x.shape, w.shape, b is not None, settings[:4]
-        self.seen[key] = self.seen.get(key, 0) + 1
-        return super().conv2d_forward(x, w, b, *settings, **more)
-
-
 def convolutions(net, batch):
-    """A Row for each different convolution of a net."""
-    import architectures
-    from architectures.registry import find
-
-    made_for = find(net)
-    shape = batch, made_for.image_size, made_for.image_size, made_for.in_channels
-    model: nn.Module = architectures.create(net).eval()
-    with use_kernels(Recorder()) as recorder, no_grad():
-        model(Tensor(virtual(shape, np.float32)))
-    names = "stride", "padding", "dilation", "groups"
-    usual = dict(stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1)
-    found = []
-    for (x, w, bias, settings), count in recorder.seen.items():
-        params = {name: value for name, value in zip(names, settings) if value != usual[name]}
-        case = replace(FIRST[ops.conv2d], shapes=(x, w, w[:1]) if bias else (x, w), params=params)
-        found.append(Row(case, THREE if x[3] != made_for.in_channels else ("forward", "dw"), count))
+    """A Row for each different convolution of a net in training, as often as a step has it."""
+    in_channels, found = find(net).in_channels, []
+    for call, count in training_step(net).items():
+        if call.kernel == "conv2d_forward":
+            x, w, b, settings = call.input("x").at(batch), call.input("w"), call.input("b"), dict(call.settings)
+            params = {name: settings[name] for name, value in USUAL.items() if settings[name] != value}
+            shapes = (x, w.shape) if b is None else (x, w.shape, b.shape)
+            case = replace(FIRST[ops.conv2d], shapes=shapes, params=params)
+            found.append(Row(case, THREE if x[3] != in_channels else ("forward", "dw"), count))
     return found
 
 
