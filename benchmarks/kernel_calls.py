@@ -29,8 +29,8 @@ TWICE = {
     "batch_norm_backward": ("dy", "x"),
 }  # sums of all must be known before the first y
 WRITTEN = {"sgd_step": ("ws", "vs"), "adam_step": ("ws", "ms", "vs")}  # in place
-OPERATIONS = {  # on each element of the largest array, about: only products have enough of them to matter
-    "relu_forward": 1, "relu_backward": 1, "add_relu_forward": 2, "add": 1, "copy": 0, "concat_forward": 0,
+OPERATIONS = {  # on each element of the largest array, about (1 elsewhere): only those of products ever matter
+    "relu_forward": 1, "relu_backward": 1, "add_relu_forward": 2, "copy": 0, "concat_forward": 0,
     "dropout_forward": 2, "channel_sum": 1, "channel_mean_var": 3, "through_moments": 4,
     "batch_norm_forward": 6, "batch_norm_backward": 13, "batch_norm_apply": 3, "batch_norm_apply_backward": 10,
     "local_response_norm_forward": 20, "local_response_norm_backward": 20,
@@ -77,7 +77,7 @@ class Call(NamedTuple):
     def flops(self, batch):
         """Floating-point operations; a multiply-accumulate is two."""
         largest = max(math.prod(array.at(batch)) for array in (*(a for _, a in self.inputs), *self.outputs))
-        return 2 * self.macs(batch) or OPERATIONS[self.kernel] * largest
+        return 2 * self.macs(batch) or OPERATIONS.get(self.kernel, 1) * largest
 
     def bytes(self, batch, itemsize):
         """Each input read once (or twice, where it must be), each output written once."""

@@ -13,8 +13,9 @@ import statistics
 import subprocess
 import sys
 import time
-from importlib.metadata import version
 from pathlib import Path
+
+from worker import version
 
 HERE = Path(__file__).resolve().parent
 MOST_BUSY = 0.15  # processors that others may use during a window
@@ -38,6 +39,9 @@ class Worker:
         return self
 
     def __exit__(self, *_):
+        self.close()
+
+    def close(self):
         with contextlib.suppress(BrokenPipeError):  # it has ended already, and did not read the last request
             self.process.stdin.close()
         self.process.stdout.close()

@@ -39,7 +39,7 @@ NETS = "alexnet_owt", "vgg16", "googlenet_torchvision", "resnet50", "densenet121
 BATCHES = 64, 256
 FAMILIES = {
     "convolution": ("conv2d",), "linear": ("linear",), "batch norm": ("batch_norm", "channel_mean", "through_moments"),
-    "pooling": ("max_pool", "avg_pool", "adaptive"), "ReLU, add": ("relu", "add"),
+    "pooling": ("max_pool", "avg_pool", "adaptive"), "element-wise": ("relu", "add"),
     "concat, copies": ("concat", "copy"), "loss": ("cross",), "dropout": ("dropout",), "bias": ("channel_sum",),
     "LRN": ("local",), "SGD": ("sgd_step",), "Adam": ("adam_step",), "casts": ("cast",),
 }  # fmt: skip
@@ -72,7 +72,7 @@ def by_family(calls, batch, precision, gpu):
     """{family: seconds} of a training step."""
     found = Counter()
     for c, n in calls.items():
-        family = next(name for name, starts in FAMILIES.items() if c.kernel.startswith(starts))
+        family = next((name for name, starts in FAMILIES.items() if c.kernel.startswith(starts)), "element-wise")
         found[family] += n * seconds(c, batch, precision, gpu)
     if precision == "bf16":
         found["casts"] += cast_bytes(calls) / gpu.bandwidth

@@ -46,13 +46,18 @@ def version(package):
         return None
 
 
+def seconds_of(step):
+    """What a step took: what it says itself if it returns a float (a GPU's own clock), else the time that passed."""
+    start = time.perf_counter()
+    own = step()
+    return own if isinstance(own, float) else time.perf_counter() - start
+
+
 def window(step, seconds):
     """Run steps for about this long. busy: how many processors did other work meanwhile, on average."""
     own, everybody, start, times = time.process_time(), processor_seconds(), time.perf_counter(), []
     while not times or time.perf_counter() - start < seconds:
-        t = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - t)
+        times.append(seconds_of(step))
     elapsed = time.perf_counter() - start
     others = (processor_seconds() - everybody - (time.process_time() - own)) / elapsed
     return {"median_s": statistics.median(times), "busy": max(others, 0.0), "peak_rss_mb": peak_rss_mb()}

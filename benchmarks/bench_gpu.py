@@ -1,0 +1,291 @@
+"""A GPU within minutes: its ceilings, each net's training step and each convolution, beside PyTorch with cuDNN.
+
+python benchmarks/bench_gpu.py --dry                          what would be measured, in this order
+python benchmarks/bench_gpu.py                                as much of it as 8 minutes allow
+python benchmarks/bench_gpu.py --only layers --net resnet50   a part of it
+
+Both sides run in processes of their own and take turns; times are those of the GPU's clock (peers/gpu.py). Rows that
+matter most come first, and each is written when it is done, to results/ where the device is a GPU.
+"""
+
+import argparse
+import contextlib
+import itertools
+import os
+import subprocess
+import sys
+import threading
+import time
+from datetime import date
+from pathlib import Path
+from typing import NamedTuple
+
+from gpu_table import page
+from measure import PeerError, Worker, in_turns, milliseconds, progress, report
+from worker import version
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests")]
+NETS = "resnet50", "vgg16", "densenet121", "googlenet_torchvision", "alexnet_owt"
+PRECISIONS = "bf16", "tf32", "fp32"
+PARTS = "ceilings", "nets", "layers"
+PACKAGES = "numpy", "cupy-cuda13x", "torch", "nvidia-cudnn-cu13", "nvidia-cublas", "triton"
+ROW_SECONDS = 90  # after which a side counts as hung
+
+
+class Row(NamedTuple):
+    """What to measure. task: of peers' build; about: what the results say of it; share: of its net's least time."""
+
+    about: dict
+    task: dict
+    share: float = 0.0
+
+    @property
+    def name(self):
+        """What it is, in words."""
+        names = "kind", "name", "pass", "precision", "batch"
+        return " ".join(str(self.about[key]) for key in names if key in self.about)
+
+
+# What there is to measure
+
+
+def ceilings(args):
+    """Copy, matrix product and launch."""
+    about = {"kind": "copy", "name": f"{args.copy} MB", "precision": "fp32", "bytes": 2 * args.copy << 20}
+    yield Row(about, dict(megabytes=args.copy))
+    for precision in args.precision:
+        about = {"kind": "gemm", "name": "x".join(3 * [str(args.gemm)]), "precision": precision}
+        yield Row(about | {"flops": 2 * args.gemm**3}, dict(size=args.gemm))
+    yield Row({"kind": "launch", "name": "ReLU of one number", "precision": "fp32"}, {})
+
+
+def nets(args):
+    """Training steps."""
+    from architectures.registry import find
+
+    for batch, precision, net in itertools.product(args.batch, args.precision, args.net):
+        made_for = find(net)
+        sizes = dict(image=args.image or made_for.image_size, channels=made_for.in_channels)
+        about = {"kind": "net", "name": net, "precision": precision, "batch": batch}
+        yield Row(about, dict(net=net, batch=batch, classes=made_for.num_classes, **sizes))
+
+
+def layers(args):
+    """Each different convolution's passes: for a batch size, first those that are the largest part of a net's step."""
+    from kernel_calls import training_step
+
+    rows = {}
+    for net in args.net:
+        calls = training_step(net, **({"image_size": args.image} if args.image else {}))
+        for batch, precision in itertools.product(args.batch, args.precision):
+            for row in layer_rows(net, calls, batch, precision):
+                key = str((row.task, precision))
+                same = rows.get(key, row)
+                row.about["nets"] |= same.about["nets"]
+                rows[key] = row._replace(share=max(row.share, same.share))
+    order = list(args.batch)
+    yield from sorted(rows.values(), key=lambda row: (order.index(row.about["batch"]), -row.share))
+
+
+def layer_rows(net, calls, batch, precision):
+    """A row for each pass of each convolution of a net; its share is that of the least time (roofline.py)."""
+    from roofline import GPUS, layer_key, layer_name, seconds, step_seconds, traffic
+
+    whole = step_seconds(calls, batch, precision, GPUS["H200"])
+    for call, count in calls.items():
+        if call.kernel.startswith("conv2d"):
+            part, settings = call.kernel.removeprefix("conv2d_"), dict(call.settings)
+            about = {"kind": "conv", "name": layer_name(layer_key(call)), "pass": part, "precision": precision}
+            about |= {"batch": batch, "flops": call.flops(batch), "bytes": traffic(call, batch, precision)}
+            x, w, y = conv_shapes(call, batch)
+            names = "stride", "padding", "dilation", "groups"
+            task = dict(part=part, x=x, w=w, y=y, **{name: settings[name] for name in names})
+            share = count * seconds(call, batch, precision, GPUS["H200"]) / whole
+            yield Row(about | {"nets": {net: count}}, task, share)
+
+
+def conv_shapes(call, batch):
+    """The shapes of x, w and y, whichever pass it is."""
+    settings, dy = dict(call.settings), call.input("dy")
+    x, w = call.input("x"), call.input("w")
+    x_shape = x.at(batch) if x else (batch, *settings["x_shape"][1:])
+    w_shape = w.shape if w else settings["w_shape"]
+    return x_shape, w_shape, (dy or call.outputs[0]).at(batch)
+
+
+def rows_of(args):
+    for part in PARTS:
+        if part in args.only:
+            yield from {"ceilings": ceilings, "nets": nets, "layers": layers}[part](args)
+
+
+# Measuring
+
+
+class Side:
+    """Ourselves or the peer, in a process that is replaced after a failure, which can spoil the GPU for it."""
+
+    def __init__(self, module):
+        self.module, self.worker = module, None
+
+    def measure(self, task, seconds):
+        """One window: the worker's answer. PeerError if it fails or hangs."""
+        self.worker = self.worker or Worker(self.module, os.cpu_count())
+        watchdog = threading.Timer(ROW_SECONDS, self.worker.process.kill)
+        watchdog.start()
+        try:
+            return self.worker.measure(task, seconds)
+        except PeerError:
+            self.close()
+            raise
+        finally:
+            watchdog.cancel()
+
+    def close(self):
+        if self.worker:
+            self.worker.close()
+        self.worker = None
+
+
+def measure_row(row, sides, args):
+    """The row's results. A side that fails has its error there, and no time."""
+    task = {"kind": row.about["kind"], "device": args.device, "precision": row.about["precision"], **row.task}
+    answers, errors = together(sides, task, args)
+    if len(sides) > 1 and any("memory" in error.lower() for error in errors.values()):
+        answers, errors = one_by_one(sides, task, args)
+    failed = {f"{name}_error": error for name, error in errors.items()}
+    return row.about | failed | figures(row.about, {name: milliseconds(a) for name, a in answers.items()})
+
+
+def together(sides, task, args):
+    """({side: answers} of windows in turns, {side: error}). A side that fails at once leaves the turns to the other."""
+    able, errors = {}, {}
+    for name, side in sides.items():
+        try:
+            side.measure(task, 0)
+            able[name] = side, task
+        except PeerError as error:
+            errors[name] = str(error)
+    try:
+        answers = in_turns(able, args.seconds, args.rounds, args.seconds * args.rounds * len(able)) if able else {}
+    except PeerError as error:
+        return {}, errors | {next(name for name in able if str(error).startswith(name)): str(error)}
+    return answers, errors
+
+
+def one_by_one(sides, task, args):
+    """The same with one process at a time, for what does not fit into memory beside the other side's arrays."""
+    answers, errors = {}, {}
+    for name, side in sides.items():
+        for each in sides.values():
+            each.close()
+        its_answers, its_errors = together({name: side}, task, args)
+        answers, errors = answers | its_answers, errors | its_errors
+    return answers, errors
+
+
+def figures(row, ms):
+    """Times and what follows from them: rates, images a second, the ratio (above 1 we are faster)."""
+    found = {f"{name}_ms": round(t, 5) for name, t in ms.items()}
+    for name, t in ms.items():
+        found |= {f"{name}_tflops": round(row["flops"] / t / 1e9, 3)} if "flops" in row else {}
+        found |= {f"{name}_gb_s": round(row["bytes"] / t / 1e6, 1)} if "bytes" in row else {}
+        found |= {f"{name}_images_s": round(1000 * row["batch"] / t, 1)} if row["kind"] == "net" else {}
+    if len(ms) == 2:
+        found["ratio"] = round(ms["torch"] / ms["minigrad"], 3)
+    return found
+
+
+def measure(rows, args):
+    """Results of the rows, as many as there is time for; the table is written after each."""
+    start, done, about = time.perf_counter(), [], machine()
+    with contextlib.ExitStack() as stack:
+        sides = {name: Side(f"{name}_gpu") for name in ("minigrad", *([args.peer] if args.peer != "none" else []))}
+        for side in sides.values():
+            stack.callback(side.close)
+        for i, row in enumerate(rows):
+            spent = time.perf_counter() - start
+            if spent > 60 * args.minutes:
+                progress(f"{args.minutes:g} minutes are over: {len(rows) - i} of {len(rows)} rows were not measured")
+                return
+            done.append(measure_row(row, sides, args) | {"gpu": about, "device": args.device})
+            if args.table:
+                args.table.write_text(page(done, len(rows)))
+            yield done[-1]
+
+
+def machine():
+    """The GPU, its driver, and versions of what is installed."""
+    query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
+    try:
+        name = subprocess.run(query, capture_output=True, text=True, timeout=30, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        name = None
+    return {"name": name, **{package: version(package) for package in PACKAGES}}
+
+
+# Text
+
+
+def line(row):
+    """A row as text."""
+    what = Row(row, {}).name
+    times = "".join(f"{row[key]:12.4f}" if (key := f"{side}_ms") in row else " " * 12 for side in ("minigrad", "torch"))
+    errors = "  ".join(f"{key}: {row[key][:90]}" for key in row if key.endswith("_error"))
+    return f"{what:76}{times}{row.get('ratio', ''):>8}  {errors}"
+
+
+def dry(rows, args):
+    """The rows, and how much time there is for each."""
+    for i, row in enumerate(rows):
+        share = f"{100 * row.share:.1f} % of a step" if row.share else ""
+        print(f"{i + 1:5}  {row.name:70}{share}")
+    print(f"{len(rows)} rows; {args.minutes:g} minutes are {60 * args.minutes / max(len(rows), 1):.2f} s for each")
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", choices=("cuda", "emulated"), default="cuda", help="emulated: to try this script")
+    parser.add_argument("--peer", choices=("torch", "none"), default="torch")
+    parser.add_argument("--minutes", type=float, default=8, help="begin no row after this long (default 8)")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--net", nargs="+", default=NETS, help="these nets (default: one of each family)")
+    parser.add_argument("--batch", type=int, nargs="+", default=(256, 64))
+    parser.add_argument("--precision", nargs="+", choices=PRECISIONS, default=PRECISIONS)
+    parser.add_argument("--image", type=int, help="image size (default: what the net was made for)")
+    parser.add_argument("--gemm", type=int, default=8192, help="rows and columns of the matrix product")
+    parser.add_argument("--copy", type=int, default=4096, help="MB of the copy")
+    parser.add_argument("--rounds", type=int, default=3, help="windows of each side (default 3)")
+    parser.add_argument("--seconds", type=float, default=0.05, help="least length of a window (default 0.05)")
+    parser.add_argument("--json", type=Path, help="write the rows there (default, on a GPU: results/gpu_DATE.json)")
+    parser.add_argument("--table", type=Path, help="and as Markdown there (default, on a GPU: results/gpu_DATE.md)")
+    parser.add_argument("--dry", action="store_true", help="print the rows and measure nothing")
+    return with_paths(parser.parse_args())
+
+
+def with_paths(args):
+    args.threads, args.plot = os.cpu_count(), None
+    if args.device == "cuda" and not args.dry:
+        args.json = args.json or HERE / f"results/gpu_{date.today()}.json"
+        args.table = args.table or HERE / f"results/gpu_{date.today()}.md"
+    return args
+
+
+def main():
+    args = parse()
+    rows = list(rows_of(args))
+    if args.dry:
+        dry(rows, args)
+        return
+    if args.device == "cuda" and not machine()["name"]:
+        print(
+            "bench_gpu: nvidia-smi finds no GPU here; --dry lists the rows, --device emulated tries it", file=sys.stderr
+        )
+        sys.exit(2)
+    print(f"{'':76}{'ours, ms':>12}{'torch, ms':>12}{'ratio':>8}", flush=True)
+    report("bench_gpu", args.peer, measure(rows, args), line, args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""The results of bench_gpu.py as a page: python benchmarks/gpu_table.py results/FILE.json"""
+
+import json
+import sys
+from pathlib import Path
+
+TITLES = {"cuda": "# Measured on a GPU", "emulated": "# Tried on an emulated GPU: the times mean nothing"}
+PASSES = {"forward": "forward", "backward_input": "input gradient", "backward_weight": "weight gradient"}
+
+
+def cell(row, key, digits=4):
+    """A number, or what stands for one that is not there."""
+    if key in row:
+        return f"{row[key]:.{digits}g}" if abs(row[key]) < 10**digits else f"{row[key]:.0f}"
+    return "failed" if f"{key.partition('_')[0]}_error" in row else "-"
+
+
+def both(row, key):
+    return [cell(row, f"{side}_{key}") for side in ("minigrad", "torch")]
+
+
+def table(header, rows):
+    if rows:
+        yield f"| {' | '.join(header)} |"
+        yield "|" + "---|" * len(header)
+        yield from (f"| {' | '.join(map(str, row))} |" for row in rows)
+        yield ""
+
+
+def ceiling(row):
+    rate, unit = ("tflops", "TFLOP/s") if "flops" in row else ("gb_s", "GB/s")
+    rates = [*both(row, rate), unit] if row["kind"] != "launch" else ["", "", ""]
+    return [row["kind"], row["name"], row["precision"], *both(row, "ms"), *rates]
+
+
+def net(row):
+    rates = both(row, "images_s")
+    return [f"`{row['name']}`", row["batch"], row["precision"], *both(row, "ms"), cell(row, "ratio", 3), *rates]
+
+
+def layer(row):
+    times = [f"{1000 * row[key]:.1f}" if key in row else cell(row, key) for key in ("minigrad_ms", "torch_ms")]
+    what = [row["name"], PASSES[row["pass"]], row["batch"], row["precision"], *times, cell(row, "ratio", 3)]
+    nets = ", ".join(f"{name.partition('_')[0]} {n}" for name, n in row["nets"].items())
+    return [*what, cell(row, "minigrad_tflops"), cell(row, "minigrad_gb_s"), nets]
+
+
+TABLES = [  # kinds of rows, header, cells of a row
+    (("copy", "gemm", "launch"), "what|size|precision|ours, ms|torch, ms|ours|torch|unit", ceiling),
+    (("net",), "net|batch|precision|ours, ms|torch, ms|ratio|ours, images/s|torch, images/s", net),
+    (("conv",), "layer|pass|batch|precision|ours, µs|torch, µs|ratio|ours, TFLOP/s|GB/s|nets", layer),
+]
+
+
+def errors(rows):
+    for row in rows:
+        name = " ".join(str(row[key]) for key in ("kind", "name", "pass", "precision", "batch") if key in row)
+        yield from (f"- {name}: {row[key]}" for key in row if key.endswith("_error"))
+
+
+def page(rows, wanted):
+    """The text. wanted: how many rows there would be with more time."""
+    about = ", ".join(f"{key} {value}" for key, value in rows[0]["gpu"].items() if value)
+    lines = [TITLES[rows[0]["device"]], "", f"{about}. {len(rows)} of {wanted} rows were measured.", "", NOTE, ""]
+    for kinds, header, cells in TABLES:
+        lines += table(header.split("|"), [cells(row) for row in rows if row["kind"] in kinds])
+    return "\n".join([*lines, *errors(rows)]).rstrip() + "\n"
+
+
+NOTE = """PyTorch: eager, channels last, cuDNN's benchmark mode. Ratio: its time / ours, above 1 we are faster. A launch
+and a net's step include the host's time, the rest is the GPU's alone."""
+
+if __name__ == "__main__":
+    measured = json.loads(Path(sys.argv[1]).read_text())
+    print(page(measured, len(measured)), end="")
