@@ -1,4 +1,11 @@
-"""What the tests of the CUDA kernels share: arrays on the emulated device, and the comparison with the reference."""
+"""What the tests of the CUDA kernels share: arrays on the device, and the comparison with the reference.
+
+The device is the emulated one, or a GPU with MINIGRAD_DEVICE=cuda.
+"""
+
+import contextlib
+import importlib
+import os
 
 import emulator
 import ml_dtypes
@@ -7,11 +14,27 @@ import pytest
 
 from kernels import cuda, reference
 
-needs_emulator = pytest.mark.skipif(emulator.missing() is not None, reason=str(emulator.missing()))
-in_any_order = pytest.mark.parametrize("order", emulator.ORDERS)
+ON_GPU = os.environ.get("MINIGRAD_DEVICE") == "cuda"
+xp = importlib.import_module("cupy") if ON_GPU else emulator
+needs_emulator = pytest.mark.skipif(
+    ON_GPU or emulator.missing() is not None, reason="for the emulated device" if ON_GPU else str(emulator.missing())
+)
+needs_device = pytest.mark.skipif(not ON_GPU and emulator.missing() is not None, reason=str(emulator.missing()))
+in_any_order = pytest.mark.parametrize("order", ["the GPU's"] if ON_GPU else emulator.ORDERS)
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 DTYPES = [np.dtype(d) for d in ("f4", "f8", "f2")] + [BFLOAT16]
 TOLERANCE = {"float32": 2e-6, "float64": 1e-14, "float16": 2e-3, "bfloat16": 1.6e-2}
+
+
+def thread_order(order):
+    """Within this block the emulated device runs threads in this order; a GPU has its own."""
+    return contextlib.nullcontext() if ON_GPU else emulator.thread_order(order)
+
+
+def check_canaries(name, arrays):
+    """Nothing was written beside these arrays; on a GPU this is the sanitizer's to find."""
+    if not ON_GPU:
+        emulator.arrays.check_canaries(name, arrays)
 
 
 def normal(shape, dtype, seed=0):
@@ -23,14 +46,14 @@ def to_device(a):
     """A copy on the device, and the same for the arrays in a list; other values as they are."""
     if isinstance(a, list | tuple):
         return [to_device(each) for each in a]
-    return emulator.asarray(a) if isinstance(a, np.ndarray) else a
+    return xp.asarray(a) if isinstance(a, np.ndarray) else a
 
 
 def in_slice(a, before=3, after=5):
     """The array as a channel slice of a wider buffer on the device, and that buffer."""
-    wide = emulator.asarray(np.full((*a.shape[:-1], before + a.shape[-1] + after), 77, a.dtype))
+    wide = xp.asarray(np.full((*a.shape[:-1], before + a.shape[-1] + after), 77, a.dtype))
     view = wide[..., before : before + a.shape[-1]]
-    view[...] = emulator.asarray(a)
+    view[...] = xp.asarray(a)
     return view, wide
 
 

@@ -1,13 +1,12 @@
 """The element-wise CUDA kernels on the emulated device, in every layout, type and order of threads."""
 
-import emulator
 import numpy as np
 import pytest
-from cuda_cases import DTYPES, agrees, in_any_order, in_slice, needs_emulator, normal, to_device
+from cuda_cases import DTYPES, agrees, in_any_order, in_slice, needs_device, normal, thread_order, to_device, xp
 
 from kernels import cuda, reference
 
-pytestmark = needs_emulator
+pytestmark = needs_device
 CALLS = {"relu_forward": 1, "relu_backward": 2, "add_relu_forward": 2}
 SHAPES = [(), (0, 3), (1,), (7, 5), (2, 3, 4, 8), (5, 1), (1030,)]
 
@@ -31,7 +30,7 @@ def test_channel_slices_of_wider_buffers(name, order):
         arrays = inputs(name, (3, 2, channels), np.float32)
         views = [in_slice(a, before, after)[0] for a in arrays]
         out, wide = in_slice(np.zeros_like(arrays[0]), before, after)
-        with emulator.thread_order(order):
+        with thread_order(order):
             assert getattr(cuda, name)(*views, out=out) is out
         np.testing.assert_array_equal(out.get(), getattr(reference, name)(*arrays))
         assert (wide.get()[..., :before] == 77).all() and (wide.get()[..., before + channels :] == 77).all()
@@ -42,7 +41,7 @@ def test_other_layouts(name):
     arrays = inputs(name, (4, 3, 5), np.float64)
     expected = getattr(reference, name)(*arrays)
     turned = [to_device(a.transpose(2, 1, 0).copy()).transpose(2, 1, 0) for a in arrays]
-    out = emulator.empty((5, 3, 4)).transpose(2, 1, 0)
+    out = xp.empty((5, 3, 4)).transpose(2, 1, 0)
     getattr(cuda, name)(*turned, out=out)
     np.testing.assert_array_equal(out.get(), expected)
 
@@ -58,4 +57,4 @@ def test_arrays_that_do_not_fit():
     with pytest.raises(ValueError, match=r"of one shape and type expected, got .*, float64 \(2, 3\)"):
         cuda.add_relu_forward(x, x.astype("d"))
     with pytest.raises(ValueError, match=r"out: expected float32 \(2, 3\), got float32 \(3, 2\)"):
-        cuda.relu_forward(x, out=emulator.empty((3, 2), "f"))
+        cuda.relu_forward(x, out=xp.empty((3, 2), "f"))

@@ -1,16 +1,26 @@
 """The convolution kernels on the emulated device, against the reference in float64, at odd sizes."""
 
-import emulator
 import numpy as np
 import pytest
-from cuda_cases import BFLOAT16, agrees, as_double, close, in_any_order, in_slice, needs_emulator, normal, to_device
+from cuda_cases import (
+    BFLOAT16,
+    agrees,
+    as_double,
+    close,
+    in_any_order,
+    in_slice,
+    needs_device,
+    normal,
+    thread_order,
+    to_device,
+)
 
 from kernels import cuda, reference
 from kernels.cuda import conv
 from kernels.cuda.precision import allow_tf32
 from kernels.shapes import window_counts
 
-pytestmark = needs_emulator
+pytestmark = needs_device
 
 # x (N, H, W, C), filters, window, stride, padding, dilation, groups
 CASES = {
@@ -68,7 +78,7 @@ def test_any_order_of_threads_gives_the_same_bits(case, order):
         return [a.get().view(np.uint16) for a in (y, dx, cuda.conv2d_backward_weight(dy, x, w.shape, *settings))]
 
     expected = results()
-    with emulator.thread_order(order):
+    with thread_order(order):
         for actual, wanted in zip(results(), expected):
             np.testing.assert_array_equal(actual, wanted)
 

@@ -1,13 +1,23 @@
 """The normalisation kernels on the emulated device, against the reference in float64, at odd sizes."""
 
-import emulator
 import numpy as np
 import pytest
-from cuda_cases import DTYPES, TOLERANCE, agrees, as_double, in_any_order, in_slice, needs_emulator, normal, to_device
+from cuda_cases import (
+    DTYPES,
+    TOLERANCE,
+    agrees,
+    as_double,
+    in_any_order,
+    in_slice,
+    needs_device,
+    normal,
+    thread_order,
+    to_device,
+)
 
 from kernels import cuda, reference
 
-pytestmark = needs_emulator
+pytestmark = needs_device
 SHAPES = [(2, 1), (7, 3), (2, 5, 3, 17), (1, 3, 3, 64), (90, 40), (3, 300)]
 
 
@@ -111,7 +121,7 @@ def test_any_order_of_threads_gives_the_same_bits(order):
         return [a.get() for a in (*cuda.channel_mean_var(x), *cuda.batch_norm_backward(dy, x, *rest, 1e-3, True))]
 
     expected = results()
-    with emulator.thread_order(order):
+    with thread_order(order):
         for actual, wanted in zip(results(), expected):
             np.testing.assert_array_equal(actual, wanted)
 

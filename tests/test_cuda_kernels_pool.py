@@ -1,14 +1,13 @@
 """The pooling kernels on the emulated device, against the reference in float64, at odd sizes."""
 
-import emulator
 import numpy as np
 import pytest
-from cuda_cases import DTYPES, agrees, in_any_order, in_slice, needs_emulator, normal, to_device
+from cuda_cases import DTYPES, agrees, in_any_order, in_slice, needs_device, normal, thread_order, to_device
 
 from kernels import cuda, reference
 from kernels.shapes import window_counts
 
-pytestmark = needs_emulator
+pytestmark = needs_device
 
 # x, size, stride, padding, dilation, ceil_mode
 MAX_CASES = {
@@ -74,7 +73,7 @@ def test_channel_slices_and_thread_order(order):
     x = values((2, 5, 5, 8), np.dtype("f4"))
     view, (out, wide) = in_slice(x)[0], in_slice(np.zeros((2, 2, 2, 8), "f"))
     settings = (3, 3), (2, 2), (0, 0), (1, 1), False
-    with emulator.thread_order(order):
+    with thread_order(order):
         assert cuda.max_pool2d_forward(view, *settings, out=out)[0] is out
     np.testing.assert_array_equal(out.get(), reference.max_pool2d_forward(x, *settings)[0])
     assert (wide.get()[..., :3] == 77).all() and (wide.get()[..., 11:] == 77).all()
