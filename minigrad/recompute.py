@@ -4,6 +4,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from .autograd import Node, backward, enable_grad, no_grad, recording
+from .precision import autocast, autocast_type
 from .tensor import Tensor
 
 _tape: ContextVar = ContextVar("tape", default=None)
@@ -57,14 +58,14 @@ def checkpoint(fn, *inputs):
     _check("takes", *inputs)
     if not recording.get():
         return fn(*inputs)
-    tape = Tape(_tape.get())
+    tape, low = Tape(_tape.get()), autocast_type()
     with no_grad(), tape.running():
         y = fn(*inputs)
     _check("returns", y)
 
     def recompute_and_backward(dy):
         fresh = [Tensor(t.data, requires_grad=t.node is not None) for t in inputs]
-        with enable_grad(), tape.running(replay=True):
+        with enable_grad(), autocast(low), tape.running(replay=True):
             again = fn(*fresh)
         if again.node is not None:
             backward(again.node, dy)

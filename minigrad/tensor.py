@@ -14,6 +14,7 @@ import numpy as np
 from .autograd import Leaf, Node, backward, backward_steps, recording, watcher
 from .device import Device, device_of, get_device
 from .guards import argument_names, guards, shared_version
+from .precision import autocasted, is_floating_point, one_type, widest
 
 
 class Context(NamedTuple):
@@ -43,7 +44,7 @@ class Tensor:
     __array_priority__ = 1000  # array + tensor calls Tensor.__radd__
 
     def __init__(self, data, requires_grad=False, *, node=None, version=None):
-        if requires_grad and data.dtype.kind != "f":
+        if requires_grad and not is_floating_point(data.dtype):
             raise TypeError(f"Tensor: only floating-point tensors can require a gradient; this one is {data.dtype}")
         self.data, self.node = data, Leaf() if requires_grad else node
         self.version = [0] if version is None else version  # a cell shared by all tensors on this memory
@@ -256,13 +257,19 @@ def _ops(family):
     return importlib.import_module(f"minigrad.ops.{family}")
 
 
-def op(fn: Callable) -> Callable[..., Tensor]:
+def _cast(t, dtype):
+    return _ops("shape").cast(t, dtype=dtype)
+
+
+def op(fn: Callable | None = None, *, autocast=widest) -> Callable[..., Any]:
     """Make a differentiable operation of fn(ctx, *arrays, **settings) -> (y, backward).
 
     Positional arguments are tensors (or arrays, numbers or None, which become constants), settings go by keyword.
     backward(dy) returns one gradient for each positional argument, None where there is none. What backward captures
-    is what is kept until the backward pass.
+    is what is kept until the backward pass. autocast: what types it wants in mixed precision (precision.py).
     """
+    if fn is None:
+        return functools.partial(op, autocast=autocast)
     parameters = [p for p in inspect.signature(fn).parameters.values() if p.kind is not p.KEYWORD_ONLY][1:]
     arity = sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)
     names = [p.name for p in parameters]
@@ -271,10 +278,12 @@ def op(fn: Callable) -> Callable[..., Tensor]:
     def call(*inputs, **settings):
         inputs += (None,) * (arity - len(inputs))  # an optional tensor left out is None
         inputs = constants_lifted(fn.__name__, inputs)
+        device = common_device(fn.__name__, inputs)
+        inputs = autocasted(fn.__name__, inputs, autocast, device.kernels, _cast) or one_type(fn.__name__, inputs)
         tracked = recording.get() and any(t is not None and t.node is not None for t in inputs)
         parents = tuple(None if t is None else t.node for t in inputs)
         needs = tuple(p is not None and tracked for p in parents)
-        ctx = Context(common_device(fn.__name__, inputs), needs)
+        ctx = Context(device, needs)
         y, backward = fn(ctx, *(None if t is None else t.data for t in inputs), **settings)
         y = np.asarray(y) if isinstance(y, np.generic) else y  # NumPy's full reductions give scalars
         out = Tensor(y, version=shared_version(y, inputs))
@@ -291,11 +300,7 @@ def op(fn: Callable) -> Callable[..., Tensor]:
 def constants_lifted(name, inputs):
     """Numbers and arrays among the inputs as tensors of the first tensor's type and device."""
     like = next((t for t in inputs if isinstance(t, Tensor)), None)
-    inputs = tuple(t if t is None or isinstance(t, Tensor) else lift(name, t, like) for t in inputs)
-    types = {t.dtype for t in inputs if t is not None and t.dtype.kind == "f"}
-    if len(types) > 1:
-        raise TypeError(f"{name}: inputs have different types ({', '.join(sorted(map(str, types)))}); convert one")
-    return inputs
+    return tuple(t if t is None or isinstance(t, Tensor) else lift(name, t, like) for t in inputs)
 
 
 def lift(name, value: Any, like):
@@ -306,8 +311,10 @@ def lift(name, value: Any, like):
     if like is None:
         return Tensor(np.asarray(value))
     if own_type is None:
-        return Tensor(like.device.xp.asarray(value, np.result_type(like.dtype, value)))
-    return Tensor(like.device.xp.asarray(value, like.dtype if own_type.kind == like.dtype.kind else None))
+        own_type = like.dtype if is_floating_point(like.dtype) else np.result_type(like.dtype, value)
+        return Tensor(like.device.xp.asarray(value, own_type))
+    alike = own_type.kind == like.dtype.kind or (is_floating_point(own_type) and is_floating_point(like.dtype))
+    return Tensor(like.device.xp.asarray(value, like.dtype if alike else None))
 
 
 def common_device(name, inputs):

@@ -13,7 +13,14 @@ from minigrad.train.errors import UsageError
 from minigrad.train.recipe import complete, family, overlay, recipe
 
 KNOWN = dict(arch="resnet20", image_size=28, num_classes=10)
-OTHER = {"recipe": "paper", "opt": "adam", "lr_scheduler": "step", "device": "cuda", "kernels": "reference"}
+OTHER = {
+    "amp": "bf16",
+    "recipe": "paper",
+    "opt": "adam",
+    "lr_scheduler": "step",
+    "device": "cuda",
+    "kernels": "reference",
+}
 
 
 def resolved(saved=None, file=None, flags=None):

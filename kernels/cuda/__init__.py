@@ -10,6 +10,8 @@ from .activation import relu_forward as relu_forward
 from .conv import conv2d_backward_input as conv2d_backward_input
 from .conv import conv2d_backward_weight as conv2d_backward_weight
 from .conv import conv2d_forward as conv2d_forward
+from .dense import norm_relu_conv_backward as norm_relu_conv_backward
+from .dense import norm_relu_conv_forward as norm_relu_conv_forward
 from .dropout import dropout_forward as dropout_forward
 from .joining import concat_forward as concat_forward
 from .linear import linear_backward_input as linear_backward_input
@@ -33,3 +35,5 @@ from .pool import avg_pool2d_backward as avg_pool2d_backward
 from .pool import avg_pool2d_forward as avg_pool2d_forward
 from .pool import max_pool2d_backward as max_pool2d_backward
 from .pool import max_pool2d_forward as max_pool2d_forward
+
+LOW_TYPES = "float16", "bfloat16"  # 16-bit types that all kernels take, with sums in float32

@@ -68,7 +68,7 @@ def batch_norm_apply_backward(dy, x, gamma, beta, mean, var, eps, relu=False):
 
 def through_moments(g, x, mean, slope, offset, out=None):
     """The gradient of x from g, its part that does not flow through x's moments: g + slope (x - mean) + offset."""
-    return write(g + (slope * (x - mean) + offset), out)
+    return write((g + (slope * (x - mean) + offset)).astype(g.dtype, copy=False), out)
 
 
 def channel_window_sum(x, size, mirrored=False):

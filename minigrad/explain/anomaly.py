@@ -12,6 +12,7 @@ import numpy as np
 
 from ..autograd import Node
 from ..device import device_of, get_device
+from ..precision import is_floating_point
 from ..tensor import Tensor
 from .watch import Place, Places, gradients_apart, input_names, watching
 
@@ -156,7 +157,7 @@ def arrays_of(given):
 
 def finite(array):
     """Are all numbers finite? None, and whole numbers, are."""
-    return array is None or array.dtype.kind != "f" or bool(device_of(array).xp.isfinite(array).all())
+    return array is None or not is_floating_point(array.dtype) or bool(device_of(array).xp.isfinite(array).all())
 
 
 def first_in(array):

@@ -35,6 +35,7 @@ from .pooling import max_pool2d as max_pool2d
 from .reduction import max as max
 from .reduction import mean as mean
 from .reduction import sum as sum
+from .shape import cast as cast
 from .shape import copy_to as copy_to
 from .shape import getitem as getitem
 from .shape import pad as pad

@@ -1,5 +1,6 @@
 """Activations: one function of each element, and softmax over the last axis."""
 
+from ..precision import sums
 from ..tensor import op
 
 
@@ -26,7 +27,7 @@ def leaky_relu(ctx, x, *, negative_slope=0.01):
     return xp.where(x > 0, x, slope * x), backward
 
 
-@op
+@op(autocast=sums)
 def sigmoid(ctx, x):
     """y = 1 / (1 + e^-x),   dx = dy y (1 - y)"""
     y = 0.5 * (ctx.xp.tanh(0.5 * x) + 1)  # the same function, without overflow
@@ -37,7 +38,7 @@ def sigmoid(ctx, x):
     return y, backward
 
 
-@op
+@op(autocast=sums)
 def tanh(ctx, x):
     """y = tanh x,   dx = dy (1 - y^2)"""
     y = ctx.xp.tanh(x)
@@ -48,7 +49,7 @@ def tanh(ctx, x):
     return y, backward
 
 
-@op
+@op(autocast=sums)
 def softmax(ctx, x):
     """y = e^x / sum e^x over the last axis,   dx = y (dy - sum dy y)"""
     y = ctx.xp.exp(x - x.max(-1, keepdims=True))
@@ -60,7 +61,7 @@ def softmax(ctx, x):
     return y, backward
 
 
-@op
+@op(autocast=sums)
 def log_softmax(ctx, x):
     """y = x - log sum e^x over the last axis,   dx = dy - e^y sum dy"""
     xp = ctx.xp

@@ -1,5 +1,6 @@
 """Elementwise arithmetic with broadcasting, and the matrix product."""
 
+from ..precision import products, sums
 from ..tensor import op
 
 
@@ -46,7 +47,7 @@ def mul(ctx, a, b):
     return a * b, backward
 
 
-@op
+@op(autocast=sums)
 def div(ctx, a, b):
     """y = a / b,   da = dy / b,   db = -dy a / b^2"""
     need_a, need_b = ctx.needs
@@ -69,7 +70,7 @@ def neg(ctx, x):
     return -x, backward
 
 
-@op
+@op(autocast=sums)
 def power(ctx, x, *, exponent):
     """y = x^n for a number n,   dx = dy n x^(n-1)"""
     if not isinstance(exponent, int | float):
@@ -81,7 +82,7 @@ def power(ctx, x, *, exponent):
     return x**exponent, backward
 
 
-@op
+@op(autocast=sums)
 def exp(ctx, x):
     """y = e^x,   dx = dy y"""
     y = ctx.xp.exp(x)
@@ -92,7 +93,7 @@ def exp(ctx, x):
     return y, backward
 
 
-@op
+@op(autocast=sums)
 def log(ctx, x):
     """y = ln x,   dx = dy / x"""
 
@@ -102,7 +103,7 @@ def log(ctx, x):
     return ctx.xp.log(x), backward
 
 
-@op
+@op(autocast=sums)
 def sqrt(ctx, x):
     """y = sqrt x,   dx = dy / (2 y)"""
     y = ctx.xp.sqrt(x)
@@ -113,7 +114,7 @@ def sqrt(ctx, x):
     return y, backward
 
 
-@op
+@op(autocast=products)
 def matmul(ctx, a, b):
     """y = a b   a (..., M, K)   b (..., K, N)   ->   y (..., M, N);   da = dy b^T,   db = a^T dy
 
@@ -121,7 +122,8 @@ def matmul(ctx, a, b):
     """
     if a.ndim == 0 or b.ndim == 0 or a.shape[-1] != b.shape[-min(2, b.ndim)]:
         raise ValueError(f"matmul: the last axis of a must equal the last but one of b; a {a.shape}, b {b.shape}")
-    a_shape, b_shape, (need_a, need_b), y = a.shape, b.shape, ctx.needs, a @ b
+    a_shape, b_shape, (need_a, need_b), dtype = a.shape, b.shape, ctx.needs, ctx.xp.result_type(a, b)
+    y = (a @ b).astype(dtype, copy=False)  # NumPy's product of bfloat16 is float32
     a = a[None, :] if a.ndim == 1 else a
     b = b[:, None] if b.ndim == 1 else b
     matrix_shape = (*y.shape[: y.ndim - (len(b_shape) > 1)], *((1,) * (len(a_shape) == 1)), b.shape[-1])
@@ -130,6 +132,6 @@ def matmul(ctx, a, b):
         dy = dy.reshape(matrix_shape)
         da = unbroadcast(dy @ b.swapaxes(-1, -2), a.shape).reshape(a_shape) if need_a else None
         db = unbroadcast(a.swapaxes(-1, -2) @ dy, b.shape).reshape(b_shape) if need_b else None
-        return da, db
+        return tuple(None if d is None else d.astype(dtype, copy=False) for d in (da, db))
 
     return y, backward

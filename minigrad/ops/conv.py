@@ -1,5 +1,6 @@
 """Convolution: forward, transposed, and the 1x1 case that is a matrix product."""
 
+from ..precision import products
 from ..tensor import op
 from .checks import channels, images, pair, windows
 
@@ -24,7 +25,7 @@ def checked(name, x, w, b, stride, padding, dilation, groups):
     return stride, padding, dilation, groups
 
 
-@op
+@op(autocast=products)
 def conv2d(ctx, x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
     """Slide each filter of w over x (cross-correlation, as in every CNN library).
 
@@ -84,7 +85,7 @@ def checked_transposed(x, w, stride, padding, output_padding, dilation, groups):
     return (stride, padding, dilation, groups), (x.shape[0], *hw, w.shape[3] * groups)
 
 
-@op
+@op(autocast=products)
 def conv_transpose2d(ctx, x, w, b=None, *, stride=1, padding=0, output_padding=0, dilation=1, groups=1):
     """The input gradient of conv2d as a layer of its own: each pixel of x is spread over a window of y.
 

@@ -22,6 +22,7 @@ terms to the buffer and their slopes and offsets to two vectors, and the line is
 
 from typing import NamedTuple
 
+from ..precision import at_least_float32, norms
 from ..tensor import op
 from .checks import images
 from .norm import update
@@ -113,7 +114,7 @@ def checked(x, layers, running, training):
     return ends
 
 
-@op
+@op(autocast=norms)
 def dense_block(ctx, x, *weights, units=2, running=None, training=True, momentum=0.1, eps=1e-5, memory_efficient=False):
     """x and what every layer appends to it: (N, H, W, C) -> (N, H, W, C + sum of the layers' k).
 
@@ -130,7 +131,8 @@ def dense_block(ctx, x, *weights, units=2, running=None, training=True, momentum
     k, xp, layers = ctx.kernels, ctx.xp, layers_of(weights, units)
     ends = checked(x, layers, running, training)
     running = [running[i : i + units] if running else [None] * units for i in range(0, len(layers) * units, units)]
-    block = Features(xp.empty((*x.shape[:3], ends[-1]), x.dtype), *xp.zeros((2, ends[-1]), x.dtype))
+    wide = at_least_float32(x.dtype)
+    block = Features(xp.empty((*x.shape[:3], ends[-1]), x.dtype), *xp.zeros((2, ends[-1]), wide))
     block.x[..., : ends[0]] = x
     if training:
         block.mean[: ends[0]], block.var[: ends[0]] = k.channel_mean_var(x)
@@ -140,7 +142,7 @@ def dense_block(ctx, x, *weights, units=2, running=None, training=True, momentum
         saved.append(layer_forward(k, layer, own, *io, training, momentum, eps, memory_efficient))
 
     def backward(dy):
-        grads, dx, line = [], dy.copy(), Line(*xp.zeros((2, ends[-1]), dy.dtype))
+        grads, dx, line = [], dy.copy(), Line(*xp.zeros((2, ends[-1]), wide))
         for layer, inputs, start, end in reversed(list(zip(layers, saved, ends, ends[1:]))):
             new = dx[..., start:end], block.channels(start, end), line.channels(start, end)
             own, reader = layer_backward(k, layer, inputs, *new, training, eps, dx[..., :start])

@@ -1,5 +1,6 @@
 """Softmax cross-entropy, the loss of every classifier here."""
 
+from ..precision import sums
 from ..tensor import op
 
 REDUCTIONS = ("mean", "sum", "none")
@@ -40,7 +41,7 @@ def checked(x, target, weight, ignore_index, smoothing, reduction):
         raise ValueError(f"cross_entropy: reduction must be one of {REDUCTIONS}; got {reduction!r}")
 
 
-@op
+@op(autocast=sums)
 def cross_entropy(ctx, x, target, *, weight=None, ignore_index=-100, label_smoothing=0.0, reduction="mean"):
     """loss = -log softmax(x)[target] for each row, averaged;   dx = (softmax(x) - onehot(target)) / M
 

@@ -1,10 +1,11 @@
 """Batch normalisation and local response normalisation."""
 
+from ..precision import norms
 from ..tensor import op
 from .checks import channels
 
 
-@op
+@op(autocast=norms)
 def batch_norm(ctx, x, gamma, beta, *, running_mean=None, running_var=None, training=True, momentum=0.1, eps=1e-5):
     """Normalise each channel, then scale and shift it (Ioffe & Szegedy 2015, algorithms 1 and 2).
 
@@ -38,7 +39,7 @@ def normalise(ctx, name, x, gamma, beta, running_mean, running_var, training, mo
         y, mean, var = k.batch_norm_forward(x, gamma, beta, eps, relu)
         if running_mean is not None and m:
             update(running_mean, mean, momentum)
-            update(running_var, var * x.dtype.type(m / (m - 1)), momentum)
+            update(running_var, var * var.dtype.type(m / (m - 1)), momentum)
     backward_kernel = k.batch_norm_backward if training else k.batch_norm_apply_backward
 
     def backward(dy):

@@ -2,6 +2,7 @@
 
 import math
 
+from ..precision import sums
 from ..tensor import op
 
 
@@ -23,7 +24,7 @@ def kept(shape, axes):
     return tuple(1 if i in axes else n for i, n in enumerate(shape))
 
 
-@op
+@op(autocast=sums)
 def sum(ctx, x, *, dim=None, keepdim=False):
     """y = sum of x over dim (all axes if None),   dx = dy for every element that was summed"""
     axes, shape, xp = normalised("sum", dim, x.ndim), x.shape, ctx.xp
@@ -34,7 +35,7 @@ def sum(ctx, x, *, dim=None, keepdim=False):
     return x.sum(axes, keepdims=keepdim), backward
 
 
-@op
+@op(autocast=sums)
 def mean(ctx, x, *, dim=None, keepdim=False):
     """y = mean of x over dim (all axes if None),   dx = dy / (number of elements)"""
     axes, shape, xp = normalised("mean", dim, x.ndim), x.shape, ctx.xp

@@ -1,4 +1,4 @@
-"""Moving numbers without computing: reshape, transpose, slice, pad, copy between devices."""
+"""Moving numbers without computing: reshape, transpose, slice, pad, copy between devices, convert between types."""
 
 from ..device import device_of
 from ..tensor import op
@@ -74,3 +74,14 @@ def copy_to(ctx, x, *, device):
         return (home.asarray(dy),)
 
     return device.asarray(x), backward
+
+
+@op
+def cast(ctx, x, *, dtype):
+    """y = x in another floating-point type,   dx = dy in x's own"""
+    own = x.dtype
+
+    def backward(dy):
+        return (dy.astype(own),)
+
+    return x.astype(dtype), backward

@@ -8,6 +8,7 @@ from .averaging import ExponentialMovingAverage as ExponentialMovingAverage
 from .averaging import polyak as polyak
 from .clip import clip_grad_norm_ as clip_grad_norm_
 from .clip import clip_grad_value_ as clip_grad_value_
+from .grad_scaler import GradScaler as GradScaler
 from .groups import parameter_groups as parameter_groups
 from .optimizer import Optimizer as Optimizer
 from .sgd import SGD as SGD

@@ -98,6 +98,10 @@ class Config:
     kernels: str | None = setting(
         "run", "cpu (compiled) or reference (plain array code)", None, one_of("cpu", "reference"), (), "the device's"
     )
+    amp: str = setting(
+        "run", "mixed precision: bf16 or fp16 (16-bit products, float32 weights), tf32, none", "none",
+        one_of("bf16", "fp16", "tf32", "none"),
+    )  # fmt: skip
     threads: int | None = setting(
         "run", "threads of kernels and BLAS", None, COUNT, (), "$MINIGRAD_NUM_THREADS or all cores"
     )

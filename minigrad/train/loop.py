@@ -15,7 +15,8 @@ from ..device import CPU
 from ..explain import detect_anomaly
 from ..nn import functional as F
 from ..nn import reseed
-from ..optim import clip_grad_norm_
+from ..optim import GradScaler, clip_grad_norm_
+from ..precision import autocast
 from ..tensor import Tensor
 from .errors import Diverged
 from .transfer import sent_ahead
@@ -37,28 +38,38 @@ class TestResult(NamedTuple):
     confusion: np.ndarray
 
 
-def train_step(model, optimizer, images, labels, *, label_smoothing=0.0, clip_grad_norm=None):
+LOW_TYPES = {"bf16": "bfloat16", "fp16": "float16"}  # --amp: autocast's type
+
+
+def train_step(
+    model, optimizer, images, labels, *, label_smoothing=0.0, clip_grad_norm=None, low_type=None, scaler=None
+):
     """One step of gradient descent on one batch; the model should be in training mode.
 
         images (N, H, W, C) floats   labels (N,) classes, or (N, classes) probabilities   ->   StepResult
 
     Arrays or tensors, which are moved to the model's device. A model that returns a tuple, as GoogLeNet while training,
     returns (logits, auxiliary logits, ...): loss = main + 0.3 (auxiliary losses). Gradients are cleared at the end.
+    low_type: the 16-bit type of autocast, or None; scaler: a GradScaler, which skips steps whose gradients overflow.
     FloatingPointError, with no parameter changed, if the loss is not finite.
     """
     device = next(model.parameters()).device
-    outputs = model(on_device(images, device))
+    scaler = GradScaler(enabled=False) if scaler is None else scaler
     criterion = partial(F.cross_entropy, label_smoothing=label_smoothing)
     labels = on_device(labels, device)
-    loss = architectures.training_loss(criterion, outputs, labels)
-    loss.backward()
+    with autocast(low_type):
+        outputs = model(on_device(images, device))
+        loss = architectures.training_loss(criterion, outputs, labels)
+    scaler.scale(loss).backward()
     value = loss.item()  # after the backward pass was launched: a GPU is not kept waiting for it
     if not math.isfinite(value):
         optimizer.zero_grad()
         raise FloatingPointError(f"the loss is {value}")
     if clip_grad_norm is not None:
+        scaler.unscale_(optimizer)
         clip_grad_norm_(optimizer.params, clip_grad_norm)
-    optimizer.step()
+    scaler.step(optimizer)
+    scaler.update()
     optimizer.zero_grad()
     logits = outputs if isinstance(outputs, Tensor) else outputs[0]
     return StepResult(value, count_correct(logits.data, labels.data), len(labels))
@@ -132,6 +143,7 @@ def guarded_step(session, images, labels):
     config, number = session.config, session.global_step()
     reseed(session.model, config.seed, number)
     settings = dict(label_smoothing=config.label_smoothing, clip_grad_norm=config.clip_grad_norm)
+    settings |= dict(low_type=LOW_TYPES.get(config.amp), scaler=session.scaler)
     try:
         with detect_anomaly() if config.detect_anomaly else nullcontext():
             result = train_step(session.model, session.optimizer, images, labels, **settings)

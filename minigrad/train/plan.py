@@ -47,9 +47,10 @@ def describe_data(config, datasets):
 
 def describe_training(config, steps):
     warm = f" after {config.lr_warmup_epochs:g} epochs of rise" if config.lr_warmup_epochs else ""
+    mixed = f", {config.amp}" if config.amp != "none" else ""
     return (
         f"{config.epochs} epochs of {steps} steps of {config.batch_size} images; {config.opt}, "
-        f"lr {config.lr:g} {config.lr_scheduler}{warm}, weight decay {config.weight_decay:g}"
+        f"lr {config.lr:g} {config.lr_scheduler}{warm}, weight decay {config.weight_decay:g}{mixed}"
     )
 
 

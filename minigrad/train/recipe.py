@@ -104,4 +104,6 @@ def check_together(config):
         raise UsageError(f"lr_warmup_epochs {config.lr_warmup_epochs:g} must be below epochs {config.epochs}")
     if config.device != "cpu" and config.kernels == "cpu":
         raise UsageError(f"kernels cpu can't run on device {config.device}")
+    if config.amp != "none" and (config.device == "cpu" or config.kernels == "reference"):
+        raise UsageError(f"amp {config.amp} needs a GPU (--device cuda): the CPU's kernels compute in float32 as it is")
     return config

@@ -11,7 +11,7 @@ from .errors import Diverged, Stopped, UsageError, blaming_the_user
 from .log import RunLog, say
 from .loop import fit
 from .session import Session, check_unfinished
-from .setup import chosen_device, kernels_in_force, set_up
+from .setup import chosen_device, kernels_in_force, products_in_force, set_up
 from .stopping import stop_wishes
 
 CONFIG = "config.toml"
@@ -25,7 +25,7 @@ def run(command):
             saved = checkpoint.load(command.resume)
     setup = set_up(command.flags, command.file, saved[1]["config"] if saved else {})
     device = chosen_device(setup.config)
-    with kernels_in_force(setup.config):
+    with kernels_in_force(setup.config), products_in_force(setup.config):
         session = Session(setup, device)
         if saved:
             session.restore(*saved)

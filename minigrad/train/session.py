@@ -26,8 +26,9 @@ from .setup import (
 class Session:
     """All that changes during a run, and what it is made from.
 
-    config, model, optimizer, scheduler (moved on at each step), average (of the weights, or None), progress,
-    steps (in an epoch), directory (where it is written; None for a session that is only tested)
+    config, model, optimizer, scaler (of the loss), scheduler (moved on at each step),
+    average (of the weights, or None), progress, steps (in an epoch), directory (where it is written; None for a session
+    that is only tested)
     """
 
     def __init__(self, setup, device, directory=None):
@@ -38,6 +39,7 @@ class Session:
         self.steps = min(len(self.loader), self.config.limit_train_batches or len(self.loader))
         self.scheduler = optim.lr_scheduler.Scheduler(self.optimizer, build_schedule(self.config, self.steps))
         decay = self.config.model_ema
+        self.scaler = optim.GradScaler(enabled=self.config.amp == "fp16")
         self.average = None if decay is None else optim.ExponentialMovingAverage(self.model, decay)
         self.progress = Progress()
 
@@ -70,6 +72,8 @@ class Session:
                 raise Diverged(f"{name} is no longer finite after step {self.global_step()}")
         names = (checkpoint.LAST, checkpoint.BEST) if best else (checkpoint.LAST,)
         facts = {"config": to_dict(self.config), "progress": self.progress.to_dict()}
+        if self.scaler.enabled:
+            facts["scaler"] = self.scaler.state_dict()
         if self.average is not None:
             facts["average_updates"] = self.average.updates
         checkpoint.save([self.directory / name for name in names], arrays, facts)
@@ -91,6 +95,8 @@ class Session:
             self.model.load_state_dict(part(arrays, "model"))
             groups = self.optimizer.state_dict()["param_groups"]  # the settings are the config's, not the file's
             self.optimizer.load_state_dict({"state": part(arrays, "optimizer"), "param_groups": groups})
+        if "scaler" in facts:
+            self.scaler.load_state_dict(facts["scaler"])
         self.progress = progress
         base_lrs = self.scheduler.base_lrs
         self.scheduler.load_state_dict({"last_epoch": self.global_step(), "base_lrs": base_lrs})

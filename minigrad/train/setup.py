@@ -9,7 +9,7 @@ from architectures.registry import find
 
 from .. import data, optim
 from ..data.transforms import CutMix, Mixup
-from ..device import get_device, get_num_threads, set_num_threads, use_kernels
+from ..device import allow_tf32, get_device, get_num_threads, set_num_threads, use_kernels
 from ..optim import lr_scheduler
 from .config import Config
 from .errors import UsageError, blaming_the_user
@@ -91,6 +91,11 @@ def chosen_device(config):
 
 def kernels_in_force(config):
     return nullcontext() if config.kernels is None else use_kernels(config.kernels)
+
+
+def products_in_force(config):
+    """What float32 products may do, here and in tests."""
+    return allow_tf32(config.amp == "tf32")
 
 
 def build_model(setup, device):

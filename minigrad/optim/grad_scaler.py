@@ -1,0 +1,86 @@
+"""Loss scaling: gradients too small for float16 are made larger on their way, and smaller again before the step."""
+
+from ..device import device_of
+
+
+class GradScaler:
+    """Scales the loss, so that float16 gradients don't vanish (Micikevicius et al. 2018, section 3.2), as torch's.
+
+        with autocast("float16"):
+            loss = ...
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)      # skipped if a gradient overflowed
+        scaler.update()             # scale *= backoff_factor then; *= growth_factor after growth_interval good steps
+
+    Gradients are divided by the scale in step(), or before it by unscale_(optimizer), for those who clip them. One
+    optimizer whose parameters are on one device. enabled=False: everything passes as it is.
+    ValueError for factors that don't grow and shrink, RuntimeError for calls out of order.
+    """
+
+    def __init__(
+        self, init_scale=65536.0, growth_factor=2.0, backoff_factor=0.5, growth_interval=2000, enabled=True
+    ):  # fmt: skip
+        if init_scale <= 0 or growth_factor <= 1 or not 0 < backoff_factor < 1 or growth_interval < 1:
+            raise ValueError(
+                f"GradScaler: init_scale > 0, growth_factor > 1, 0 < backoff_factor < 1 and growth_interval >= 1; got "
+                f"{init_scale}, {growth_factor}, {backoff_factor}, {growth_interval}"
+            )
+        self.growth_factor, self.backoff_factor, self.growth_interval = growth_factor, backoff_factor, growth_interval
+        self.enabled, self.current, self.growth_tracker = enabled, float(init_scale), 0
+        self.finite = None  # were all gradients of this step finite? None: not looked at yet
+
+    def get_scale(self):
+        """The factor of the loss."""
+        return self.current if self.enabled else 1.0
+
+    def scale(self, loss):
+        """The loss (a tensor) times the scale."""
+        return loss * self.current if self.enabled else loss
+
+    def unscale_(self, optimizer):
+        """Divide the gradients of the optimizer's parameters by the scale, in place."""
+        if not self.enabled:
+            return
+        if self.finite is not None:
+            raise RuntimeError("GradScaler.unscale_: the gradients of this step were unscaled already; call update()")
+        params = [p for p in optimizer.params if p.grad is not None]
+        for p in params:
+            p.grad *= 1 / self.current
+        self.finite = all_finite([p.grad for p in params])
+
+    def step(self, optimizer):
+        """optimizer.step(), unless a gradient is not finite. Was the step made?"""
+        if self.enabled and self.finite is None:
+            self.unscale_(optimizer)
+        if not self.enabled or self.finite:
+            optimizer.step()
+        return not self.enabled or self.finite
+
+    def update(self):
+        """Shrink the scale if the step was skipped; let it grow after enough steps that were not."""
+        if not self.enabled:
+            return
+        if self.finite is None:
+            raise RuntimeError("GradScaler.update: no step was made since the last update")
+        self.growth_tracker = self.growth_tracker + 1 if self.finite else 0
+        if not self.finite:
+            self.current *= self.backoff_factor
+        elif self.growth_tracker == self.growth_interval:
+            self.current, self.growth_tracker = self.current * self.growth_factor, 0
+        self.finite = None
+
+    def state_dict(self):
+        """{"scale", "growth_tracker"}: what a resumed run needs (JSON)."""
+        return {"scale": self.current, "growth_tracker": self.growth_tracker}
+
+    def load_state_dict(self, saved):
+        """Take up where the scaler that returned `saved` was."""
+        self.current, self.growth_tracker = saved["scale"], saved["growth_tracker"]
+
+
+def all_finite(arrays):
+    """Are all numbers finite? The host waits once for the answer."""
+    if not arrays:
+        return True
+    xp = device_of(arrays[0]).xp
+    return bool(xp.stack([xp.isfinite(a).all() for a in arrays]).all())

@@ -1,0 +1,113 @@
+"""Mixed precision (Micikevicius et al. 2018): which ops compute in a 16-bit type within `with autocast(dtype):`.
+
+What an op wants is declared where it is defined, `@op(autocast=...)`, by one of the functions below; `@op` alone is
+`widest`. The casts are ops of the graph: the gradient of a float32 weight arrives in float32, though a 16-bit copy of
+it was multiplied.
+"""
+
+import functools
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import numpy as np
+
+_low_type: ContextVar = ContextVar("low_type", default=None)
+LOW_TYPES = "float16", "bfloat16"
+
+
+def autocast_type():
+    """The 16-bit type in force, or None."""
+    return _low_type.get()
+
+
+@contextmanager
+def autocast(dtype):
+    """Within this block, products (convolution, linear, matmul) and what lies between them compute in a 16-bit type.
+
+    dtype: "float16" or "bfloat16" (or their NumPy types), or None for none. Products add up in float32; losses,
+    softmax, sums and the like get float32 inputs; batch norm keeps its statistics, gamma and beta in float32. Weights
+    stay as they are. Wrap the forward pass and the loss; backward() and the optimizer's step belong outside. float16
+    needs a GradScaler. ValueError for another type; RuntimeError for bfloat16 where ml_dtypes is not installed.
+    """
+    token = _low_type.set(None if dtype is None else low_type(dtype))
+    try:
+        yield
+    finally:
+        _low_type.reset(token)
+
+
+def low_type(dtype):
+    """The NumPy type of a name or type of 16 bits."""
+    name = dtype if isinstance(dtype, str) else np.dtype(dtype).name
+    if name not in LOW_TYPES:
+        raise ValueError(f"autocast: dtype must be one of {', '.join(LOW_TYPES)}; got {dtype!r}")
+    return bfloat16() if name == "bfloat16" else np.dtype(name)
+
+
+@functools.cache
+def bfloat16():
+    """NumPy has no bfloat16 of its own."""
+    try:
+        import ml_dtypes
+    except ImportError:
+        raise RuntimeError("bfloat16 needs the package ml_dtypes; pip install ml_dtypes") from None
+    return np.dtype(ml_dtypes.bfloat16)
+
+
+def is_floating_point(dtype):
+    """Is it a type of real numbers? (NumPy calls the kind of bfloat16, which came later, V.)"""
+    return dtype.kind == "f" or dtype.name == "bfloat16"
+
+
+def at_least_float32(dtype):
+    """The type for statistics and sums of numbers of this type: float32 for 16-bit types, else the type itself."""
+    return np.dtype(np.float32) if dtype.itemsize == 2 else dtype
+
+
+# What an op may declare: from the 16-bit type and the op's floating-point inputs to a type for each of them
+
+
+def products(low, inputs):
+    """All in 16 bits: their products are what tensor cores are for."""
+    return [low] * len(inputs)
+
+
+def sums(low, inputs):
+    """All in float32: sums of many numbers, and functions that stretch a small error."""
+    return [np.dtype(np.float32)] * len(inputs)
+
+
+def norms(low, inputs):
+    """Images and filters in 16 bits, vectors (gamma, beta) in float32: the kernels compute in float32 between."""
+    return [low if t.ndim > 1 else np.dtype(np.float32) for t in inputs]
+
+
+def widest(low, inputs):
+    """As they come; float32 if they differ."""
+    types = {t.dtype for t in inputs}
+    return [types.pop() if len(types) == 1 else np.dtype(np.float32)] * len(inputs)
+
+
+def one_type(name, inputs):
+    """An op's inputs (tensors or None), whose floating-point types must be the same."""
+    types = {t.dtype for t in inputs if t is not None and is_floating_point(t.dtype)}
+    if len(types) > 1:
+        raise TypeError(f"{name}: inputs have different types ({', '.join(sorted(map(str, types)))}); convert one")
+    return inputs
+
+
+def autocasted(name, inputs, policy, kernels, cast):
+    """An op's inputs in the types that its policy wants; None without autocast, and where there is a float64.
+
+    cast(tensor, dtype) is the op that converts. TypeError where there are no kernels for the 16-bit type.
+    """
+    low = _low_type.get()
+    if low is None or any(t is not None and t.dtype == np.float64 for t in inputs):
+        return None
+    if low.name not in getattr(kernels, "LOW_TYPES", ()):
+        raise TypeError(f"{name}: autocast to {low} needs a GPU; {kernels.__name__} has no kernels for 16-bit types")
+    floats = [(i, t) for i, t in enumerate(inputs) if t is not None and is_floating_point(t.dtype)]
+    changed = list(inputs)
+    for (i, t), dtype in zip(floats, policy(low, [t for _, t in floats])):
+        changed[i] = t if t.dtype == dtype else cast(t, dtype)
+    return tuple(changed)
