@@ -159,12 +159,14 @@ def test_kernels_compile_nothing_from_outside_their_folder():
 
 
 def test_old_versions_are_removed(tmp_path):
-    for age in range(6):
-        (tmp_path / f"v{age}").mkdir()
-        (tmp_path / f"v{age}" / "kernel.nbi").touch()
-        os.utime(tmp_path / f"v{age}", (10_000 - age, 10_000 - age))
-    runtime.remove_old_versions(tmp_path / "v4")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["v0", "v1", "v4"]
+    """The last used are kept; and what is no version at all, as where MINIGRAD_CACHE is this very repository."""
+    versions = [tmp_path / f"{number:016x}" for number in range(5)]
+    for age, folder in enumerate([*versions, tmp_path / "cpu"]):
+        folder.mkdir()
+        os.utime(folder, (age, age))
+    os.utime(tmp_path / "cpu", (0, 0))
+    runtime.remove_old_versions(versions[0])  # used just now
+    assert sorted(tmp_path.iterdir()) == [versions[0], *versions[3:], tmp_path / "cpu"]
     runtime.remove_old_versions(tmp_path / "gone")  # by another process, say
 
 

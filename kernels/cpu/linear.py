@@ -1,39 +1,111 @@
-"""Fully-connected layer: matrix products, by NumPy's BLAS but for the forward pass of a small batch.
+"""The fully-connected layer: the sums of a 1x1 convolution in which each row is a pixel, so its engine does them.
 
-There the weights w (K, C) are by far the largest matrix, and reading them takes longer than the arithmetic. The engine
-of convolution then reads them once, as they are: y^T = w x^T, with the rows of w for pixels and those of x for filters.
+With few rows, as in VGG's classifier, the weights w (K, C) are by far the largest matrix, and moving them takes longer
+than the arithmetic. So no pass moves them more than once. The engine packs its second factor and takes the first as it
+lies in memory; therefore the forward pass computes y^T = w x^T, and the weight gradient writes dw = dy^T x in place.
+For the input gradient dx = dy w the engine would have to pack w; up to FEW rows, pieces of w are streamed instead.
+
+(NumPy's BLAS is no slower by itself. But after a product its threads wait some 20 ms for the next one by yielding their
+cores over and over, and take from the kernels that follow up to a third of their speed.)
 """
 
+import math
+
+import numba
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 
 from .gather import gather
 from .layout import deliver, result_array, with_contiguous_channels
+from .norm_rows import fma
 from .pack import pack_weights
+from .product import odd_lines, round_up
+from .runtime import get_num_threads, parallel
+from .taps import at, for_vectors, splat, vector
+from .tile import INT, load, prefetch, store
 
-SMALL_BATCH = 32  # measured: from here on BLAS is faster
+FEW = 32  # rows up to which streaming is faster (measured)
+PIECE = 512  # columns of w at a time: four rows' pieces are 8 kB of float32
+FOUR = (0, 0, 0, 0)
 
 
 def as_rows(a):
     """(..., C) -> (rows, C)"""
-    rows = a.size // a.shape[-1] if a.shape[-1] else 0
-    return a.reshape(rows, a.shape[-1])
+    return a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
 
 
-def transposed_product(x, w):
-    """w x^T   (K, rows)"""
-    column = with_contiguous_channels(w)[None, :, None, :]
-    result = np.empty((len(w), len(x)), x.dtype)
-    filters = pack_weights(x[:, None, None, :], [(0, 0)], 1)
-    gather(column, result[None, :, None, :], [(0, 0)], filters, None, False, (1, 1))
-    return result
+def product(a, b, transposed=False):
+    """a b^T, or a b if transposed: the rows of a for pixels, b for the weights."""
+    c = np.empty((len(a), b.shape[1] if transposed else len(b)), a.dtype)
+    if c.size == 0 or a.size == 0:
+        return np.zeros_like(c)
+    packed = pack_weights(b[:, None, None, :], [(0, 0)], 1, transposed)
+    gather(with_contiguous_channels(a)[None, :, None, :], c[None, :, None, :], [(0, 0)], packed, None, False, (1, 1))
+    return c
+
+
+@intrinsic
+def add_rows(typingctx, rows, zero, weights, x, x_step, count, y, ahead):
+    """y += the sum of weights[r] x[r] over len(rows) rows r of `count` elements.
+
+    All are addresses (`zero` shows the type). From the address `ahead` on, as much is fetched into the cache meanwhile.
+    """
+
+    def codegen(context, b, signature, args):
+        _, zero, weights, x, x_step, count, y, ahead = args
+        numbers = [ir.Constant(INT, r) for r in range(signature.args[0].count)]
+        scalars = [load(b, at(b, weights, r, zero.type), zero.type, 1) for r in numbers]
+        sources = [b.add(x, b.mul(x_step, r)) for r in numbers]
+        for c, lanes in for_vectors(b, count):
+            kind = vector(zero.type, lanes)
+            prefetch(b, at(b, ahead, c, zero.type), write=False)
+            target = at(b, y, c, zero.type)
+            total = load(b, target, kind, 1)
+            for scalar, source in zip(scalars, sources):
+                total = fma(b, splat(b, scalar, lanes), load(b, at(b, source, c, zero.type), kind, 1), total)
+            store(b, total, target, 1)
+        return context.get_dummy_value()
+
+    return types.void(rows, zero, *[types.int64] * 6), codegen
+
+
+@parallel
+def stream_rows(zero, item, n, k, columns, dy, w, dx, dx_step, piece):
+    """dx (N, C) += dy w: pieces of four rows of w meet all rows of dx, while the next four are on their way."""
+    w_step = columns * item
+    for part in numba.prange(-(-columns // piece)):
+        c = part * piece
+        count = min(piece, columns - c)
+        for row in range(0, k - 3, 4):
+            source = w + row * w_step + c * item
+            for i in range(n):
+                weights, target, ahead = dy + (i * k + row) * item, dx + i * dx_step + c * item, (4 + i % 4) * w_step
+                add_rows(FOUR, zero, weights, source, w_step, count, target, source + ahead)
+        for row in range(k - k % 4, k):
+            source = w + row * w_step + c * item
+            for i in range(n):
+                weights, target = dy + (i * k + row) * item, dx + i * dx_step + c * item
+                add_rows(FOUR[:1], zero, weights, source, w_step, count, target, source)
+
+
+def stream(dy, w):
+    """dy w   (N, C)"""
+    (n, k), columns, dy, w = dy.shape, w.shape[1], np.ascontiguousarray(dy), np.ascontiguousarray(w)
+    apart = odd_lines(columns * dy.itemsize) // dy.itemsize
+    dx = np.zeros((n, apart), dy.dtype)
+    tasks = round_up(max(-(-columns // PIECE), 1), get_num_threads())
+    addresses = dy.ctypes.data, w.ctypes.data, dx.ctypes.data, dx.strides[0]
+    stream_rows(dy.dtype.type(0), dy.itemsize, n, k, columns, *addresses, max(-(-columns // tasks), 1))
+    return np.ascontiguousarray(dx[:, :columns])
 
 
 def linear_forward(x, w, b, relu=False, out=None):
     """y (..., K). b may be None. With relu, y = max(y, 0)."""
-    rows = as_rows(x)
-    product = transposed_product(rows, w).T if 0 < len(rows) < SMALL_BATCH else rows @ w.T
-    y = result_array(out if x.ndim == 2 else None, product.shape, x.dtype)
-    np.add(product, 0 if b is None else b, out=y)
+    products = product(w, as_rows(x)).T
+    y = result_array(out if x.ndim == 2 else None, products.shape, x.dtype)
+    np.add(products, 0 if b is None else b, out=y)
     if relu:
         np.maximum(y, 0, out=y)
     return deliver(y if x.ndim == 2 else y.reshape(*x.shape[:-1], len(w)), out)
@@ -41,9 +113,11 @@ def linear_forward(x, w, b, relu=False, out=None):
 
 def linear_backward_input(dy, w, out=None):
     """dx = dy w   (..., C)"""
-    return deliver((as_rows(dy) @ w).reshape(*dy.shape[:-1], w.shape[1]), out)
+    rows = as_rows(dy)
+    dx = stream(rows, w) if len(rows) <= FEW else product(rows, w, transposed=True)
+    return deliver(dx.reshape(*dy.shape[:-1], w.shape[1]), out)
 
 
 def linear_backward_weight(dy, x):
     """dw = dy^T x   (K, C), summed over all rows"""
-    return as_rows(dy).T @ as_rows(x)
+    return product(as_rows(dy).T.copy(), as_rows(x), transposed=True)

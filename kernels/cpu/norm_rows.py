@@ -11,8 +11,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from . import tile
 from .taps import at, for_vectors, splat, variable, vector
-from .tile import INT, Emitter, load, store
+from .tile import INT, load, store
 
 DOUBLE = ir.DoubleType()
 
@@ -148,10 +149,9 @@ def prefetch(typingctx, like, address, step, count):
     """Begin to fetch what will be needed of `count` pixels soon."""
 
     def codegen(context, b, signature, args):
-        like, address, step, count = args
-        emit = Emitter(b, like.type, 0, 1)
+        _, address, step, count = args
         for (place,) in pixels(b, count, (address, step)):
-            emit.prefetch(place)
+            tile.prefetch(b, place, write=True)
         return context.get_dummy_value()
 
     return types.void(like, *[types.int64] * 3), codegen

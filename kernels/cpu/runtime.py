@@ -7,6 +7,7 @@ import getpass
 import hashlib
 import os
 import pathlib
+import re
 import shutil
 import sys
 import tempfile
@@ -65,11 +66,11 @@ def cache_directory():
 
 
 def remove_old_versions(folder):
-    """Mark the folder as used now, and remove all but the last used KEPT_VERSIONS beside it."""
+    """Mark the folder as used now, and remove all versions beside it but the last used KEPT_VERSIONS."""
     with contextlib.suppress(OSError):  # another process may be doing the same
         os.utime(folder)
-        by_age = sorted(pathlib.Path(folder).parent.iterdir(), key=lambda version: version.stat().st_mtime)
-        for version in by_age[:-KEPT_VERSIONS]:
+        versions = [v for v in pathlib.Path(folder).parent.iterdir() if re.fullmatch("[0-9a-f]{16}", v.name)]
+        for version in sorted(versions, key=lambda v: v.stat().st_mtime)[:-KEPT_VERSIONS]:
             shutil.rmtree(version, ignore_errors=True)
 
 

@@ -88,6 +88,15 @@ def step_by(b, address, count, size):
     return b.add(address, ir.Constant(INT, count * size)) if count else address
 
 
+def prefetch(b, address, write):
+    """Begin to bring a cache line from memory, to be read or written soon."""
+    flag = ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer(), flag, flag, flag])
+    fn = cgutils.get_or_insert_function(b.module, kind, "llvm.prefetch.p0")
+    keep, data = ir.Constant(flag, 3), ir.Constant(flag, 1)
+    b.call(fn, [pointer(b, address, ir.IntType(8)), ir.Constant(flag, int(write)), keep, data])
+
+
 class Emitter:
     """Writes one tile product into the function under construction. Names as in the formula above."""
 
@@ -113,14 +122,6 @@ class Emitter:
         first = self.b.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
         everywhere = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
         return self.b.shuffle_vector(first, undefined, everywhere)
-
-    def prefetch(self, address):
-        """Begin to fetch what will be written at the end."""
-        flag = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer(), flag, flag, flag])
-        fn = cgutils.get_or_insert_function(self.b.module, kind, "llvm.prefetch.p0")
-        write, keep, data = (ir.Constant(flag, n) for n in (1, 3, 1))
-        self.b.call(fn, [pointer(self.b, address, ir.IntType(8)), write, keep, data])
 
     def clear(self):
         zero = self.constant(0)
@@ -230,7 +231,7 @@ def multiply_tile(
 
         targets = [builder.add(c, table(c_rows, r)) for r in range(shape[0])]
         for target in targets:
-            emit.prefetch(target)
+            prefetch(builder, target, write=True)
         emit.clear()
         with cgutils.for_range(builder, tap_count, intp=INT) as loop:
             tap = load(builder, builder.add(taps, builder.mul(loop.index, ir.Constant(INT, 8))), INT, 8)
