@@ -73,13 +73,13 @@ def nets(args):
 
 def layers(args):
     """Each different convolution's passes: for a batch size, first those that are the largest part of a net's step."""
-    from kernel_calls import training_step
+    from roofline import steps_of
 
     rows = {}
     for net in args.net:
-        calls = training_step(net, **({"image_size": args.image} if args.image else {}))
+        steps = steps_of(net, **({"image_size": args.image} if args.image else {}))
         for batch, precision in itertools.product(args.batch, args.precision):
-            for row in layer_rows(net, calls, batch, precision):
+            for row in layer_rows(net, steps[precision], batch, precision):
                 key = str((row.task, precision))
                 same = rows.get(key, row)
                 row.about["nets"] |= same.about["nets"]
@@ -90,14 +90,14 @@ def layers(args):
 
 def layer_rows(net, calls, batch, precision):
     """A row for each pass of each convolution of a net; its share is that of the least time (roofline.py)."""
-    from roofline import GPUS, layer_key, layer_name, seconds, step_seconds, traffic
+    from roofline import GPUS, layer_key, layer_name, seconds, step_seconds
 
     whole = step_seconds(calls, batch, precision, GPUS["H200"])
     for call, count in calls.items():
         if call.kernel.startswith("conv2d"):
             part, settings = call.kernel.removeprefix("conv2d_"), dict(call.settings)
             about = {"kind": "conv", "name": layer_name(layer_key(call)), "pass": part, "precision": precision}
-            about |= {"batch": batch, "flops": call.flops(batch), "bytes": traffic(call, batch, precision)}
+            about |= {"batch": batch, "flops": call.flops(batch), "bytes": call.bytes(batch)}
             x, w, y = conv_shapes(call, batch)
             names = "stride", "padding", "dilation", "groups"
             task = dict(part=part, x=x, w=w, y=y, **{name: settings[name] for name in names})

@@ -15,9 +15,10 @@ import architectures
 from architectures.registry import find
 from kernels import reference
 from kernels.reference.dense import composed_backward, composed_forward
-from minigrad import Tensor, nn, optim, use_kernels
+from minigrad import Tensor, autocast, nn, optim, use_kernels
 from minigrad.nn.inspection import shapes_only
 from minigrad.nn.virtual import VirtualKernels, virtual
+from minigrad.precision import at_least_float32
 
 IMAGES = 3
 PRODUCTS = (
@@ -50,9 +51,8 @@ class Array(NamedTuple):
         """The shape for another batch size."""
         return (batch, *self.shape[1:]) if self.shape[:1] == (IMAGES,) else self.shape
 
-    def bytes(self, batch, itemsize):
-        """Floats have the itemsize asked for, other numbers their own."""
-        return math.prod(self.at(batch)) * (itemsize if self.dtype.kind == "f" else self.dtype.itemsize)
+    def bytes(self, batch):
+        return math.prod(self.at(batch)) * self.dtype.itemsize
 
 
 class Call(NamedTuple):
@@ -79,11 +79,11 @@ class Call(NamedTuple):
         largest = max(math.prod(array.at(batch)) for array in (*(a for _, a in self.inputs), *self.outputs))
         return 2 * self.macs(batch) or OPERATIONS.get(self.kernel, 1) * largest
 
-    def bytes(self, batch, itemsize):
+    def bytes(self, batch):
         """Each input read once (or twice, where it must be), each output written once."""
         read = [self.touched(array, name) for name, array in self.inputs for _ in range(1 + self.again(name))]
         written = [array for name, array in self.inputs if name in WRITTEN.get(self.kernel, ())]
-        return sum(array.bytes(batch, itemsize) for array in (*read, *written, *self.outputs))
+        return sum(array.bytes(batch) for array in (*read, *written, *self.outputs))
 
     def again(self, name):
         return name in TWICE.get(self.kernel, ())
@@ -113,17 +113,21 @@ class Ghost(np.ndarray):
         if method != "__call__" or (out is None and all(a.shape[:1] != (IMAGES,) for a in arrays)):
             plain = [a.view(np.ndarray) if isinstance(a, Ghost) else a for a in inputs]
             return getattr(ufunc, method)(*plain, **settings)  # a vector for each channel: small, and computed
-        y = out[0] if out else self.ghost(np.broadcast_shapes(*(a.shape for a in arrays)))
+        shape = np.broadcast_shapes(*(a.shape for a in arrays))
+        y = out[0] if out else haunted(virtual(shape, self.dtype), self.calls)
         self.calls.append(Call(ufunc.__name__, tuple(("x", described(a)) for a in arrays), (), (described(y),)))
         return y
 
     def copy(self, order="C"):
-        y = self.ghost(self.shape)
-        self.calls.append(Call("copy", (("x", described(self)),), (), (described(y),)))
-        return y
+        return self.noted("copy", self.dtype)
 
-    def ghost(self, shape):
-        return haunted(virtual(shape, self.dtype), self.calls)
+    def astype(self, dtype, copy=True, **settings):
+        return self if self.dtype == dtype and not copy else self.noted("cast", np.dtype(dtype))
+
+    def noted(self, name, dtype):
+        y = haunted(virtual(self.shape, dtype), self.calls)
+        self.calls.append(Call(name, (("x", described(self)),), (), (described(y),)))
+        return y
 
 
 def haunted(array, calls):
@@ -142,6 +146,10 @@ class Shapes(VirtualKernels):
     def relu_backward(self, dy, y, out=None):
         return virtual(dy.shape, dy.dtype, out)
 
+    def channel_mean_var(self, x):
+        wide = at_least_float32(x.dtype)
+        return virtual(x.shape[-1:], wide), virtual(x.shape[-1:], wide)
+
     def channel_sum(self, x):
         return virtual(x.shape[-1:], x.dtype)
 
@@ -155,7 +163,7 @@ class Shapes(VirtualKernels):
         return virtual((dy.shape[-1], x.shape[-1]), dy.dtype)
 
     def batch_norm_backward(self, dy, x, gamma, beta, mean, var, eps, relu=False):
-        return virtual(x.shape, x.dtype), virtual(gamma.shape, x.dtype), virtual(gamma.shape, x.dtype)
+        return virtual(x.shape, x.dtype), virtual(gamma.shape, gamma.dtype), virtual(gamma.shape, gamma.dtype)
 
     batch_norm_apply_backward = batch_norm_backward
 
@@ -189,6 +197,8 @@ class Shapes(VirtualKernels):
 
 class Recorder:
     """For use_kernels: notes each call of a kernel. What is one kernel on the CPU alone is composed, as on the GPU."""
+
+    LOW_TYPES = "float16", "bfloat16"
 
     def __init__(self):
         self.shapes, self.calls = Shapes(), []
@@ -225,16 +235,22 @@ def call(name, arguments, outputs):
     return Call(name, tuple(inputs), tuple(settings), tuple(described(a) for a in outputs))
 
 
-def training_step(net, optimizer=optim.SGD, **options):
-    """Counter of the Calls of a training step of a net: forward, loss, backward, update (SGD with momentum)."""
+def training_step(net, low_type=None, optimizer=optim.SGD, **options):
+    """Counter of the Calls of a training step of a net: forward, loss, backward, update (SGD with momentum).
+
+    low_type: "bfloat16" or "float16" for mixed precision, whose casts are calls, too.
+    """
     made_for, model = find(net), architectures.create(net, **options)
     options.setdefault("image_size", made_for.image_size)
     shape = IMAGES, options["image_size"], options["image_size"], options.get("in_channels", made_for.in_channels)
     recorder, settings = Recorder(), {} if optimizer is not optim.SGD else dict(momentum=0.9, weight_decay=1e-4)
     with shapes_only(model), use_kernels(recorder):
         step = optimizer(list(model.parameters()), **settings)
-        outputs = model.train()(Tensor(haunted(virtual(shape, np.float32), recorder.calls)))
-        target = np.zeros(IMAGES, np.int64)
-        architectures.training_loss(nn.functional.cross_entropy, outputs, target).backward()
+        for p in model.parameters():
+            p.data = haunted(p.data, recorder.calls)
+        with autocast(low_type):
+            outputs = model.train()(Tensor(haunted(virtual(shape, np.float32), recorder.calls)))
+            loss = architectures.training_loss(nn.functional.cross_entropy, outputs, np.zeros(IMAGES, np.int64))
+        loss.backward()
         step.step()
     return Counter(recorder.calls)

@@ -32,9 +32,10 @@ def test_a_3x3_layer_of_resnet18_by_hand(roofline, training_step):
     layer, count = only(training_step("resnet18"), "conv2d_forward", (56, 56, 64), (64, 3, 3, 64))
     image, weights = 56 * 56 * 64, 64 * 9 * 64
     assert count == 4 and layer.macs(10) == 10 * image * 9 * 64 and layer.flops(10) == 2 * layer.macs(10)
-    assert layer.bytes(10, 4) == 4 * (10 * 2 * image + weights) and layer.bytes(1, 2) == 2 * (2 * image + weights)
-    for precision, peak in ("fp32", 66.9e12), ("bf16", 989.4e12):  # arithmetic takes longer than memory
-        seconds = roofline.seconds(layer, 64, precision, roofline.GPUS["H200"])
+    low, _ = only(training_step("resnet18", "bfloat16"), "conv2d_forward", (56, 56, 64), (64, 3, 3, 64))
+    assert layer.bytes(10) == 4 * (10 * 2 * image + weights) and low.bytes(1) == 2 * (2 * image + weights)
+    for call, precision, peak in (layer, "fp32", 66.9e12), (low, "bf16", 989.4e12):  # more arithmetic than memory
+        seconds = roofline.seconds(call, 64, precision, roofline.GPUS["H200"])
         assert seconds == pytest.approx(2 * 64 * image * 9 * 64 / peak)
 
 
@@ -44,12 +45,12 @@ def test_a_strided_1x1_layer_by_hand(roofline, training_step):
     layer, count = only(calls, "conv2d_forward", (56, 56, 64), (128, 1, 1, 64))
     seen, output, weights = 28 * 28 * 64, 28 * 28 * 128, 128 * 64
     assert count == 1 and layer.macs(2) == 2 * output * 64
-    assert layer.bytes(2, 4) == 4 * (2 * (seen + output) + weights)
-    seconds = roofline.seconds(layer, 64, "bf16", roofline.GPUS["H100"])
-    assert seconds == pytest.approx(2 * (64 * (seen + output) + weights) / 3.35e12)  # memory takes longer
+    assert layer.bytes(2) == 4 * (2 * (seen + output) + weights)
+    seconds = roofline.seconds(layer, 64, "tf32", roofline.GPUS["H100"])
+    assert seconds == pytest.approx(4 * (64 * (seen + output) + weights) / 3.35e12)  # memory takes longer
     (gradient,) = (c for c in calls if c.kernel == "conv2d_backward_input" and c.input("w").shape == (128, 1, 1, 64))
     assert gradient.macs(2) == layer.macs(2)
-    assert gradient.bytes(2, 4) == 4 * (2 * (output + 56 * 56 * 64) + weights)
+    assert gradient.bytes(2) == 4 * (2 * (output + 56 * 56 * 64) + weights)
 
 
 def test_batch_norm_reads_twice_what_it_must_sum_first(training_step):
@@ -57,8 +58,8 @@ def test_batch_norm_reads_twice_what_it_must_sum_first(training_step):
     forward = next(c for c in calls if c.kernel == "batch_norm_forward" and c.input("x").shape[1:] == (112, 112, 64))
     backward = next(c for c in calls if c.kernel == "batch_norm_backward" and c.input("x").shape[1:] == (112, 112, 64))
     image = 112 * 112 * 64
-    assert forward.bytes(8, 4) == 4 * (8 * 3 * image + 4 * 64)  # x, x, y; gamma, beta, mean, var
-    assert backward.bytes(8, 4) == 4 * (8 * 5 * image + 6 * 64)  # dy, x, dy, x, dx; gamma, beta, mean, var and two
+    assert forward.bytes(8) == 4 * (8 * 3 * image + 4 * 64)  # x, x, y; gamma, beta, mean, var
+    assert backward.bytes(8) == 4 * (8 * 5 * image + 6 * 64)  # dy, x, dy, x, dx; gamma, beta, mean, var and two
 
 
 def forward_macs(calls):
@@ -81,7 +82,7 @@ def test_the_whole_step_is_there(net, training_step):
     assert sum(n * c.macs(1) for c, n in calls.items()) == 3 * forward - first.macs(1)
     (update,) = (c for c in calls if c.kernel == "sgd_step")
     parameters = sum(p.size for p in architectures.create(net).parameters())
-    assert update.bytes(1, 4) == 5 * 4 * parameters  # reads w, dw and v, writes w and v
+    assert update.bytes(1) == 5 * 4 * parameters  # reads w, dw and v, writes w and v
 
 
 def test_sums_of_gradients_are_counted(training_step):
@@ -89,7 +90,17 @@ def test_sums_of_gradients_are_counted(training_step):
     calls = training_step("resnet20")
     sums = {c: n for c, n in calls.items() if c.kernel == "add"}
     assert sum(sums.values()) == 9
-    assert all(c.bytes(2, 4) == 3 * 4 * math.prod(c.outputs[0].at(2)) for c in sums)
+    assert all(c.bytes(2) == 3 * 4 * math.prod(c.outputs[0].at(2)) for c in sums)
+
+
+def test_mixed_precision_casts_each_weight_and_its_gradient(training_step):
+    calls = training_step("resnet20", "bfloat16")
+    products = architectures.create("resnet20").parameters()
+    weights = sum(p.size for p in products if p.ndim > 1) + 10  # and the classifier's bias
+    casts = {c: n for c, n in calls.items() if c.kernel == "cast" and c.outputs[0].shape[0] != 3}
+    assert sum(n * c.bytes(1) for c, n in casts.items()) == 2 * (4 + 2) * weights
+    update = next(c for c in calls if c.kernel == "sgd_step")
+    assert {array.dtype.name for _, array in update.inputs} == {"float32"}
 
 
 def test_the_page(roofline):

@@ -1,20 +1,18 @@
 """Ourselves on a GPU, or on the emulated one."""
 
-import contextlib
 import math
 
-import ml_dtypes
 import numpy as np
 from places import prepare
 
 import architectures
 import minigrad
-from kernels.cuda.precision import allow_tf32
 from minigrad import nn, optim
+from minigrad.precision import bfloat16
 
 from .gpu import by_clock, by_events, is_held, repeats_of
 
-TYPES = {"fp32": np.dtype(np.float32), "tf32": np.dtype(np.float32), "bf16": np.dtype(ml_dtypes.bfloat16)}
+TYPES = {"fp32": np.dtype(np.float32), "tf32": np.dtype(np.float32), "bf16": bfloat16()}
 SPIN = """extern "C" __global__ void spin(long long cycles) {
     for (long long start = clock64(); clock64() - start < cycles;) {}
 }"""
@@ -71,7 +69,7 @@ def net(device, dtype, net, image, channels, classes, batch):
 
     def run():
         optimizer.zero_grad()
-        with minigrad.autocast(low) if low else contextlib.nullcontext():
+        with minigrad.autocast(low):
             loss = architectures.training_loss(nn.functional.cross_entropy, model(x), y)
         loss.backward()
         optimizer.step()
@@ -102,7 +100,7 @@ def build(kind, device, precision, **task):
     run, seconds = KINDS[kind](device, TYPES[precision], **task), timer(device, kind)
 
     def step():
-        with allow_tf32() if precision == "tf32" else contextlib.nullcontext():
+        with minigrad.allow_tf32(precision == "tf32"):
             return seconds(run)
 
     return step
