@@ -31,6 +31,7 @@ PRECISIONS = "bf16", "tf32", "fp32"
 PARTS = "ceilings", "nets", "layers"
 PACKAGES = "numpy", "cupy-cuda13x", "torch", "nvidia-cudnn-cu13", "nvidia-cublas", "triton"
 ROW_SECONDS = 90  # after which a side counts as hung
+STEPS_LONGER = 10  # windows of whole steps, against those of layers
 
 
 class Row(NamedTuple):
@@ -167,8 +168,9 @@ def together(sides, task, args):
             able[name] = side, task
         except PeerError as error:
             errors[name] = str(error)
+    seconds = args.seconds * (STEPS_LONGER if task["kind"] == "net" else 1)
     try:
-        answers = in_turns(able, args.seconds, args.rounds, args.seconds * args.rounds * len(able)) if able else {}
+        answers = in_turns(able, seconds, args.rounds, seconds * args.rounds * len(able)) if able else {}
     except PeerError as error:
         return {}, errors | {next(name for name in able if str(error).startswith(name)): str(error)}
     return answers, errors
@@ -197,9 +199,9 @@ def figures(row, ms):
     return found
 
 
-def measure(rows, args):
+def measure(rows, args, start):
     """Results of the rows, as many as there is time for; the table is written after each."""
-    start, done, about = time.perf_counter(), [], machine()
+    done, about = [], machine()
     with contextlib.ExitStack() as stack:
         sides = {name: Side(f"{name}_gpu") for name in ("minigrad", *([args.peer] if args.peer != "none" else []))}
         for side in sides.values():
@@ -257,7 +259,7 @@ def parse():
     parser.add_argument("--gemm", type=int, default=8192, help="rows and columns of the matrix product")
     parser.add_argument("--copy", type=int, default=4096, help="MB of the copy")
     parser.add_argument("--rounds", type=int, default=3, help="windows of each side (default 3)")
-    parser.add_argument("--seconds", type=float, default=0.05, help="least length of a window (default 0.05)")
+    parser.add_argument("--seconds", type=float, default=0.03, help="least length of a layer's window (default 0.03)")
     parser.add_argument("--json", type=Path, help="write the rows there (default, on a GPU: results/gpu_DATE.json)")
     parser.add_argument("--table", type=Path, help="and as Markdown there (default, on a GPU: results/gpu_DATE.md)")
     parser.add_argument("--dry", action="store_true", help="print the rows and measure nothing")
@@ -273,7 +275,7 @@ def with_paths(args):
 
 
 def main():
-    args = parse()
+    start, args = time.perf_counter(), parse()
     rows = list(rows_of(args))
     if args.dry:
         dry(rows, args)
@@ -284,7 +286,7 @@ def main():
         )
         sys.exit(2)
     print(f"{'':76}{'ours, ms':>12}{'torch, ms':>12}{'ratio':>8}", flush=True)
-    report("bench_gpu", args.peer, measure(rows, args), line, args)
+    report("bench_gpu", args.peer, measure(rows, args, start), line, args)
 
 
 if __name__ == "__main__":

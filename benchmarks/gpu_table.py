@@ -45,6 +45,20 @@ def layer(row):
     return [*what, cell(row, "minigrad_tflops"), cell(row, "minigrad_gb_s"), nets]
 
 
+def sums(rows):
+    """What all measured passes of a net's layers take together, each as often as the net has it."""
+    found = {}
+    for row in rows:
+        if row["kind"] == "conv" and "ratio" in row:
+            for name, count in row["nets"].items():
+                total = found.setdefault((name, row["batch"], row["precision"]), [0, 0, 0])
+                for i, number in enumerate((1, count * row["minigrad_ms"], count * row["torch_ms"])):
+                    total[i] += number
+    for (name, batch, precision), (passes, ours, its) in found.items():
+        yield [f"`{name}`", batch, precision, passes, f"{ours:.4g}", f"{its:.4g}", f"{its / ours:.3g}"]
+
+
+SUMS = "net's convolutions|batch|precision|passes measured|ours, ms|torch, ms|ratio"
 TABLES = [  # kinds of rows, header, cells of a row
     (("copy", "gemm", "launch"), "what|size|precision|ours, ms|torch, ms|ours|torch|unit", ceiling),
     (("net",), "net|batch|precision|ours, ms|torch, ms|ratio|ours, images/s|torch, images/s", net),
@@ -64,6 +78,7 @@ def page(rows, wanted):
     lines = [TITLES[rows[0]["device"]], "", f"{about}. {len(rows)} of {wanted} rows were measured.", "", NOTE, ""]
     for kinds, header, cells in TABLES:
         lines += table(header.split("|"), [cells(row) for row in rows if row["kind"] in kinds])
+    lines += table(SUMS.split("|"), list(sums(rows)))
     return "\n".join([*lines, *errors(rows)]).rstrip() + "\n"
 
 

@@ -126,3 +126,11 @@ def test_events_are_set_around_the_runs(module):  # noqa: F811
     by_events = module("peers.gpu").by_events
     seconds = by_events(lambda: log.append("run"), 2, Event, lambda a, b: 5.0, lambda cycles: log.append("hold"))
     assert seconds == pytest.approx(0.0025) and log == ["hold", "record", "run", "run", "record", "wait"]
+
+
+def test_layers_are_summed_as_often_as_a_net_has_them(module):  # noqa: F811
+    row = {"kind": "conv", "batch": 64, "precision": "bf16", "minigrad_ms": 2.0, "torch_ms": 1.0, "ratio": 0.5}
+    rows = [{**row, "nets": {"a": 3}}, {**row, "nets": {"a": 1, "b": 2}, "torch_ms": 4.0}, {"kind": "net"}]
+    found = list(module("gpu_table").sums([*rows, {**row, "ratio": 1, "precision": "fp32", "nets": {"b": 1}}]))
+    assert found[0] == ["`a`", 64, "bf16", 2, "8", "7", "0.875"] and found[1] == ["`b`", 64, "bf16", 1, "4", "8", "2"]
+    assert len(found) == 3

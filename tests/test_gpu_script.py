@@ -53,6 +53,8 @@ def test_it_goes_on_after_a_failure(tmp_path, failing, step):
 def test_parts(tmp_path):
     done, summary, _ = run(tmp_path, "speed", "self-test")
     assert done.returncode == 0 and list(summary) == ["speed", "self-test"]
+    done, summary, calls = run(tmp_path, "nets", "layers")
+    assert list(summary) == ["nets", "layers"] and "--only ceilings nets\n" in calls and "--only layers\n" in calls
     done, *_ = run(tmp_path, "fast")
     assert done.returncode == 2 and "no part 'fast'; there are self-test" in done.stderr
 
