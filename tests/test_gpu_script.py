@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,13 @@ def test_it_goes_on_after_a_failure(tmp_path, failing, step):
     assert done.returncode == 1 and list(summary) == STEPS
     assert "FAILED (3)" in summary.pop(step) and all(" ok " in line for line in summary.values())
     assert (tmp_path / f"out/{step}.log").read_text() == "it went wrong\n"
+
+
+@pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="for machines without a GPU")
+def test_no_gpu_is_a_failure(tmp_path):
+    done, summary, _ = run(tmp_path, "self-test", "nets", PYTHON=sys.executable)
+    assert done.returncode == 1 and "FAILED (1)" in summary["self-test"] and "FAILED (2)" in summary["nets"]
+    assert "not tested: device cuda" in summary["self-test"] and "nvidia-smi finds no GPU here" in summary["nets"]
 
 
 def test_parts(tmp_path):
