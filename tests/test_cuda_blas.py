@@ -1,6 +1,7 @@
 """The binding of cuBLAS, on a stand-in that reads and writes memory as the library does; and the layers that use it."""
 
 import ctypes
+import sys
 from types import SimpleNamespace
 
 import emulator
@@ -43,6 +44,31 @@ class StandIn:
         target[...] = alpha._obj.value * product
         self.computed.append(compute)
         return self.status
+
+
+@pytest.fixture
+def pathfinder(monkeypatch):
+    """What CuPy finds libraries with; it finds this one."""
+    found = SimpleNamespace(load_nvidia_dynamic_lib=lambda name: SimpleNamespace(abs_path="libm.so.6"))
+    monkeypatch.setitem(sys.modules, "cuda.pathfinder", found)
+    blas.library.cache_clear()
+    yield found
+    blas.library.cache_clear()
+
+
+def missing(name):
+    raise RuntimeError(f"no {name} in any package")
+
+
+def test_the_library_is_found_among_packages_or_by_the_system(pathfinder, monkeypatch):
+    assert blas.library()._name == "libm.so.6"
+    pathfinder.load_nvidia_dynamic_lib = missing
+    monkeypatch.setattr(blas, "LIBRARIES", ("no such library", "libc.so.6"))
+    blas.library.cache_clear()
+    assert blas.library()._name == "libc.so.6"
+    monkeypatch.setattr(blas, "LIBRARIES", ())
+    blas.library.cache_clear()
+    assert blas.library() is None
 
 
 @pytest.fixture

@@ -25,10 +25,20 @@ DEFAULT_ALGORITHM = -1
 WORKSPACE_BYTES = 32 << 20  # what NVIDIA recommends for Hopper
 
 
+def packaged():
+    """The path of the library among installed packages, which the system's loader doesn't search."""
+    try:
+        from cuda.pathfinder import load_nvidia_dynamic_lib  # comes with CuPy
+
+        return [load_nvidia_dynamic_lib("cublas").abs_path]
+    except (ImportError, RuntimeError):
+        return []
+
+
 @functools.cache
 def library():
-    """cuBLAS, as CuPy has loaded it or from where the system finds it; None where there is none."""
-    for name in LIBRARIES:
+    """cuBLAS, from where CuPy finds it (packages of pip and conda, the toolkit) or the system; None where it is not."""
+    for name in (*packaged(), *LIBRARIES):
         try:
             return ctypes.CDLL(name)
         except OSError:
