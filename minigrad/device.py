@@ -2,7 +2,7 @@
 
 import functools
 import importlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 
 import numpy as np
@@ -31,6 +31,37 @@ class Device:
     def asarray(self, array):
         """The same numbers on this device; no copy when they are there already."""
         return self.xp.asarray(array.get() if self.xp is np and hasattr(array, "get") else array)
+
+    def capturing(self):
+        """Is what runs now taken down for a CUDA graph? Then no number may be read, and nothing waited for."""
+        return hasattr(self.xp, "cuda") and self.xp.cuda.get_current_stream().is_capturing()
+
+    def capture(self, fn):
+        """Call fn() with its launches taken down instead of made: (CudaGraph that makes them, what fn returned).
+
+        RuntimeError where something can't be captured.
+        """
+        cuda = self.xp.cuda
+        pool, stream = cuda.MemoryPool(), cuda.Stream(non_blocking=True)
+        with stream, cuda.using_allocator(pool.malloc):
+            stream.begin_capture()
+            try:
+                result = fn()
+            except BaseException:
+                with suppress(RuntimeError):
+                    stream.end_capture()
+                raise
+            return CudaGraph(stream.end_capture(), pool), result
+
+
+class CudaGraph:
+    """What `capture` took down. launch() makes all launches on the memory that the captured arrays had.
+
+    That memory is from a pool of its own, held as long as this is: from the common pool others would get it.
+    """
+
+    def __init__(self, graph, pool):
+        self.launch, self._pool = graph.launch, pool
 
 
 @contextmanager

@@ -16,14 +16,26 @@ class Tape:
     def __init__(self, outer):
         self.outer, self.values, self.replay = outer, [], None
 
-    @contextmanager
     def running(self, replay=False):
         self.replay = iter(self.values) if replay else None
-        token = _tape.set(self)
-        try:
-            yield
-        finally:
-            _tape.reset(token)
+        return drawing_from(self)
+
+    def draw(self, make):
+        """make(), which is kept, or what was kept the first time."""
+        if self.replay is not None:
+            return next(self.replay)
+        self.values.append(_draw(make, self.outer))
+        return self.values[-1]
+
+
+@contextmanager
+def drawing_from(source):
+    """Within this block random seeds come from source.draw(make)."""
+    token = _tape.set(source)
+    try:
+        yield
+    finally:
+        _tape.reset(token)
 
 
 def draw(make):
@@ -32,12 +44,7 @@ def draw(make):
 
 
 def _draw(make, tape):
-    if tape is None:
-        return make()
-    if tape.replay is not None:
-        return next(tape.replay)
-    tape.values.append(_draw(make, tape.outer))
-    return tape.values[-1]
+    return make() if tape is None else tape.draw(make)
 
 
 def recomputing():

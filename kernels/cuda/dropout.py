@@ -2,20 +2,23 @@
 
 import numpy as np
 
-from ..reference.dropout import MASK32, mix32
 from .loader import FLAGS, FLOATS, Kernel, compute_scalar
 from .rows import deliver, launch_rows, result
 
+MASK64 = 2**64 - 1
 DROPOUT = Kernel("dropout.cu", "dropout", FLOATS, FLAGS)
 
 
 def dropout_forward(x, p, seed, out=None):
-    """Zero each element with probability p, scale the rest by 1 / (1 - p). Applied to dy it is the backward pass."""
+    """Zero each element with probability p, scale the rest by 1 / (1 - p). Applied to dy it is the backward pass.
+
+    seed: a number, or an array that holds one (uint64), which is read when the kernel runs.
+    """
     y = result(x, x.shape, x.dtype, out)
     if p >= 1:
         y[...] = 0
     else:
-        keys = (np.uint32(mix32(half & MASK32)) for half in (seed, seed >> 32))
-        scalars = *keys, np.uint32(int(p * 2**32)), compute_scalar(x.dtype, 1 / (1 - p))
+        seeds = (np.uint64(seed & MASK64), None) if isinstance(seed, int) else (np.uint64(0), seed)
+        scalars = *seeds, np.uint32(int(p * 2**32)), compute_scalar(x.dtype, 1 / (1 - p))
         launch_rows(DROPOUT, y, x, scalars=scalars)
     return deliver(y, out)

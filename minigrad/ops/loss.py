@@ -22,17 +22,21 @@ def target_weights(xp, x, target, weight, ignore_index, smoothing):
     return q * counted[:, None], (weight[safe] * counted).sum()
 
 
+def check_classes(target, classes, ignore_index=-100):
+    """Refuse classes outside [0, classes). The host waits for the answer, so this is left out of CUDA graphs."""
+    if target.ndim == 1:
+        outside = (target != ignore_index) & ((target < 0) | (target >= classes))
+        if target.dtype.kind not in "iu" or outside.any():
+            bad = target[outside][0].item() if outside.any() else target.dtype
+            raise ValueError(f"cross_entropy: target must hold classes from 0 to {classes - 1}; found {bad}")
+
+
 def checked(x, target, weight, ignore_index, smoothing, reduction):
     if x.ndim != 2 or target.shape not in (x.shape[:1], x.shape):
         raise ValueError(
             f"cross_entropy: x must be (M, K) logits and target (M,) classes or (M, K) probabilities; "
             f"got x {x.shape}, target {target.shape}"
         )
-    if target.ndim == 1:
-        outside = (target != ignore_index) & ((target < 0) | (target >= x.shape[1]))
-        if target.dtype.kind not in "iu" or outside.any():
-            bad = target[outside][0] if outside.any() else target.dtype
-            raise ValueError(f"cross_entropy: target must hold classes from 0 to {x.shape[1] - 1}; found {bad}")
     if weight is not None and weight.shape != x.shape[1:]:
         raise ValueError(f"cross_entropy: weight must have shape {x.shape[1:]}, one a class; got {weight.shape}")
     if not 0 <= smoothing < 1:
@@ -53,6 +57,8 @@ def cross_entropy(ctx, x, target, *, weight=None, ignore_index=-100, label_smoot
     """
     k, xp = ctx.kernels, ctx.xp
     checked(x, target, weight, ignore_index, label_smoothing, reduction)
+    if not ctx.device.capturing():
+        check_classes(target, x.shape[1], ignore_index)
     q, total = target_weights(xp, x, target, weight, ignore_index, label_smoothing)
     loss, p = k.cross_entropy_forward(x, q)
     scale = x.dtype.type(1) / total if reduction == "mean" else x.dtype.type(1)

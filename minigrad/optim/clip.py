@@ -14,7 +14,7 @@ def clip_grad_norm_(params, max_norm):
     if max_norm < 0:
         raise ValueError(f"clip_grad_norm_: max_norm must be >= 0; got {max_norm}")
     params = [p for p in params if p.grad is not None]
-    norm = math.sqrt(sum(_squares(p) for p in params))
+    norm = math.sqrt(float(sum(_squares(p) for p in params)))  # the host waits once
     scale = max_norm / (norm + 1e-6)
     if not scale >= 1:  # also where it is NaN
         for p in params:
@@ -24,7 +24,7 @@ def clip_grad_norm_(params, max_norm):
 
 def _squares(p):
     flat = p.grad.reshape(-1)
-    return float(p.device.xp.einsum("i,i->", flat, flat, dtype=np.float64))
+    return p.device.xp.einsum("i,i->", flat, flat, dtype=np.float64)
 
 
 def clip_grad_value_(params, clip_value):

@@ -3,12 +3,9 @@
 import math
 import time
 from contextlib import nullcontext
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-
-import architectures
 
 from ..autograd import no_grad
 from ..device import CPU
@@ -16,9 +13,9 @@ from ..explain import detect_anomaly
 from ..nn import functional as F
 from ..nn import reseed
 from ..optim import GradScaler, clip_grad_norm_
-from ..precision import autocast
 from ..tensor import Tensor
 from .errors import Diverged
+from .gradients import gradients
 from .transfer import sent_ahead
 
 
@@ -42,25 +39,24 @@ LOW_TYPES = {"bf16": "bfloat16", "fp16": "float16"}  # --amp: autocast's type
 
 
 def train_step(
-    model, optimizer, images, labels, *, label_smoothing=0.0, clip_grad_norm=None, low_type=None, scaler=None
-):
+    model, optimizer, images, labels, *, label_smoothing=0.0, clip_grad_norm=None, low_type=None, scaler=None,
+    passes=gradients,
+):  # fmt: skip
     """One step of gradient descent on one batch; the model should be in training mode.
 
         images (N, H, W, C) floats   labels (N,) classes, or (N, classes) probabilities   ->   StepResult
 
     Arrays or tensors, which are moved to the model's device. A model that returns a tuple, as GoogLeNet while training,
     returns (logits, auxiliary logits, ...): loss = main + 0.3 (auxiliary losses). Gradients are cleared at the end.
-    low_type: the 16-bit type of autocast, or None; scaler: a GradScaler, which skips steps whose gradients overflow.
+    low_type: the 16-bit type of autocast, or None; scaler: a GradScaler, which skips steps whose gradients overflow;
+    passes: what computes the gradients, `gradients` or a GraphedGradients.
     FloatingPointError, with no parameter changed, if the loss is not finite.
     """
     device = next(model.parameters()).device
     scaler = GradScaler(enabled=False) if scaler is None else scaler
-    criterion = partial(F.cross_entropy, label_smoothing=label_smoothing)
-    labels = on_device(labels, device)
-    with autocast(low_type):
-        outputs = model(on_device(images, device))
-        loss = architectures.training_loss(criterion, outputs, labels)
-    scaler.scale(loss).backward()
+    images, labels = on_device(images, device), on_device(labels, device)
+    settings = dict(label_smoothing=label_smoothing, low_type=low_type, scale=scaler.get_scale())
+    loss, logits = passes(model, images, labels, **settings)
     value = loss.item()  # after the backward pass was launched: a GPU is not kept waiting for it
     if not math.isfinite(value):
         optimizer.zero_grad()
@@ -71,7 +67,6 @@ def train_step(
     scaler.step(optimizer)
     scaler.update()
     optimizer.zero_grad()
-    logits = outputs if isinstance(outputs, Tensor) else outputs[0]
     return StepResult(value, count_correct(logits.data, labels.data), len(labels))
 
 
@@ -143,7 +138,7 @@ def guarded_step(session, images, labels):
     config, number = session.config, session.global_step()
     reseed(session.model, config.seed, number)
     settings = dict(label_smoothing=config.label_smoothing, clip_grad_norm=config.clip_grad_norm)
-    settings |= dict(low_type=LOW_TYPES.get(config.amp), scaler=session.scaler)
+    settings |= dict(low_type=LOW_TYPES.get(config.amp), scaler=session.scaler, passes=session.gradients)
     try:
         with detect_anomaly() if config.detect_anomaly else nullcontext():
             result = train_step(session.model, session.optimizer, images, labels, **settings)

@@ -106,4 +106,6 @@ def check_together(config):
         raise UsageError(f"kernels cpu can't run on device {config.device}")
     if config.amp != "none" and (config.device == "cpu" or config.kernels == "reference"):
         raise UsageError(f"amp {config.amp} needs a GPU (--device cuda): the CPU's kernels compute in float32 as it is")
+    if config.cuda_graph and (config.device == "cpu" or config.detect_anomaly):
+        raise UsageError("cuda_graph needs a GPU (--device cuda), and can't look at each op (detect_anomaly)")
     return config

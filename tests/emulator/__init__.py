@@ -14,8 +14,8 @@ import numpy as np
 from minigrad.device import Device, get_device
 from minigrad.device import register as register_device
 
-from . import build, cuda
-from .arrays import allocate, lifted, ndarray, on_device
+from . import build, cuda, graph
+from .arrays import allocate, lifted, ndarray, result_of
 from .module import ORDERS, RawModule, thread_order
 
 __all__ = ["ORDERS", "RawModule", "cuda", "empty", "missing", "ndarray", "register", "thread_order"]
@@ -45,7 +45,9 @@ def empty_like(a, dtype=None):
 def asarray(a, dtype=None):
     if isinstance(a, ndarray):
         return a if dtype is None or a.dtype == dtype else a.astype(dtype)
-    return on_device(np.array(a, dtype))
+    if np.ndim(a):
+        graph.refuse_while_capturing("copying an array from the host")
+    return result_of(lambda: np.array(a, dtype))  # a single number is an argument of a kernel that fills
 
 
 def array(a, dtype=None):

@@ -11,6 +11,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from . import graph
+
 ALIGNED = 256  # bytes, as memory of a GPU is
 CANARY = 0 if os.environ.get("MINIGRAD_EMULATOR_SANITIZE") == "address" else ALIGNED  # bytes on each side
 FILL = 0xFF
@@ -22,6 +24,7 @@ class Memory(np.ndarray):
 
 def allocate(shape, dtype):
     """A poisoned NumPy array between canaries, aligned as memory of a GPU is."""
+    graph.check_pool()
     dtype = np.dtype(dtype)
     size = int(np.prod(shape)) * dtype.itemsize
     memory = Memory(size + (2 * CANARY + ALIGNED if CANARY else 0), np.uint8)
@@ -64,6 +67,22 @@ def on_device(value):
     return ndarray(value)
 
 
+def result_of(work):
+    """What work() gives, as on_device; while a graph is captured, what each of its launches will have put there."""
+    if not graph.capturing():
+        return on_device(work())
+    with np.errstate(all="ignore"):  # its shape counts, not its numbers
+        host = work()
+    if host is None:  # it wrote into an array
+        graph.do(work)
+    if isinstance(host, tuple | list):
+        return type(host)(result_of(functools.partial(lambda i: work()[i], i)) for i in range(len(host)))
+    device = on_device(host)
+    if isinstance(device, ndarray) and memory_of(host if isinstance(host, np.ndarray) else None) is None:
+        graph.noted(work, device.on_host)
+    return device
+
+
 def on_host(value):
     """The NumPy array inside. TypeError for an array that is not on the device."""
     if isinstance(value, ndarray):
@@ -87,11 +106,16 @@ def lifted(function):
 
     @functools.wraps(function)
     def call(*args, **kwargs):
-        result = function(*on_host(args), **{k: on_host(v) for k, v in kwargs.items()})
-        return kwargs["out"] if kwargs.get("out") is not None else on_device(result)
+        def work():
+            return function(*on_host(args), **{k: on_host(v) for k, v in kwargs.items()})
+
+        if kwargs.get("out") is None:
+            return result_of(work)
+        graph.do(work)
+        return kwargs["out"]
 
     if isinstance(function, np.ufunc):
-        call.at = lambda a, index, values: function.at(a.on_host, as_index(index), on_host(values))
+        call.at = lambda a, index, values: graph.do(lambda: function.at(a.on_host, as_index(index), on_host(values)))
     return call
 
 
@@ -116,6 +140,7 @@ class ndarray:
     base = property(lambda self: memory_of(self.on_host))
 
     def get(self):
+        graph.refuse_while_capturing("copying an array to the host")
         return self.on_host.copy()
 
     def set(self, array, stream):
@@ -123,6 +148,7 @@ class ndarray:
         stream.work.append(lambda: np.copyto(self.on_host, array))
 
     def item(self):
+        graph.refuse_while_capturing("reading a number")
         return self.on_host.item()
 
     def __array__(self, *args, **kwargs):
@@ -135,19 +161,22 @@ class ndarray:
         return len(self.on_host)
 
     def __bool__(self):
-        return bool(self.on_host)
+        return bool(self.item())
 
     def __float__(self):
-        return float(self.on_host)
+        return float(self.item())
 
     def __int__(self):
-        return int(self.on_host)
+        return int(self.item())
 
     def __getitem__(self, index):
-        return on_device(self.on_host[as_index(index)])
+        if isinstance(index, ndarray) and index.dtype == bool:
+            graph.refuse_while_capturing("counting a mask")
+        return result_of(lambda: self.on_host[as_index(index)])
 
     def __setitem__(self, index, value):
-        self.on_host[as_index(index)] = on_host(value)
+        on_host(value)  # refuses NumPy arrays
+        graph.do(lambda: self.on_host.__setitem__(as_index(index), on_host(value)))
 
     def __iter__(self):
         return (self[i] for i in range(len(self)))
@@ -176,7 +205,8 @@ def reflected(function):
 
 def in_place(function):
     def change(self, other):
-        function(self.on_host, on_host(other))
+        on_host(other)
+        graph.do(lambda: function(self.on_host, on_host(other)))
         return self
 
     return change

@@ -3,6 +3,11 @@ waits for it: who forgets to wait finds old numbers."""
 
 import numpy as np
 
+from . import graph
+from .graph import MemoryPool, using_allocator
+
+__all__ = ["Device", "Event", "MemoryPool", "Stream", "alloc_pinned_memory", "get_current_stream", "using_allocator"]
+
 
 class Event:
     """A place in a stream's work."""
@@ -27,6 +32,8 @@ class Stream:
         event.synchronize()
 
     def synchronize(self):
+        if self is _current:
+            graph.refuse_while_capturing("waiting for a stream")
         self.run_until(len(self.work))
 
     def run_until(self, position):
@@ -34,12 +41,34 @@ class Stream:
             self.work[self.done]()
             self.done += 1
 
+    # Graphs
+
+    def __enter__(self):
+        global _current
+        self.before, _current = _current, self
+        return self
+
+    def __exit__(self, *error):
+        global _current
+        _current = self.before
+
+    def begin_capture(self):
+        if self is _DEFAULT:
+            raise RuntimeError("begin_capture: the default stream can't be captured")
+        graph.begin()
+
+    def end_capture(self):
+        return graph.end()
+
+    def is_capturing(self):
+        return self is _current and graph.capturing()
+
 
 class Device:
     attributes = {"MultiProcessorCount": 1}  # noqa: RUF012 (nobody writes into it)
 
 
-_current = Stream()
+_DEFAULT = _current = Stream()
 
 
 def get_current_stream():

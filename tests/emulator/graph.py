@@ -1,0 +1,95 @@
+"""CUDA graphs of the emulated GPU: while a stream captures, work is noted instead of done, and nothing can be read.
+
+As strict as CUDA about it: reading a number back, waiting, or copying an array from the host is refused and spoils the
+capture. As strict as one should be about memory: what is allocated meanwhile must come from a pool of its own, for the
+common pool would give it to others, into whose numbers a replay then writes.
+"""
+
+import contextlib
+import threading
+
+import numpy as np
+
+
+class State(threading.local):
+    """notes: the work noted so far, a list, or None where nothing is captured; pool: the allocator in force."""
+
+    notes, pool, spoiled = None, None, False
+
+
+state = State()
+
+
+def capturing():
+    return state.notes is not None
+
+
+def refuse_while_capturing(what):
+    """RuntimeError within a capture, which can't be used any more then."""
+    if capturing():
+        state.spoiled = True
+        raise RuntimeError(f"{what}: operation not permitted when stream is capturing")
+
+
+def check_pool():
+    if capturing() and state.pool is None:
+        raise RuntimeError("memory of the common pool in a graph: use an allocator of its own")
+
+
+def do(work):
+    """Do work() that writes into arrays: now, or at each launch of the graph that is being captured."""
+    if capturing():
+        state.notes.append(work)
+    else:
+        work()
+
+
+def poison(array):
+    """Numbers that nobody may look at before the graph is launched. (Whole numbers may be indices, and stay.)"""
+    if array.dtype.kind == "f" or array.dtype.name == "bfloat16":
+        array.fill(np.nan)
+
+
+def noted(work, array):
+    """Each launch fills the array with the result of work()."""
+    state.notes.append(lambda: np.copyto(array, work()))
+    poison(array)
+
+
+class Graph:
+    """Noted work, and where its memory came from."""
+
+    def __init__(self, notes):
+        self.notes = notes
+
+    def launch(self, stream=None):
+        refuse_while_capturing("launching a graph")
+        for work in self.notes:
+            work()
+
+
+class MemoryPool:
+    """Where arrays of a graph come from."""
+
+    def malloc(self, size):
+        raise NotImplementedError("the emulator only looks whether there is a pool")
+
+
+@contextlib.contextmanager
+def using_allocator(allocator):
+    before, state.pool = state.pool, allocator
+    try:
+        yield
+    finally:
+        state.pool = before
+
+
+def begin():
+    state.notes, state.spoiled = [], False
+
+
+def end():
+    notes, state.notes = state.notes, None
+    if state.spoiled:
+        raise RuntimeError("end_capture: operation failed due to a previous error during capture")
+    return Graph(notes)
