@@ -29,6 +29,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests")]
 NETS = "resnet50", "vgg16", "densenet121", "googlenet_torchvision", "alexnet_owt"
 PRECISIONS = "bf16", "tf32", "fp32"
 PARTS = "ceilings", "nets", "layers"
+SIDES = "minigrad", "graph", "torch"
 PACKAGES = "numpy", "cupy-cuda13x", "torch", "nvidia-cudnn-cu13", "nvidia-cublas", "triton"
 ROW_SECONDS = 90  # after which a side counts as hung
 STEPS_LONGER = 10  # windows of whole steps, against those of layers
@@ -125,10 +126,13 @@ def rows_of(args):
 
 
 class Side:
-    """Ourselves or the peer, in a process that is replaced after a failure, which can spoil the GPU for it."""
+    """Ourselves or the peer, in a process that is replaced after a failure, which can spoil the GPU for it.
 
-    def __init__(self, module):
-        self.module, self.worker = module, None
+    kinds: those of rows that it measures, all if there are none; own: what its tasks say beside the row's.
+    """
+
+    def __init__(self, module, kinds=(), own=()):
+        self.module, self.kinds, self.own, self.worker = module, kinds, dict(own), None
 
     def measure(self, task, seconds):
         """One window: the worker's answer. PeerError if it fails or hangs."""
@@ -136,7 +140,7 @@ class Side:
         watchdog = threading.Timer(ROW_SECONDS, self.worker.process.kill)
         watchdog.start()
         try:
-            return self.worker.measure(task, seconds)
+            return self.worker.measure({**task, **self.own}, seconds)
         except PeerError:
             self.close()
             raise
@@ -149,8 +153,15 @@ class Side:
         self.worker = None
 
 
+def all_sides(peer):
+    """{name: Side}: ourselves op by op, whole steps as CUDA graphs, and the peer."""
+    sides = {"minigrad": Side("minigrad_gpu"), "graph": Side("minigrad_gpu", ("net",), {"graph": True})}
+    return sides if peer == "none" else sides | {peer: Side(f"{peer}_gpu")}
+
+
 def measure_row(row, sides, args):
     """The row's results. A side that fails has its error there, and no time."""
+    sides = {name: side for name, side in sides.items() if not side.kinds or row.about["kind"] in side.kinds}
     task = {"kind": row.about["kind"], "device": args.device, "precision": row.about["precision"], **row.task}
     answers, errors = together(sides, task, args)
     if len(sides) > 1 and any("memory" in error.lower() for error in errors.values()):
@@ -172,7 +183,7 @@ def together(sides, task, args):
     try:
         answers = in_turns(able, seconds, args.rounds, seconds * args.rounds * len(able)) if able else {}
     except PeerError as error:
-        return {}, errors | {next(name for name in able if str(error).startswith(name)): str(error)}
+        return {}, errors | {next(name for name, (side, _) in able.items() if side.worker is None): str(error)}
     return answers, errors
 
 
@@ -194,16 +205,15 @@ def figures(row, ms):
         found |= {f"{name}_tflops": round(row["flops"] / t / 1e9, 3)} if "flops" in row else {}
         found |= {f"{name}_gb_s": round(row["bytes"] / t / 1e6, 1)} if "bytes" in row else {}
         found |= {f"{name}_images_s": round(1000 * row["batch"] / t, 1)} if row["kind"] == "net" else {}
-    if len(ms) == 2:
-        found["ratio"] = round(ms["torch"] / ms["minigrad"], 3)
-    return found
+    ratios = {"ratio": "minigrad", "graph_ratio": "graph"}
+    return found | {key: round(ms["torch"] / ms[side], 3) for key, side in ratios.items() if {side, "torch"} <= {*ms}}
 
 
 def measure(rows, args, start):
     """Results of the rows, as many as there is time for; the table is written after each."""
     done, about = [], machine()
     with contextlib.ExitStack() as stack:
-        sides = {name: Side(f"{name}_gpu") for name in ("minigrad", *([args.peer] if args.peer != "none" else []))}
+        sides = all_sides(args.peer)
         for side in sides.values():
             stack.callback(side.close)
         for i, row in enumerate(rows):
@@ -233,7 +243,7 @@ def machine():
 def line(row):
     """A row as text."""
     what = Row(row, {}).name
-    times = "".join(f"{row[key]:12.4f}" if (key := f"{side}_ms") in row else " " * 12 for side in ("minigrad", "torch"))
+    times = "".join(f"{row[key]:12.4f}" if (key := f"{side}_ms") in row else " " * 12 for side in SIDES)
     errors = "  ".join(f"{key}: {row[key][:90]}" for key in row if key.endswith("_error"))
     return f"{what:76}{times}{row.get('ratio', ''):>8}  {errors}"
 
@@ -285,7 +295,7 @@ def main():
             "bench_gpu: nvidia-smi finds no GPU here; --dry lists the rows, --device emulated tries it", file=sys.stderr
         )
         sys.exit(2)
-    print(f"{'':76}{'ours, ms':>12}{'torch, ms':>12}{'ratio':>8}", flush=True)
+    print(" " * 76 + "".join(f"{name:>12}" for name in SIDES) + "   ratio", flush=True)
     report("bench_gpu", args.peer, measure(rows, args, start), line, args)
 
 

@@ -15,8 +15,8 @@ def cell(row, key, digits=4):
     return "failed" if f"{key.partition('_')[0]}_error" in row else "-"
 
 
-def both(row, key):
-    return [cell(row, f"{side}_{key}") for side in ("minigrad", "torch")]
+def each(row, key, sides=("minigrad", "torch")):
+    return [cell(row, f"{side}_{key}") for side in sides]
 
 
 def table(header, rows):
@@ -29,13 +29,14 @@ def table(header, rows):
 
 def ceiling(row):
     rate, unit = ("tflops", "TFLOP/s") if "flops" in row else ("gb_s", "GB/s")
-    rates = [*both(row, rate), unit] if row["kind"] != "launch" else ["", "", ""]
-    return [row["kind"], row["name"], row["precision"], *both(row, "ms"), *rates]
+    rates = [*each(row, rate), unit] if row["kind"] != "launch" else ["", "", ""]
+    return [row["kind"], row["name"], row["precision"], *each(row, "ms"), *rates]
 
 
 def net(row):
-    rates = both(row, "images_s")
-    return [f"`{row['name']}`", row["batch"], row["precision"], *both(row, "ms"), cell(row, "ratio", 3), *rates]
+    sides, ratios = ("minigrad", "graph", "torch"), [cell(row, key, 3) for key in ("ratio", "graph_ratio")]
+    what = [f"`{row['name']}`", row["batch"], row["precision"]]
+    return [*what, *each(row, "ms", sides), *ratios, *each(row, "images_s", sides)]
 
 
 def layer(row):
@@ -58,10 +59,11 @@ def sums(rows):
         yield [f"`{name}`", batch, precision, passes, f"{ours:.4g}", f"{its:.4g}", f"{its / ours:.3g}"]
 
 
+NETS = "net|batch|precision|ours, ms|graph, ms|torch, ms|ratio|graph's ratio|images/s: ours|graph|torch"
 SUMS = "net's convolutions|batch|precision|passes measured|ours, ms|torch, ms|ratio"
 TABLES = [  # kinds of rows, header, cells of a row
     (("copy", "gemm", "launch"), "what|size|precision|ours, ms|torch, ms|ours|torch|unit", ceiling),
-    (("net",), "net|batch|precision|ours, ms|torch, ms|ratio|ours, images/s|torch, images/s", net),
+    (("net",), NETS, net),
     (("conv",), "layer|pass|batch|precision|ours, µs|torch, µs|ratio|ours, TFLOP/s|GB/s|nets", layer),
 ]
 
@@ -83,7 +85,8 @@ def page(rows, wanted):
 
 
 NOTE = """PyTorch: eager, channels last, cuDNN's benchmark mode. Ratio: its time / ours, above 1 we are faster. A launch
-and a net's step include the host's time, the rest is the GPU's alone."""
+and a net's step include the host's time, the rest is the GPU's alone. Graph: our forward and backward pass as one CUDA
+graph."""
 
 if __name__ == "__main__":
     measured = json.loads(Path(sys.argv[1]).read_text())

@@ -18,6 +18,7 @@ def test_it_measures_ceilings_nets_and_layers(tmp_path):
     assert done.returncode == 0, done.stderr
     rows = json.loads((tmp_path / "rows.json").read_text())
     assert [r["kind"] for r in rows] == ["copy", "gemm", "launch", "net", *["conv"] * 5]
+    assert [r["graph_ms"] > 0 for r in rows if "graph_ms" in r] == [True] and "graph_ms" in rows[3]
     assert all(r["minigrad_ms"] > 0 and r["device"] == "emulated" and "ratio" not in r for r in rows)
     first, second = {(25 * 28 * 28 * 6, "forward"), (25 * 28 * 28 * 6, "backward_weight")}, 25 * 10 * 10 * 6 * 16
     passes = {(second, p) for p in ("forward", "backward_input", "backward_weight")}
@@ -62,11 +63,12 @@ class Side:
     """A side whose answers were written down before: seconds, or the error that measure raises."""
 
     def __init__(self, *answers):
-        self.answers, self.closed = iter(answers), 0
+        self.answers, self.closed, self.kinds, self.worker = iter(answers), 0, (), "running"
 
     def measure(self, task, seconds):
         answer = next(self.answers)
         if isinstance(answer, Exception):
+            self.worker = None
             raise answer
         return {"median_s": answer, "busy": 0.0}
 
@@ -91,8 +93,8 @@ def error(module, text):  # noqa: F811
 
 
 def test_ratio_and_rates(measured):
-    row = measured(minigrad=Side(9, 0.2, 0.1, 0.3), torch=Side(9, 0.1, 0.1, 0.1))
-    assert row["minigrad_ms"] == 200 and row["torch_ms"] == 100 and row["ratio"] == 0.5
+    row = measured(minigrad=Side(9, 0.2, 0.1, 0.3), graph=Side(9, *[0.05] * 3), torch=Side(9, 0.1, 0.1, 0.1))
+    assert row["minigrad_ms"] == 200 and row["torch_ms"] == 100 and row["ratio"] == 0.5 and row["graph_ratio"] == 2
     assert row["minigrad_images_s"] == 250 and row["torch_images_s"] == 500
 
 
