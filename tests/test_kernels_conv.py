@@ -214,14 +214,16 @@ def test_winograd_out_bias_relu_and_repeat(monkeypatch):
 
 
 def test_winograd_only_where_it_applies_and_is_wanted(monkeypatch):
-    w_shape, how, hw = (64, 3, 3, 64), ((1, 1), (1, 1), 1), (56, 56)
+    w_shape, how, y_shape = (64, 3, 3, 64), ((1, 1), (1, 1), 1), (2, 14, 14, 64)
     monkeypatch.setattr(winograd, "MODE", None)
-    assert winograd.chosen(w_shape, *how, np.dtype("f4"), hw)
-    assert not winograd.chosen(w_shape, *how, np.dtype("f8"), hw)
-    assert not winograd.chosen(w_shape, (2, 2), *how[1:], np.dtype("f4"), hw)
-    assert not winograd.chosen((64, 3, 3, 67), *how, np.dtype("f4"), hw)
+    assert winograd.chosen(w_shape, *how, np.dtype("f4"), y_shape)
+    assert not winograd.chosen(w_shape, *how, np.dtype("f8"), y_shape)
+    assert not winograd.chosen(w_shape, (2, 2), *how[1:], np.dtype("f4"), y_shape)
+    assert not winograd.chosen((64, 3, 3, 67), *how, np.dtype("f4"), y_shape)
+    assert not winograd.chosen(w_shape, *how, np.dtype("f4"), (1, 14, 14, 64))
+    assert not winograd.chosen(w_shape, *how, np.dtype("f4"), (99, 5, 5, 64))
     monkeypatch.setattr(winograd, "MODE", "0")
-    assert not winograd.chosen(w_shape, *how, np.dtype("f4"), hw)
+    assert not winograd.chosen(w_shape, *how, np.dtype("f4"), y_shape)
 
 
 def test_long_sums_stay_accurate():

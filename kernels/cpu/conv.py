@@ -18,7 +18,7 @@ def conv2d_forward(x, w, b, stride, padding, dilation, groups, relu=False, out=N
     if y.size == 0:
         return deliver(y, out)
     x = with_contiguous_channels(x)
-    if winograd.chosen(w.shape, stride, dilation, groups, x.dtype, (p, q)):
+    if winograd.chosen(w.shape, stride, dilation, groups, x.dtype, y.shape):
         winograd.convolve(x, winograd.filter_points(w, flipped=False), b, relu, y, padding)
         return deliver(y, out)
     taps = [(r, s) for r in range(r_size) for s in range(s_size)]
@@ -49,7 +49,7 @@ def conv2d_backward_input(dy, w, x_shape, stride, padding, dilation, groups, out
     if dx.size == 0:
         return deliver(dx, out)
     dy = with_contiguous_channels(dy)
-    if winograd.chosen(w.shape, stride, dilation, groups, dy.dtype, dy.shape[1:3]):
+    if winograd.chosen(w.shape, stride, dilation, groups, dy.dtype, dy.shape):
         reach = 2 - padding[0], 2 - padding[1]
         winograd.convolve(dy, winograd.filter_points(w, flipped=True), None, False, dx, reach)
         return deliver(dx, out)

@@ -284,7 +284,7 @@ def conv2d_backward_weight(dy, x, w_shape, stride, padding, dilation, groups):
     if depthwise.applies(w_shape, x.shape[3], groups):
         return depthwise.depthwise_backward_weight(dy, x, (stride, padding, dilation), w_shape)
     x, dy = with_contiguous_channels(x), with_contiguous_channels(dy)
-    if winograd.chosen(w_shape, stride, dilation, groups, x.dtype, dy.shape[1:3]):
+    if winograd.chosen(w_shape, stride, dilation, groups, x.dtype, dy.shape):
         return winograd.convolve_weight(dy, x, padding)
     if (*w_shape[1:3], *padding) != (1, 1, 0, 0):
         return sum_products(dy, x, w_shape, stride, padding, dilation, groups)

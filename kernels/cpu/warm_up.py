@@ -21,7 +21,7 @@ ONE = (1, 1)
 
 
 LAYERS = {  # size of the image, channels, filters, size of the window, stride, groups
-    "3x3": (8, 32, 32, 3, ONE, 1),
+    "3x3": (20, 32, 32, 3, ONE, 1),  # by Winograd
     "1x1": (4, 24, 24, 1, ONE, 1),
     "stem": (9, 3, 8, 7, (2, 2), 1),
     "depthwise": (6, 8, 8, 3, ONE, 8),
