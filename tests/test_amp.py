@@ -20,7 +20,10 @@ pytestmark = needs_emulator
 both_types = pytest.mark.parametrize("low", ["bfloat16", "float16"])
 overflows = pytest.mark.filterwarnings("ignore:overflow encountered", "ignore:invalid value encountered")  # NumPy's
 NEAR = {"bfloat16": 2.0**-6, "float16": 2.0**-9}  # of the norm: a few times the rounding of one number
-FEW = ("-a", "lenet5", *QUICK, "-b", 4, "--limit-train-batches", 3, "--limit-test-batches", 1, "--device", "emulated")
+FEW = (
+    "-a", "resnet8", *QUICK, "--image-size", 8, "-b", 2, "--limit-train-batches", 2, "--limit-test-batches", 1,
+    "--device", "emulated",
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -223,8 +226,8 @@ def test_a_scaler_refuses_nonsense():
 
 @pytest.mark.parametrize("amp", ["bf16", "fp16", "tf32"])
 def test_a_run_is_near_that_of_float32(amp, tmp_path, capsys):
-    for name in ("none", amp):
-        assert train(tmp_path / name, *FEW, "--epochs", 1, "--amp", name) == 0
+    for name in ("none", amp):  # small steps: fp16 may leave the first one out
+        assert train(tmp_path / name, *FEW, "--epochs", 1, "--amp", name, "--lr", "1e-4") == 0
     assert f"weight decay 0.0005, {amp}" in capsys.readouterr().out
     (a,), (b,) = records(tmp_path / amp), records(tmp_path / "none")
     assert 0 < abs(a["train_loss"] / b["train_loss"] - 1) < 0.02
@@ -258,9 +261,9 @@ def test_a_resumed_run_keeps_the_scale(tmp_path, monkeypatch):
     settings = (*FEW, "--amp", "fp16", "--lr-scheduler", "constant", "--lr-warmup-epochs", 0)
     assert train(tmp_path / "whole", *settings, "--epochs", 2) == 0
     assert train(tmp_path / "parts", *settings, "--epochs", 1) == 0
-    assert scale_of(tmp_path / "parts") == {"scale": 2.0**137, "growth_tracker": 0}
+    assert scale_of(tmp_path / "parts") == {"scale": 2.0**138, "growth_tracker": 0}
     assert main(["--resume", str(tmp_path / "parts"), "--epochs", "2"]) == 0
-    assert scale_of(tmp_path / "parts") == scale_of(tmp_path / "whole") == {"scale": 2.0**134, "growth_tracker": 0}
+    assert scale_of(tmp_path / "parts") == scale_of(tmp_path / "whole") == {"scale": 2.0**136, "growth_tracker": 0}
 
 
 def test_the_cpu_refuses(tmp_path, capsys):

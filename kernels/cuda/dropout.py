@@ -18,7 +18,8 @@ def dropout_forward(x, p, seed, out=None):
     if p >= 1:
         y[...] = 0
     else:
-        seeds = (np.uint64(seed & MASK64), None) if isinstance(seed, int) else (np.uint64(0), seed)
+        number = isinstance(seed, int | np.integer)
+        seeds = (np.uint64(int(seed) & MASK64), None) if number else (np.uint64(0), seed)
         scalars = *seeds, np.uint32(int(p * 2**32)), compute_scalar(x.dtype, 1 / (1 - p))
         launch_rows(DROPOUT, y, x, scalars=scalars)
     return deliver(y, out)
