@@ -96,7 +96,7 @@ def one_type(name, inputs):
     return inputs
 
 
-def autocasted(name, inputs, policy, kernels, cast):
+def autocasted(name, inputs, policy, device, cast):
     """An op's inputs in the types that its policy wants; None without autocast, and where there is a float64.
 
     cast(tensor, dtype) is the op that converts. TypeError where there are no kernels for the 16-bit type.
@@ -104,8 +104,9 @@ def autocasted(name, inputs, policy, kernels, cast):
     low = _low_type.get()
     if low is None or any(t is not None and t.dtype == np.float64 for t in inputs):
         return None
-    if low.name not in getattr(kernels, "LOW_TYPES", ()):
-        raise TypeError(f"{name}: autocast to {low} needs a GPU; {kernels.__name__} has no kernels for 16-bit types")
+    if low.name not in getattr(device.kernels, "LOW_TYPES", ()):
+        where = device.kernels.__name__
+        raise TypeError(f"{name}: autocast to {low} needs a GPU; {where} has no kernels for 16-bit types")
     floats = [(i, t) for i, t in enumerate(inputs) if t is not None and is_floating_point(t.dtype)]
     changed = list(inputs)
     for (i, t), dtype in zip(floats, policy(low, [t for _, t in floats])):

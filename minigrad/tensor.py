@@ -279,7 +279,7 @@ def op(fn: Callable | None = None, *, autocast=widest) -> Callable[..., Any]:
         inputs += (None,) * (arity - len(inputs))  # an optional tensor left out is None
         inputs = constants_lifted(fn.__name__, inputs)
         device = common_device(fn.__name__, inputs)
-        inputs = autocasted(fn.__name__, inputs, autocast, device.kernels, _cast) or one_type(fn.__name__, inputs)
+        inputs = autocasted(fn.__name__, inputs, autocast, device, _cast) or one_type(fn.__name__, inputs)
         tracked = recording.get() and any(t is not None and t.node is not None for t in inputs)
         parents = tuple(None if t is None else t.node for t in inputs)
         needs = tuple(p is not None and tracked for p in parents)

@@ -134,6 +134,15 @@ def test_import_is_light():
     assert done.stdout.strip() == "[]"
 
 
+def test_plain_arithmetic_compiles_nothing():
+    """Ops that need no kernel don't import them, and with them Numba."""
+    code = "import sys, minigrad as mg; (mg.tensor([1.0], requires_grad=True) * 2).sum().backward(); "
+    done = subprocess.run(
+        [sys.executable, "-c", code + "print('numba' in sys.modules)"], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.stdout.strip() == "False"
+
+
 def test_a_foreign_kernels_package_is_recognised(tmp_path):
     (tmp_path / "kernels").mkdir()
     (tmp_path / "kernels/__init__.py").write_text("")
