@@ -86,6 +86,10 @@ def test_values_that_are_not_allowed(values, message):
     ({"momentum": 0.0}, "nesterov needs a momentum above 0"),
     ({"lr_warmup_epochs": 3.0, "epochs": 3}, "lr_warmup_epochs 3 must be below epochs 3"),
     ({"device": "cuda", "kernels": "cpu"}, "kernels cpu can't run on device cuda"),
+    ({"amp": "bf16"}, "amp bf16 needs a GPU"),
+    ({"amp": "fp16", "device": "cuda", "kernels": "reference"}, "amp fp16 needs a GPU"),
+    ({"cuda_graph": True}, "cuda_graph needs a GPU"),
+    ({"cuda_graph": True, "device": "cuda", "detect_anomaly": True}, "detect_anomaly looks at each op"),
 ])  # fmt: skip
 def test_settings_that_contradict_each_other(flags, message):
     with pytest.raises(UsageError, match=message):

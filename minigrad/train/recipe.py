@@ -106,6 +106,8 @@ def check_together(config):
         raise UsageError(f"kernels cpu can't run on device {config.device}")
     if config.amp != "none" and (config.device == "cpu" or config.kernels == "reference"):
         raise UsageError(f"amp {config.amp} needs a GPU (--device cuda): the CPU's kernels compute in float32 as it is")
-    if config.cuda_graph and (config.device == "cpu" or config.detect_anomaly):
-        raise UsageError("cuda_graph needs a GPU (--device cuda), and can't look at each op (detect_anomaly)")
+    if config.cuda_graph and config.device == "cpu":
+        raise UsageError("cuda_graph needs a GPU (--device cuda)")
+    if config.cuda_graph and config.detect_anomaly:
+        raise UsageError("detect_anomaly looks at each op, which cuda_graph doesn't run one by one: choose one")
     return config
