@@ -211,5 +211,8 @@ EXPLAINED = [
     (r"taps: \(0, \*size, 0\) -> .*", "the numbers around the size are not read"),
     (r"cross_entropy_backward: q\.sum\(-1.* -> q\.sum\(1.*", "the last axis of a matrix is its second"),
     (r"dense_block: checked\(.*", "the arguments are only checked there (test_errors)"),
+    (r"(matmul|through_moments): .*copy=False\) -> .*", "copying what has the type already changes no number"),
+    (r"(matmul|through_moments): False -> True", "copying what has the type already changes no number"),
+    (r"matmul: .*result_type\(a, b\) -> .*", "the type of a product does not depend on the factors' order"),
     (r"composed_backward: dx if add_to is None else add_to -> dx", "the caller reads add_to itself"),
 ]

@@ -1,5 +1,7 @@
 """The picture of the highway laboratory."""
 
+import textwrap
+
 from .figure import figure
 
 COLOURS = {"plain": "#D55E00", "residual": "#0072B2", "dense": "#009E73"}  # told apart by the colour-blind, too
@@ -17,7 +19,7 @@ def draw(found):
         ax.grid(alpha=0.3)
     axes[0][0].set_ylabel("gradient at the layer's output, root mean square")
     axes[0][0].legend(fontsize=9, handlelength=3)
-    fig.suptitle(found.settings, fontsize=10)
+    fig.suptitle(textwrap.fill(found.settings, 80 * len(norms)), fontsize=10)
     return fig
 
 
