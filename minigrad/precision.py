@@ -90,7 +90,8 @@ def widest(low, inputs):
 
 def one_type(name, inputs):
     """An op's inputs (tensors or None), whose floating-point types must be the same."""
-    types = {t.dtype for t in inputs if t is not None and is_floating_point(t.dtype)}
+    types = {t.dtype for t in inputs if t is not None}
+    types = {dtype for dtype in types if is_floating_point(dtype)} if len(types) > 1 else types
     if len(types) > 1:
         raise TypeError(f"{name}: inputs have different types ({', '.join(sorted(map(str, types)))}); convert one")
     return inputs
