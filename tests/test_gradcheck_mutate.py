@@ -14,6 +14,7 @@ from minigrad import op, ops
 from minigrad.gradcheck import Case
 from minigrad.gradcheck.__main__ import main
 from minigrad.gradcheck.campaign import SURVIVED, Judge, campaign, subjects
+from minigrad.gradcheck.mutants import mutants
 from minigrad.gradcheck.mutations import alternatives
 from minigrad.gradcheck.problem import written_op
 from minigrad.gradcheck.regions import regions
@@ -73,9 +74,7 @@ def test_the_backward_pass_reaches_into_the_kernels():
 def test_a_mutant_lives_in_its_block_only():
     x = np.arange(3.0)
     (region,) = [r for r in regions(written_op(ops.neg), kernels.reference) if r.function.__name__ == "neg"]
-    mutant = next(
-        m for s in [region] for m in __import__("minigrad.gradcheck.mutants", fromlist=["mutants"]).mutants(s)
-    )
+    mutant = next(mutants(region))
     before = ops.neg.__wrapped__.__code__
     with pytest.raises(ZeroDivisionError), mutant.living():
         assert ops.neg.__wrapped__.__code__ is not before
