@@ -14,6 +14,7 @@ from minigrad import ops, optim
 from minigrad.gradcheck.cases import outcome
 from minigrad.nn import functional as F
 from minigrad.train import loop, session
+from minigrad.train.progress import Progress
 
 prepare("emulated")
 pytestmark = needs_emulator
@@ -41,7 +42,7 @@ def distance(a, b):
 
 
 def usable(case):
-    """Cases whose settings hold no float64 arrays, and are not exact zeros."""
+    """Cases whose settings hold no running statistics, which are float64 there."""
     return not any(v is not None and "running" in k for k, v in case.params.items())
 
 
@@ -185,6 +186,29 @@ def test_an_overflow_is_skipped_and_the_scale_halves_then_grows_again():
     assert w.data.get() == [1.0] and scaler.get_scale() == 2.0**127
     scaled_step(scaler, optimizer, w, np.nan)
     assert w.data.get() == [1.0] and scaler.get_scale() == 2.0**126
+
+
+@overflows
+def test_a_step_whose_loss_is_not_finite_is_skipped_until_the_scale_is_1():
+    net = mg.nn.Sequential(mg.nn.Flatten(), mg.nn.Linear(36, 3, rng=np.random.default_rng(0))).to("emulated")
+    (images, labels), optimizer = batch(), optim.SGD(net.parameters(), 0.1)
+    scaler, before = mg.GradScaler(init_scale=4.0), net[1].weight.data.get()
+
+    def step(images):
+        return loop.train_step(net, optimizer, images, labels, low_type="float16", scaler=scaler)
+
+    results = [step(images * np.float32(1e6)), step(images * np.float32(1e6))]
+    np.testing.assert_array_equal(net[1].weight.data.get(), before)
+    assert not np.isfinite([r.loss for r in results]).any() and scaler.get_scale() == 1
+    with pytest.raises(FloatingPointError, match="the loss is"):
+        step(images * np.float32(1e6))
+    results.append(step(images))
+    assert (net[1].weight.data.get() != before).any()
+    counted = Progress()
+    for result in results:
+        assert np.isnan(counted.train_loss)
+        counted.add(result, 1.0)
+    assert (counted.step, counted.images, counted.seconds) == (3, 5, 3.0) and counted.train_loss == results[-1].loss
 
 
 def test_small_gradients_survive_float16_because_of_the_scale():

@@ -50,7 +50,8 @@ def train_step(
     returns (logits, auxiliary logits, ...): loss = main + 0.3 (auxiliary losses). Gradients are cleared at the end.
     low_type: the 16-bit type of autocast, or None; scaler: a GradScaler, which skips steps whose gradients overflow;
     passes: what computes the gradients, `gradients` or a GraphedGradients.
-    FloatingPointError, with no parameter changed, if the loss is not finite.
+    FloatingPointError, with no parameter changed, if the loss is not finite. A scaler skips such a step instead, until
+    its scale has come down to 1. (Batch norm's running statistics are those of the forward pass, skipped or not.)
     """
     device = next(model.parameters()).device
     scaler = GradScaler(enabled=False) if scaler is None else scaler
@@ -58,7 +59,7 @@ def train_step(
     settings = dict(label_smoothing=label_smoothing, low_type=low_type, scale=scaler.get_scale())
     loss, logits = passes(model, images, labels, **settings)
     value = loss.item()  # after the backward pass was launched: a GPU is not kept waiting for it
-    if not math.isfinite(value):
+    if not math.isfinite(value) and scaler.get_scale() <= 1:
         optimizer.zero_grad()
         raise FloatingPointError(f"the loss is {value}")
     if clip_grad_norm is not None:

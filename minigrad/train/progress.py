@@ -1,5 +1,6 @@
 """How far a run has come: what its checkpoint records besides arrays."""
 
+import math
 from dataclasses import asdict, dataclass, field
 
 
@@ -16,16 +17,17 @@ class Progress:
     history: list = field(default_factory=list)  # a record for each completed epoch, as in metrics.jsonl
 
     def add(self, result, seconds):
-        """Count a StepResult that took that long."""
+        """Count a StepResult that took that long. One that a GradScaler skipped, its loss not finite, has no images."""
         self.step += 1
-        self.loss_sum += result.loss * result.images
-        self.correct += result.correct
-        self.images += result.images
         self.seconds += seconds
+        if math.isfinite(result.loss):
+            self.loss_sum += result.loss * result.images
+            self.correct += result.correct
+            self.images += result.images
 
     @property
     def train_loss(self):
-        return self.loss_sum / max(self.images, 1)
+        return self.loss_sum / self.images if self.images else math.nan
 
     @property
     def train_accuracy(self):
