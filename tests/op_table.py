@@ -23,7 +23,7 @@ class Case(gradcheck.Case):
     plain: Callable | None = None
 
     def run_plain(self, tensors):
-        return self.plain(*tensors, **self.settings(tensors[0].device))
+        return self.plain(*tensors, **self.settings(tensors[0].device, tensors[0].dtype))
 
 
 IMAGE = (2, 5, 6, 3)

@@ -41,8 +41,6 @@ def test_nothing_in_them_is_array_code():
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_loops_equal_the_reference_on_every_op(case, dtype, tolerance):
     """(That the compiled kernels equal the reference is tested in test_ops.)"""
-    if dtype == np.float32 and any(v is not None and "running" in k for k, v in case.params.items()):
-        pytest.skip("the row's running statistics are float64")
     results = []
     for tier in (loops, "reference"):
         with mg.use_kernels(tier):

@@ -19,8 +19,6 @@ def everything(case, dtype=np.float64, run=None):
 @pytest.mark.parametrize("dtype, tolerance", [(np.float64, 1e-11), (np.float32, 2e-5)])
 @pytest.mark.parametrize("case", CASES, **IDS)
 def test_compiled_kernels_agree_with_the_reference(case, dtype, tolerance, fast_place):
-    if dtype == np.float32 and any(v is not None and "running" in k for k, v in case.params.items()):
-        pytest.skip("the row's running statistics are float64")
     fast = everything(case, dtype)
     with running_on("reference"):
         expected = everything(case, dtype)

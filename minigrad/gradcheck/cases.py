@@ -46,17 +46,17 @@ class Case:
 
     def run(self, tensors):
         """The op's output for these inputs."""
-        return self.op(*tensors, *self.constants, **self.settings(tensors[0].device))
+        return self.op(*tensors, *self.constants, **self.settings(tensors[0].device, tensors[0].dtype))
 
-    def settings(self, device):
-        """params with the tensors among them on this device."""
-        return {name: moved(value, device) for name, value in self.params.items()}
+    def settings(self, device, dtype=np.float64):
+        """params with the tensors among them on this device and of this type."""
+        return {name: converted(value, device, dtype) for name, value in self.params.items()}
 
 
-def moved(value, device):
+def converted(value, device, dtype):
     if isinstance(value, list | tuple):
-        return type(value)(moved(v, device) for v in value)
-    return value.to(device) if isinstance(value, Tensor) else value
+        return type(value)(converted(v, device, dtype) for v in value)
+    return Tensor(device.asarray(value.data.astype(dtype))) if isinstance(value, Tensor) else value
 
 
 def outcome(fn, tensors, seed=1):
