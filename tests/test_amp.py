@@ -13,6 +13,7 @@ from kernels.cuda.precision import tf32_allowed
 from minigrad import ops, optim
 from minigrad.gradcheck.cases import outcome
 from minigrad.nn import functional as F
+from minigrad.nn.inspection import arrays_in, memory_of, nodes_below
 from minigrad.train import loop, session
 from minigrad.train.progress import Progress
 
@@ -156,6 +157,21 @@ def test_a_net_trains_and_its_weights_and_state_stay_float32(low):
     state = [a for own in optimizer.state for n, a in own.items() if n != "step"]
     tensors = [t.data for _, t in (*net.named_parameters(), *net.named_buffers())]
     assert {a.dtype.name for a in (*tensors, *state)} == {"float32"}
+
+
+@pytest.mark.parametrize("arch", ["resnet8", "vgg_small_bn"])
+def test_what_is_kept_for_backward_is_what_the_summary_says(arch):
+    import architectures
+
+    net = architectures.create(arch, num_classes=10, image_size=16, in_channels=1)
+    found = mg.nn.summary(net, (16, 16, 1))
+    estimate = found.training_bytes(4, autocast=True) - found.training_bytes(0) - 4 * found.largest_bytes
+    images = mg.Tensor(here().asarray(np.ones((4, 16, 16, 1), np.float32)))
+    with mg.autocast("bfloat16"):
+        y = net.to("emulated").train()(images)
+    arrays = [a for node in nodes_below(y) for a in arrays_in(tuple(node.saved.values()))]
+    memory = {id(memory_of(a)): a.nbytes for a in arrays if a.dtype.name == "bfloat16" or a.ndim > 1}
+    assert sum(memory.values()) == pytest.approx(estimate, rel=0.02)
 
 
 # Loss scaling

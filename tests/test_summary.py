@@ -178,7 +178,9 @@ def test_training_bytes_add_up():
     fixed = 4 * (3 * s.parameters + s.buffers)
     assert s.training_bytes(0) == fixed
     assert s.training_bytes(0, optimizer_slots=2) == fixed + 4 * s.parameters
-    assert s.training_bytes(7) == fixed + 7 * (s.activation_bytes + 2 * s.largest_bytes)
+    image = s.activation_bytes + 2 * s.largest_bytes
+    assert s.training_bytes(7) == fixed + 7 * image
+    assert s.training_bytes(8, autocast=True) == fixed + 2 * s.parameters + 4 * image
 
 
 def test_double_precision_takes_twice_as_much():

@@ -47,14 +47,17 @@ class Summary:
     largest_bytes: int
     itemsize: int
 
-    def training_bytes(self, batch_size, optimizer_slots=1):
+    def training_bytes(self, batch_size, optimizer_slots=1, autocast=False):
         """Estimate of the memory that a training step needs at its peak, in bytes, workspace of kernels left out.
 
         Weights, gradients and the optimizer's arrays (optimizer_slots for each parameter: SGD with momentum 1, Adam 2);
-        for each image what is kept for the backward pass, and two gradients as large as the largest activation.
+        for each image what is kept for the backward pass, and two gradients as large as the largest activation. Within
+        autocast those of an image have 16 bits, and so has a copy of each weight.
         """
         state = (2 + optimizer_slots) * self.parameters + self.buffers
-        return state * self.itemsize + batch_size * (self.activation_bytes + 2 * self.largest_bytes)
+        image = self.activation_bytes + 2 * self.largest_bytes
+        low = 2 if autocast else self.itemsize
+        return state * self.itemsize + batch_size * image * low // self.itemsize + autocast * low * self.parameters
 
     def __str__(self):
         return "\n".join((*_table(self), *_totals(self)))

@@ -9,6 +9,7 @@ from .. import nn
 from ..device import CPU, get_num_threads
 from .errors import blaming_the_user
 from .log import duration
+from .loop import LOW_TYPES
 
 PROBE, PROBES = 512, 8  # side and number of the matrix products that tell how fast this machine multiplies
 EFFICIENCY = 0.25  # of a whole training step beside a matrix product: layers that only move memory take their time too
@@ -21,7 +22,7 @@ def describe(setup, session, device):
     config, datasets = setup.config, setup.datasets
     with blaming_the_user(ValueError):  # a window larger than the image
         found = nn.summary(session.model, (config.image_size, config.image_size, datasets.channels))
-    memory = found.training_bytes(config.batch_size, OPTIMIZER_SLOTS[config.opt])
+    memory = found.training_bytes(config.batch_size, OPTIMIZER_SLOTS[config.opt], config.amp in LOW_TYPES)
     on_cpu = device is CPU
     threads = f"{get_num_threads()} threads, " if on_cpu else ""
     rows = {
