@@ -65,6 +65,24 @@ def tensor_with_grad(x):
     return t
 
 
+@pytest.mark.parametrize("clip_grad_norm, scaler, waits", [
+    (None, None, 2), (1.0, None, 3), (None, mg.GradScaler(), 3), (1.0, mg.GradScaler(), 4),
+])  # fmt: skip
+def test_a_step_waits_for_the_gpu_once_for_each_number_that_it_needs(clip_grad_norm, scaler, waits, monkeypatch):
+    """The loss, how many images were right; the norm, if gradients are clipped; whether they are finite, if scaled.
+
+    Op by op the loss looks at the classes, too; a replay looks at them once.
+    """
+    net, passes, read, item = small_net().to("emulated"), GraphedGradients(pytest.fail), [], emulator.ndarray.item
+    optimizer = optim.SGD(net.parameters(), 0.1)
+    settings = dict(passes=passes, clip_grad_norm=clip_grad_norm, scaler=scaler)
+    monkeypatch.setattr(emulator.ndarray, "item", lambda array: read.append(array) or item(array))
+    for step in range(3):
+        read.clear()
+        loop.train_step(net.train(), optimizer, *batch(4, step), **settings)
+    assert len(read) == waits + 1
+
+
 def test_the_emulator_insists_on_a_stream_and_a_pool_of_its_own():
     with pytest.raises(RuntimeError, match="the default stream can't be captured"):
         emulator.cuda.get_current_stream().begin_capture()
