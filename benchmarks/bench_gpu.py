@@ -20,7 +20,7 @@ from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
-from gpu_table import page
+from gpu_table import name_of, page
 from measure import PeerError, Worker, in_turns, milliseconds, progress, report
 from worker import version
 
@@ -41,12 +41,6 @@ class Row(NamedTuple):
     about: dict
     task: dict
     share: float = 0.0
-
-    @property
-    def name(self):
-        """What it is, in words."""
-        names = "kind", "name", "pass", "precision", "batch"
-        return " ".join(str(self.about[key]) for key in names if key in self.about)
 
 
 # What there is to measure
@@ -100,20 +94,11 @@ def layer_rows(net, calls, batch, precision):
             part, settings = call.kernel.removeprefix("conv2d_"), dict(call.settings)
             about = {"kind": "conv", "name": layer_name(layer_key(call)), "pass": part, "precision": precision}
             about |= {"batch": batch, "flops": call.flops(batch), "bytes": call.bytes(batch)}
-            x, w, y = conv_shapes(call, batch)
+            x, w, y = call.conv_shapes(batch)
             names = "stride", "padding", "dilation", "groups"
             task = dict(part=part, x=x, w=w, y=y, **{name: settings[name] for name in names})
             share = count * seconds(call, batch, precision, GPUS["H200"]) / whole
             yield Row(about | {"nets": {net: count}}, task, share)
-
-
-def conv_shapes(call, batch):
-    """The shapes of x, w and y, whichever pass it is."""
-    settings, dy = dict(call.settings), call.input("dy")
-    x, w = call.input("x"), call.input("w")
-    x_shape = x.at(batch) if x else (batch, *settings["x_shape"][1:])
-    w_shape = w.shape if w else settings["w_shape"]
-    return x_shape, w_shape, (dy or call.outputs[0]).at(batch)
 
 
 def rows_of(args):
@@ -242,17 +227,16 @@ def machine():
 
 def line(row):
     """A row as text."""
-    what = Row(row, {}).name
     times = "".join(f"{row[key]:12.4f}" if (key := f"{side}_ms") in row else " " * 12 for side in SIDES)
     errors = "  ".join(f"{key}: {row[key][:90]}" for key in row if key.endswith("_error"))
-    return f"{what:76}{times}{row.get('ratio', ''):>8}  {errors}"
+    return f"{name_of(row):76}{times}{row.get('ratio', ''):>8}  {errors}"
 
 
 def dry(rows, args):
     """The rows, and how much time there is for each."""
     for i, row in enumerate(rows):
         share = f"{100 * row.share:.1f} % of a step" if row.share else ""
-        print(f"{i + 1:5}  {row.name:70}{share}")
+        print(f"{i + 1:5}  {name_of(row.about):70}{share}")
     print(f"{len(rows)} rows; {args.minutes:g} minutes are {60 * args.minutes / max(len(rows), 1):.2f} s for each")
 
 

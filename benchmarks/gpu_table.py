@@ -68,10 +68,14 @@ TABLES = [  # kinds of rows, header, cells of a row
 ]
 
 
+def name_of(row):
+    """What was measured, in words."""
+    return " ".join(str(row[key]) for key in ("kind", "name", "pass", "precision", "batch") if key in row)
+
+
 def errors(rows):
     for row in rows:
-        name = " ".join(str(row[key]) for key in ("kind", "name", "pass", "precision", "batch") if key in row)
-        yield from (f"- {name}: {row[key]}" for key in row if key.endswith("_error"))
+        yield from (f"- {name_of(row)}: {row[key]}" for key in row if key.endswith("_error"))
 
 
 def page(rows, wanted):

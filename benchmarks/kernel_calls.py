@@ -67,6 +67,12 @@ class Call(NamedTuple):
         """The first array of that name, or None."""
         return next((array for key, array in self.inputs if key == name), None)
 
+    def conv_shapes(self, batch):
+        """The shapes of x, w and y of a convolution, whichever of its passes this is."""
+        settings, x, w = dict(self.settings), self.input("x"), self.input("w")
+        x_shape = x.at(batch) if x else (batch, *settings["x_shape"][1:])
+        return x_shape, w.shape if w else settings["w_shape"], (self.input("dy") or self.outputs[0]).at(batch)
+
     def macs(self, batch):
         """Multiply-accumulates of a product: for each number of y (or dy) one for each weight of its filter."""
         if self.kernel not in PRODUCTS:

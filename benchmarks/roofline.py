@@ -16,9 +16,11 @@ from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent)]
-from kernel_calls import PRODUCTS, training_step  # noqa: E402 (needs the path)
+from gpu_table import table  # noqa: E402 (needs the path)
+from kernel_calls import PRODUCTS, training_step  # noqa: E402
 
 from minigrad import optim  # noqa: E402
+from minigrad.train.loop import LOW_TYPES  # noqa: E402
 
 
 class GPU(NamedTuple):
@@ -34,7 +36,6 @@ GPUS = {
     "H200": GPU("H200 SXM", 4.8e12, PEAKS),
     "H100": GPU("H100 SXM", 3.35e12, PEAKS),
 }
-LOW_TYPES = {"bf16": "bfloat16"}  # autocast's type
 OPTIMIZERS = "sgd_step", "adam_step"
 NETS = "alexnet_owt", "vgg16", "googlenet_torchvision", "resnet50", "densenet121"
 BATCHES = 64, 256
@@ -90,13 +91,6 @@ def of_passes(numbers):
     return " / ".join(texts[:1] if len(set(texts)) == 1 else texts)
 
 
-def table(header, rows):
-    yield f"| {' | '.join(header)} |"
-    yield "|" + "---|" * len(header)
-    yield from (f"| {' | '.join(map(str, row))} |" for row in rows)
-    yield ""
-
-
 def both(function, steps):
     """A figure of the float32 step and of the bf16 one."""
     return joined(function(steps[precision]) for precision in ("fp32", "bf16"))
@@ -134,10 +128,8 @@ def layers(nets):
 
 def layer_key(call):
     """What the three passes of a layer have in common."""
-    settings = dict(call.settings)
-    x = call.input("x").shape if call.input("x") else tuple(settings["x_shape"])
-    w = call.input("w").shape if call.input("w") else tuple(settings["w_shape"])
-    return x[1:], w, *(settings[name] for name in ("stride", "padding", "dilation", "groups"))
+    settings, (x, w, _) = dict(call.settings), call.conv_shapes(1)
+    return x[1:], tuple(w), *(settings[name] for name in ("stride", "padding", "dilation", "groups"))
 
 
 def layer_name(key):
