@@ -31,6 +31,14 @@ def thread_order(order):
     return contextlib.nullcontext() if ON_GPU else emulator.thread_order(order)
 
 
+def same_bits_in(order, results):
+    """With threads in this order, results() gives the same arrays, bit for bit."""
+    expected = results()
+    with thread_order(order):
+        for actual, wanted in zip(results(), expected, strict=True):
+            assert actual.get().tobytes() == wanted.get().tobytes()
+
+
 def check_canaries(name, arrays):
     """Nothing was written beside these arrays; on a GPU this is the sanitizer's to find."""
     if not ON_GPU:

@@ -11,7 +11,7 @@ from cuda_cases import (
     in_slice,
     needs_device,
     normal,
-    thread_order,
+    same_bits_in,
     to_device,
 )
 
@@ -75,12 +75,9 @@ def test_any_order_of_threads_gives_the_same_bits(case, order):
     def results():
         y = cuda.conv2d_forward(x, w, b, *settings, True)
         dx = cuda.conv2d_backward_input(dy, w, x.shape, *settings)
-        return [a.get().view(np.uint16) for a in (y, dx, cuda.conv2d_backward_weight(dy, x, w.shape, *settings))]
+        return y, dx, cuda.conv2d_backward_weight(dy, x, w.shape, *settings)
 
-    expected = results()
-    with thread_order(order):
-        for actual, wanted in zip(results(), expected):
-            np.testing.assert_array_equal(actual, wanted)
+    same_bits_in(order, results)
 
 
 @pytest.mark.parametrize("dtype", TENSOR, ids=str)

@@ -11,7 +11,7 @@ from cuda_cases import (
     in_slice,
     needs_device,
     normal,
-    thread_order,
+    same_bits_in,
     to_device,
 )
 
@@ -116,14 +116,7 @@ def test_local_response_norm(size, dtype):
 @in_any_order
 def test_any_order_of_threads_gives_the_same_bits(order):
     x, dy, *rest = to_device(arguments((9, 11, 40), np.dtype("f4")))
-
-    def results():
-        return [a.get() for a in (*cuda.channel_mean_var(x), *cuda.batch_norm_backward(dy, x, *rest, 1e-3, True))]
-
-    expected = results()
-    with thread_order(order):
-        for actual, wanted in zip(results(), expected):
-            np.testing.assert_array_equal(actual, wanted)
+    same_bits_in(order, lambda: (*cuda.channel_mean_var(x), *cuda.batch_norm_backward(dy, x, *rest, 1e-3, True)))
 
 
 def test_no_pixels():
