@@ -48,7 +48,7 @@ class Module:
             yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
 
     def modules(self):
-        """This module and all below, each once."""
+        """This module and all below, parents first."""
         return (m for _, m in self.named_modules())
 
     def _named(self, kind):
