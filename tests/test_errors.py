@@ -79,3 +79,8 @@ CASES = [
 def test_refused_with_reason(call, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         call()
+
+
+def test_a_cast_to_whole_numbers_is_refused():
+    with pytest.raises(TypeError, match="cast: dtype must be a floating-point type; got int32"):
+        ops.cast(t(2), dtype=np.int32)

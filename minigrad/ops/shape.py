@@ -1,6 +1,7 @@
 """Moving numbers without computing: reshape, transpose, slice, pad, copy between devices, convert between types."""
 
 from ..device import device_of
+from ..precision import is_floating_point
 from ..tensor import op
 
 
@@ -78,10 +79,12 @@ def copy_to(ctx, x, *, device):
 
 @op
 def cast(ctx, x, *, dtype):
-    """y = x in another floating-point type,   dx = dy in x's own"""
-    own = x.dtype
+    """y = x in another floating-point type,   dx = dy in x's own. TypeError for a dtype that is none."""
+    own, y = x.dtype, x.astype(dtype)
+    if not is_floating_point(y.dtype):
+        raise TypeError(f"cast: dtype must be a floating-point type; got {y.dtype}")
 
     def backward(dy):
         return (dy.astype(own),)
 
-    return x.astype(dtype), backward
+    return y, backward
