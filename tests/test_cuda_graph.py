@@ -71,7 +71,7 @@ def tensor_with_grad(x):
 def test_a_step_waits_for_the_gpu_once_for_each_number_that_it_needs(clip_grad_norm, scaler, waits, monkeypatch):
     """The loss, how many images were right; the norm, if gradients are clipped; whether they are finite, if scaled.
 
-    Op by op the loss looks at the classes, too; a replay looks at them once.
+    And once more before a replay, to look at the classes.
     """
     net, passes, read, item = small_net().to("emulated"), GraphedGradients(pytest.fail), [], emulator.ndarray.item
     optimizer = optim.SGD(net.parameters(), 0.1)
@@ -168,6 +168,16 @@ def test_weights_that_were_replaced_are_noticed():
 
     graphed = trained(GraphedGradients(), change=replaced)
     assert_same(graphed, trained(loop.gradients, change=replaced))
+    assert graphed[1].calls == 3
+
+
+def test_a_weight_that_was_added_is_noticed():
+    def added(step, net):
+        if step == 3:
+            net[0].bias = nn.Parameter(get_device("emulated").asarray(np.ones(4, np.float32)))
+
+    graphed = trained(GraphedGradients(), change=added)
+    assert_same(graphed, trained(loop.gradients, change=added))
     assert graphed[1].calls == 3
 
 
