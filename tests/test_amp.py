@@ -1,5 +1,7 @@
 """Mixed precision on the emulated GPU: which type each op computes in, gradients near float32's, loss scaling, runs."""
 
+import re
+
 import numpy as np
 import pytest
 from cuda_cases import needs_emulator
@@ -268,6 +270,14 @@ def test_a_run_is_near_that_of_float32(amp, tmp_path, capsys):
     assert 0 < abs(a["train_loss"] / b["train_loss"] - 1) < 0.02
     assert {a.dtype.name for a in arrays(tmp_path / amp).values()} == {"float32"}
     assert not tf32_allowed()
+
+
+def test_the_plan_s_memory_is_that_of_16_bits(tmp_path, capsys):
+    memory = {}
+    for amp in ("none", "tf32", "bf16", "fp16"):
+        assert train(tmp_path, *FEW, "-b", 256, "--amp", amp, "--plan") == 0
+        memory[amp] = int(re.search(r"about ([\d,]+) MiB at the peak", capsys.readouterr().out)[1].replace(",", ""))
+    assert memory["none"] == memory["tf32"] and memory["bf16"] == memory["fp16"] < 0.6 * memory["none"]
 
 
 @pytest.mark.parametrize("arch", ["resnet8", "densenet_small", "googlenet_small"])
