@@ -35,7 +35,9 @@ def test_dropout_drops_what_the_reference_drops(seed, dtype, order):
         x = normal(shape, dtype)
         with thread_order(order):
             y = cuda.dropout_forward(to_device(x), 0.3, seed)
+            in_memory = cuda.dropout_forward(to_device(x), 0.3, to_device(np.full(1, seed, np.uint64)))
         np.testing.assert_array_equal(y.get(), reference.dropout_forward(x, 0.3, seed))
+        np.testing.assert_array_equal(in_memory.get(), y.get())
 
 
 def test_dropout_of_a_slice_numbers_the_elements_of_the_slice():
