@@ -13,12 +13,11 @@ import numpy as np
 
 import architectures
 from architectures.registry import find
-from kernels import reference
+from kernels import cuda, reference
 from kernels.reference.dense import composed_backward, composed_forward
 from minigrad import Tensor, autocast, nn, optim, use_kernels
 from minigrad.nn.inspection import shapes_only
 from minigrad.nn.virtual import VirtualKernels, virtual
-from minigrad.precision import at_least_float32
 
 IMAGES = 3
 PRODUCTS = (
@@ -152,10 +151,6 @@ class Shapes(VirtualKernels):
     def relu_backward(self, dy, y, out=None):
         return virtual(dy.shape, dy.dtype, out)
 
-    def channel_mean_var(self, x):
-        wide = at_least_float32(x.dtype)
-        return virtual(x.shape[-1:], wide), virtual(x.shape[-1:], wide)
-
     def channel_sum(self, x):
         return virtual(x.shape[-1:], x.dtype)
 
@@ -204,7 +199,7 @@ class Shapes(VirtualKernels):
 class Recorder:
     """For use_kernels: notes each call of a kernel. What is one kernel on the CPU alone is composed, as on the GPU."""
 
-    LOW_TYPES = "float16", "bfloat16"
+    LOW_TYPES = cuda.LOW_TYPES
 
     def __init__(self):
         self.shapes, self.calls = Shapes(), []

@@ -7,6 +7,8 @@ import numpy as np
 from kernels import reference
 from kernels.shapes import window_counts
 
+from ..precision import at_least_float32
+
 
 def virtual(shape, dtype, out=None):
     """An array of this shape that occupies one element (all strides are 0); or `out` as it is."""
@@ -41,7 +43,8 @@ class VirtualKernels:
         return virtual(x.shape, x.dtype, out), *self.channel_mean_var(x)
 
     def channel_mean_var(self, x):
-        return virtual(x.shape[-1:], x.dtype), virtual(x.shape[-1:], x.dtype)
+        wide = at_least_float32(x.dtype)
+        return virtual(x.shape[-1:], wide), virtual(x.shape[-1:], wide)
 
     def local_response_norm_forward(self, x, size, alpha, beta, k):
         return virtual(x.shape, x.dtype), virtual(x.shape, x.dtype)
