@@ -155,6 +155,23 @@ def test_adam_step(decoupled, dtype, order):
         same_steps("adam_step", host, device, 3, 1e-2, 0.9, 0.999, 1e-8, 0.05, decoupled, dtype=dtype)
 
 
+@in_any_order
+@either
+def test_scale_all(dtype, order):
+    for bad in (None, np.nan, np.inf, -np.inf):
+        host, device = (columns[0] for columns in state(dtype, 2))
+        if bad is not None:
+            device[4][4096], host[4][4096] = bad, bad
+        with thread_order(order):
+            assert bool(cuda.scale_all(device, 1 / 3)) == (bad is None)
+        assert bool(reference.scale_all(host, 1 / 3)) == (bad is None)
+        for actual, expected in zip(device, host):
+            np.testing.assert_array_equal(actual.get(), expected)
+        check_canaries("scale_all", device)
+    wide = to_device(np.ones((2, 6), dtype))
+    assert bool(cuda.scale_all([wide[:, :3]], 2.0)) and wide.get().sum() == 18
+
+
 def test_steps_of_other_layouts():
     w, dw = normal((4, 6), FLOAT), normal((4, 6), FLOAT, 1)
     for turned in (False, True):  # a gradient in another layout is copied; weights in one are the reference's

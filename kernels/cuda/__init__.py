@@ -28,6 +28,7 @@ from .norm import channel_sum as channel_sum
 from .norm import local_response_norm_backward as local_response_norm_backward
 from .norm import local_response_norm_forward as local_response_norm_forward
 from .optim import adam_step as adam_step
+from .optim import scale_all as scale_all
 from .optim import sgd_step as sgd_step
 from .pool import adaptive_avg_pool2d_backward as adaptive_avg_pool2d_backward
 from .pool import adaptive_avg_pool2d_forward as adaptive_avg_pool2d_forward

@@ -9,6 +9,7 @@ from .loader import FLAGS, Kernel
 TYPES = ("float", "double")
 SGD_STEP = Kernel("optim.cu", "sgd_step", TYPES, FLAGS, FLAGS)
 ADAM_STEP = Kernel("optim.cu", "adam_step", TYPES)
+SCALE_ALL = Kernel("optim.cu", "scale_all", TYPES)
 THREADS, CHUNK = 256, 4096  # of a block: threads, and elements that they work on
 FIELDS = 6  # of Tensor in optim.cu
 
@@ -34,14 +35,14 @@ def address(a):
     return 0 if a is None else a.data.ptr
 
 
-def launch(kernel, flags, settings, ws, dws, ms, vs):
-    """Launch over all arrays. What the kernel reads is sent in one piece: the settings, then the table."""
+def launch(kernel, flags, settings, ws, dws, ms, vs, *more):
+    """Launch over all arrays. What the kernel reads is sent in one piece: the settings, then the table; then `more`."""
     xp, dws = array_module(ws[0]), [array_module(dw).ascontiguousarray(dw) for dw in dws]
     table, blocks = tensor_table(ws, dws, ms, vs)
     sent = xp.asarray(np.concatenate([np.array(settings, np.float64).view(np.int64), table.ravel()]))
     if blocks:
         arguments = sent[: len(settings)].view(np.float64), sent[len(settings) :], len(ws)
-        kernel((ws[0].dtype, *flags), (blocks,), (THREADS,), *arguments)
+        kernel((ws[0].dtype, *flags), (blocks,), (THREADS,), *arguments, *more)
 
 
 def sgd_step(ws, dws, vs, lr, momentum, dampening, weight_decay, nesterov):
@@ -65,3 +66,12 @@ def adam_step(ws, dws, ms, vs, step, lr, beta1, beta2, eps, weight_decay, decoup
     unbias1, unbias2 = 1 - beta1**step, (1 - beta2**step) ** -0.5
     settings = beta1, 1 - beta1, beta2, 1 - beta2, shrink, l2, unbias2, lr / unbias1, eps
     launch(ADAM_STEP, (), settings, ws, dws, ms, vs)
+
+
+def scale_all(arrays, factor):
+    """Multiply each array by a number, in place. Are all numbers finite then? (An array without axes.)"""
+    if not updatable(arrays, arrays):
+        return reference.scale_all(arrays, factor)
+    finite = array_module(arrays[0]).ones((), bool)
+    launch(SCALE_ALL, (), (factor,), arrays, arrays, None, None, finite)
+    return finite

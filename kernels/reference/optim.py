@@ -29,3 +29,11 @@ def adam_step(ws, dws, ms, vs, step, lr, beta1, beta2, eps, weight_decay, decoup
         v += (1 - beta2) * g * g
         denominator = array_module(w).sqrt(v) / (1 - beta2**step) ** 0.5 + eps
         w -= (lr / (1 - beta1**step)) * m / denominator
+
+
+def scale_all(arrays, factor):
+    """Multiply each array by a number, in place. Are all numbers finite then? (An array without axes.)"""
+    xp = array_module(arrays[0])
+    for a in arrays:
+        a *= factor
+    return xp.stack([xp.isfinite(a).all() for a in arrays]).all()

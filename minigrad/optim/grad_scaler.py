@@ -43,10 +43,9 @@ class GradScaler:
             return
         if self.finite is not None:
             raise RuntimeError("GradScaler.unscale_: the gradients of this step were unscaled already; call update()")
-        params = [p for p in optimizer.params if p.grad is not None]
-        for p in params:
-            p.grad *= 1 / self.current
-        self.finite = all_finite([p.grad for p in params])
+        grads = [p.grad for p in optimizer.params if p.grad is not None]
+        scaled = device_of(grads[0]).kernels.scale_all(grads, 1 / self.current) if grads else True
+        self.finite = bool(scaled)  # the host waits once
 
     def step(self, optimizer):
         """optimizer.step(), unless a gradient is not finite. Was the step made?"""
@@ -76,11 +75,3 @@ class GradScaler:
     def load_state_dict(self, saved):
         """Take up where the scaler that returned `saved` was."""
         self.current, self.growth_tracker = saved["scale"], saved["growth_tracker"]
-
-
-def all_finite(arrays):
-    """Are all numbers finite? The host waits once for the answer."""
-    if not arrays:
-        return True
-    xp = device_of(arrays[0]).xp
-    return bool(xp.stack([xp.isfinite(a).all() for a in arrays]).all())

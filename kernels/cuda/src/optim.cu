@@ -67,3 +67,14 @@ __global__ void adam_step(const double* settings, const long long* tensors, int 
     w[i] = weight - lr * mean / (sqrt(square) * unbias + eps);
   });
 }
+
+// settings: factor. w *= factor; finite becomes 0 if a result is not (all threads that write it write the same).
+template <class T>
+__global__ void scale_all(const double* settings, const long long* tensors, int count, unsigned char* finite) {
+  const Tensor& tensor = tensor_of(reinterpret_cast<const Tensor*>(tensors), count, blockIdx.x);
+  T factor = settings[0], *w = static_cast<T*>(tensor.w);
+  for_chunk(tensor, [=](long long i) {
+    w[i] *= factor;
+    if (w[i] - w[i] != 0) *finite = 0;
+  });
+}
