@@ -31,18 +31,9 @@ class Settings(NamedTuple):
 
 
 def gradcheck(
-    fn,
-    inputs=(),
-    *,
-    parameters=None,
-    linear=False,
-    elementwise=False,
-    eps=1e-6,
-    atol=1e-7,
-    rtol=1e-5,
-    seed=0,
+    fn, inputs=(), *, parameters=None, linear=False, elementwise=False, eps=1e-6, atol=1e-7, rtol=1e-5, seed=0,
     raise_exception=True,
-):
+):  # fmt: skip
     """Compare fn's backward pass with differences of its forward pass. True if they belong together.
 
     fn: an op, a module, or any function of tensors that returns one tensor. inputs: a float64 tensor or several, those
