@@ -53,6 +53,18 @@ class Device:
                 raise
             return CudaGraph(stream.end_capture(), pool), result
 
+    def empty_apart(self, shape, dtype):
+        """Room for what a graph reads and the host writes before each launch; may be made while it is captured.
+
+        Memory of the graph's own pool held other numbers before in the same graph, and does so again in each launch.
+        """
+        with self.xp.cuda.using_allocator(self._apart.malloc):
+            return self.xp.empty(shape, dtype)
+
+    @functools.cached_property
+    def _apart(self):
+        return self.xp.cuda.MemoryPool()
+
 
 class CudaGraph:
     """What `capture` took down. launch() makes all launches on the memory that the captured arrays had.

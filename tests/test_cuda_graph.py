@@ -83,6 +83,18 @@ def test_a_step_waits_for_the_gpu_once_for_each_number_that_it_needs(clip_grad_n
     assert len(read) == waits + 1
 
 
+def test_what_is_written_before_a_launch_lies_apart_from_the_memory_of_the_graph(device):
+    def work():
+        rooms = device.empty_apart(2, np.float32), device.xp.empty(2, np.float32)
+        return rooms, [room * 1 for room in rooms]
+
+    graph, (rooms, (apart, within)) = device.capture(work)
+    for room in rooms:
+        room[...] = on(device, 1, 2)
+    graph.launch()
+    assert apart.get().tolist() == [1, 2] and np.isnan(within.get()).all()
+
+
 def test_the_emulator_insists_on_a_stream_and_a_pool_of_its_own():
     with pytest.raises(RuntimeError, match="the default stream can't be captured"):
         emulator.cuda.get_current_stream().begin_capture()

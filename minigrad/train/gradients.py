@@ -31,12 +31,12 @@ class Seeds:
 
     outer = replay = None  # no checkpointed piece: see recompute.py
 
-    def __init__(self, xp):
-        self.xp, self.drawn = xp, []
+    def __init__(self, device):
+        self.device, self.drawn = device, []
 
     def draw(self, make):
         """An array with room for the seed that make() gives."""
-        self.drawn.append((make, self.xp.empty(1, np.uint64)))
+        self.drawn.append((make, self.device.empty_apart(1, np.uint64)))
         return self.drawn[-1][1]
 
     def refresh(self):
@@ -52,7 +52,7 @@ class Captured:
         device = images.device
         self.settings, self.shapes, self.state = settings, shapes_of(images, labels), state_of(model)
         self.images, self.labels = (Tensor(t.data.copy()) for t in (images, labels))
-        self.scale, self.seeds = device.xp.ones((), np.float32), Seeds(device.xp)
+        self.scale, self.seeds = device.xp.ones((), np.float32), Seeds(device)
         with drawing_from(self.seeds):
             self.graph, self.result = device.capture(
                 lambda: gradients(model, self.images, self.labels, scale=self.scale, **settings)

@@ -32,6 +32,7 @@ def allocate(shape, dtype):
     start = CANARY + -memory.ctypes.data % ALIGNED if CANARY else 0  # AddressSanitizer guards exact sizes
     array = np.ndarray(shape, dtype, buffer=memory, offset=start)
     memory.begin, memory.end = start, start + size
+    graph.allocated(lambda: memory[start : start + size].fill(FILL))
     return array
 
 

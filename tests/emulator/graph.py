@@ -2,7 +2,8 @@
 
 As strict as CUDA about it: reading a number back, waiting, or copying an array from the host is refused and spoils the
 capture. As strict as one should be about memory: what is allocated meanwhile must come from a pool of its own, for the
-common pool would give it to others, into whose numbers a replay then writes.
+common pool would give it to others, into whose numbers a replay then writes. And what comes from the graph's pool has
+held other numbers of the same graph before, in each launch: there it is poisoned where it was allocated.
 """
 
 import contextlib
@@ -12,9 +13,12 @@ import numpy as np
 
 
 class State(threading.local):
-    """notes: the work noted so far, a list, or None where nothing is captured; pool: the allocator in force."""
+    """notes: the work noted so far, a list, or None where nothing is captured; pool: the allocator in force;
 
-    notes, pool, spoiled = None, None, False
+    own_pool: the one that was when the capture began.
+    """
+
+    notes, pool, own_pool, spoiled = None, None, None, False
 
 
 state = State()
@@ -34,6 +38,12 @@ def refuse_while_capturing(what):
 def check_pool():
     if capturing() and state.pool is None:
         raise RuntimeError("memory of the common pool in a graph: use an allocator of its own")
+
+
+def allocated(poison_it):
+    """Memory was allocated: each launch of the graph poisons it there, if it is from the graph's own pool."""
+    if capturing() and state.pool == state.own_pool:
+        state.notes.append(poison_it)
 
 
 def do(work):
@@ -85,7 +95,7 @@ def using_allocator(allocator):
 
 
 def begin():
-    state.notes, state.spoiled = [], False
+    state.notes, state.own_pool, state.spoiled = [], state.pool, False
 
 
 def end():
