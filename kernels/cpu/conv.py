@@ -4,7 +4,7 @@ from ..shapes import window_counts
 from . import depthwise, winograd
 from .gather import gather
 from .layout import deliver, result_array, single_tap, with_contiguous_channels
-from .pack import pack_weights
+from .pack import filters_of
 
 
 def conv2d_forward(x, w, b, stride, padding, dilation, groups, relu=False, out=None):
@@ -22,12 +22,12 @@ def conv2d_forward(x, w, b, stride, padding, dilation, groups, relu=False, out=N
         winograd.convolve(x, winograd.filter_points(w, flipped=False), b, relu, y, padding)
         return deliver(y, out)
     taps = [(r, s) for r in range(r_size) for s in range(s_size)]
-    packed = pack_weights(w, taps, groups)
+    filters = filters_of(w, taps, groups)
     if (r_size, s_size, *padding) == (1, 1, 0, 0):
-        gather(*single_tap(x, y, stride), [(0, 0)], packed, b, relu, (1, 1))
+        gather(*single_tap(x, y, stride), [(0, 0)], filters, b, relu, (1, 1))
     else:
         offsets = [(r * dilation[0] - padding[0], s * dilation[1] - padding[1]) for r, s in taps]
-        gather(x, y, offsets, packed, b, relu, stride)
+        gather(x, y, offsets, filters, b, relu, stride)
     return deliver(y, out)
 
 
@@ -67,7 +67,7 @@ def backward_phase(dy, w, rows, columns, dx, groups):
         return
     taps = [(r, s) for _, r in rows for _, s in columns]
     offsets = [(p, q) for p, _ in rows for q, _ in columns]
-    packed = pack_weights(w, taps, groups, transposed=True)
+    filters = filters_of(w, taps, groups, transposed=True)
     if offsets == [(0, 0)] and dy.shape[:3] == dx.shape[:3]:
         dy, dx = single_tap(dy, dx)
-    gather(dy, dx, offsets, packed, None, False, (1, 1))
+    gather(dy, dx, offsets, filters, None, False, (1, 1))

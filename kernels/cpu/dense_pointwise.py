@@ -21,7 +21,7 @@ import numpy as np
 
 from .blocks import divide_evenly
 from .norm_rows import activate, add_through_moments, copy_and_sum, through_norm_relu
-from .pack import pack_weights
+from .pack import filters_of, pack
 from .product import NOTHING, make_scratch, multiply, odd_lines, round_up, row_table
 from .rows import addresses, deliver, pixels, result
 from .runtime import parallel, serial
@@ -115,7 +115,7 @@ def block_of(bytes_each):
 def forward(x, terms, w, pivot, out):
     """y (N, H, W, K) and the sums (2, K) of y - pivot and of its square. terms (2, C): scale and shift."""
     k, *_, c = w.shape
-    y, packed = result((*x.shape[:3], k), x.dtype, out), pack_weights(w, [(0, 0)], 1)[0, :, 0]
+    y, packed = result((*x.shape[:3], k), x.dtype, out), pack(filters_of(w, [(0, 0)], 1))[0, :, 0]
     count, item, lanes = x.size // c, x.itemsize, packed.shape[-1]
     steps = odd_lines(c * item), len(packed) * lanes * item
     block = block_of(sum(steps))
@@ -133,7 +133,7 @@ def backward(g, moments, x, terms, w, add_to):
     moments: None, or what through_moments adds to g; terms (3, C): scale, shift, mean
     """
     (k, *_, c), (high, lanes), item = w.shape, (round_up(len(w), tile_shape()[0]), tile_width(x.dtype)), x.itemsize
-    dx, packed = result(x.shape, x.dtype, add_to), pack_weights(w, [(0, 0)], 1, transposed=True)[0, :, 0]
+    dx, packed = result(x.shape, x.dtype, add_to), pack(filters_of(w, [(0, 0)], 1, transposed=True))[0, :, 0]
     y, *moments = moments or (g,)
     count, panels, chunk = x.size // c, len(packed), divide_evenly(len(packed), CHUNK)
     block = block_of(3 * chunk * lanes * item)

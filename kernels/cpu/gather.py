@@ -9,6 +9,9 @@ chunks; each (block, chunk) is a task for a thread, in three steps:
     2. list the addresses of the block's pixels, of the inputs and of the output: the tile needs no regular grid
     3. multiply, in portions of the sum so small that a panel of weights stays in the first-level cache
 
+The weights are packed before (see pack.py). But where there is one block, as in the deep layers of a net that sees one
+image, each panel is needed once: it is packed in the cache, just before that, and no packed copy goes through memory.
+
 The lists make the tile indifferent to rows, images and strides: a block may be part of an image or many small images.
 """
 
@@ -21,10 +24,12 @@ import numpy as np
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from .blocks import block_size, chunk_size, copy_with_border, divide_evenly
+from .pack import fill_portion, pack
 from .runtime import get_num_threads, parallel, serial
-from .tile import multiply_tile, tile_shape, tile_types
+from .tile import multiply_tile, tile_shape, tile_types, tile_width
 
 BLOCK_PIXELS = 200
+LINE = 64  # bytes of a cache line
 PORTION = 384  # steps of the sum in one portion: 24 kB of weights at 16 floats
 
 
@@ -32,6 +37,7 @@ class Plan(NamedTuple):
     """Everything about a call but its addresses. Steps and sizes of memory in bytes."""
 
     item: int
+    lanes: int
     images: int
     rows: int
     columns: int
@@ -64,6 +70,7 @@ class Plan(NamedTuple):
     image_blocks: int
     row_blocks: int
     chunks: int
+    packs: int
     group_tasks: int
 
 
@@ -102,11 +109,12 @@ def make_plan(x_shape, x_strides, out_shape, out_strides, taps, stride, groups, 
     panels = -(-channels // lanes)
     chunk_panels = chunk_size(image_blocks * row_blocks * groups, panels, threads)
     plan = Plan(
-        item, images, rows, columns, height, width, *x_strides[:3], depth * item, int(padded),
+        item, lanes, images, rows, columns, height, width, *x_strides[:3], depth * item, int(padded),
         low[0], high[0], low[1], high[1], *stride, *out_strides[:3], groups, channels, panels,
         len(offsets), depth_merged, tap_portion, divide_evenly(depth_merged, PORTION),
         block_images, block_rows, chunk_panels, image_blocks, row_blocks,
-        -(-panels // chunk_panels), image_blocks * row_blocks * -(-panels // chunk_panels),
+        -(-panels // chunk_panels), int(image_blocks * row_blocks == 1),
+        image_blocks * row_blocks * -(-panels // chunk_panels),
     )  # fmt: skip
     return plan, np.array(plan, np.int64), np.array(offsets, np.int64)
 
@@ -134,33 +142,41 @@ def list_pixels(g, source, steps, target, images, rows, spare, tile_rows, table)
 
 
 @serial
-def multiply_block(g, tile_rows, tile_vectors, clips, table, count, panels, packed, bias, offsets):
+def multiply_block(g, tile_rows, tile_vectors, clips, table, count, panels, filters, bias, offsets):
     """The listed pixels times the panels first .. end, portion by portion of the sum.
 
     clips: lower bound of the finished sum (0 for ReLU), and of the unfinished (minus infinity).
+    filters: the address of the packed weights; or of those to be packed, their Filters' fields, and where to pack them.
     """
-    lanes, spacing = packed.shape[-1], table.shape[1] * 8
-    panel_bytes = g.taps * g.depth * lanes * g.item
+    row, spacing = g.lanes * g.item, table.shape[1] * 8
+    given, depth_of_tap, steps, taps_of_filter, portion = filters
     for t in range(0, g.taps, g.tap_portion):
         for k in range(0, g.depth, g.depth_portion):
             taps, depth = min(g.tap_portion, g.taps - t), min(g.depth_portion, g.depth - k)
             clip = clips[0] if t + taps == g.taps and k + depth == g.depth else clips[1]
-            weights = np.int64(packed.ctypes.data) + (t * g.depth + k) * lanes * g.item
+            begin = t * g.depth + k
             for panel in range(panels[0], panels[1]):
-                shift = panel * lanes * g.item
+                shift, lanes = panel * row, g.channels - panel * g.lanes
+                weights = given + panel * g.taps * g.depth * row + begin * row
+                if g.packs:
+                    weights = portion
+                    fill_portion(
+                        tile_vectors, clip, portion, row, given + panel * g.lanes * steps[1], steps, taps_of_filter,
+                        depth_of_tap, begin, begin + taps * depth, min(g.lanes, lanes), g.item,
+                    )  # fmt: skip
                 for i in range(0, count, len(tile_rows)):
                     listed = np.int64(table.ctypes.data) + i * 8
                     multiply_tile(
                         tile_rows, tile_vectors, clip,
                         k * g.item, listed, g.item,
-                        weights + panel * panel_bytes, np.int64(offsets.ctypes.data) + t * 8, taps, depth,
+                        weights, np.int64(offsets.ctypes.data) + t * 8, taps, depth,
                         shift, listed + spacing, np.int64(bias.ctypes.data) + shift,
-                        t + k, g.channels - panel * lanes,
+                        begin, lanes,
                     )  # fmt: skip
 
 
 @serial
-def gather_block(g, task, tile_rows, tile_vectors, clips, x, out, packed, bias, offsets, scratch, table):
+def gather_block(g, task, tile_rows, tile_vectors, clips, x, out, filters, bias, offsets, scratch, table):
     """The three steps for one task."""
     block, chunk = task // g.chunks, task % g.chunks
     block, p = block // g.row_blocks, block % g.row_blocks * g.block_rows
@@ -185,46 +201,52 @@ def gather_block(g, task, tile_rows, tile_vectors, clips, x, out, packed, bias, 
     else:
         source += p * g.stride_rows * g.row_step
     target = out + group * g.channels * g.item + n * g.out_image_step + p * g.out_row_step
-    spare = there + len(scratch) - g.panels * packed.shape[-1] * g.item
+    spare = there + len(scratch) - g.panels * g.lanes * g.item
+    portion = (spare - PORTION * g.lanes * g.item) & -LINE
     count = list_pixels(g, source, steps, target, images, rows, spare, tile_rows, table)
     panels = chunk * g.chunk_panels, min((chunk + 1) * g.chunk_panels, g.panels)
-    multiply_block(g, tile_rows, tile_vectors, clips, table, count, panels, packed[group], bias[group], offsets)
+    given, depth, steps, taps = filters
+    filters = given + group * steps[0], depth, steps, taps, portion
+    multiply_block(g, tile_rows, tile_vectors, clips, table, count, panels, filters, bias[group], offsets)
 
 
 @parallel
-def gather_blocks(fields, tile_rows, tile_vectors, clips, x, out, packed, bias, offsets, scratch, tables):
-    for task in numba.prange(len(packed) * fields[-1]):
+def gather_blocks(fields, tile_rows, tile_vectors, clips, x, out, filters, bias, offsets, scratch, tables):
+    for task in numba.prange(len(bias) * fields[-1]):
         g, thread = Plan(*to_fixed_tuple(fields, FIELDS)), numba.get_thread_id()
         gather_block(
-            g, task, tile_rows, tile_vectors, clips, x, out, packed, bias, offsets, scratch[thread], tables[thread]
+            g, task, tile_rows, tile_vectors, clips, x, out, filters, bias, offsets, scratch[thread], tables[thread]
         )
 
 
-def gather(x, out, taps, packed, bias, relu, stride):
-    """Fill out (N, P, Q, K) from x (N, H, W, C) and packed weights; taps are their (row, column) offsets. Returns out.
+def gather(x, out, offsets, filters, bias, relu, stride):
+    """Fill out (N, P, Q, K) from x (N, H, W, C) and Filters; offsets: of their taps, (row, column). Returns out.
 
     x and out may have any steps as long as the channels of a pixel are contiguous. bias (K,) or None.
     """
-    groups, panels, _, _, lanes = packed.shape
-    threads = get_num_threads()
+    groups, lanes, threads = filters.groups, tile_width(x.dtype), get_num_threads()
     g, fields, offsets = make_plan(
-        x.shape, x.strides, out.shape, out.strides, tuple(taps), stride, groups, x.itemsize, lanes, threads
+        x.shape, x.strides, out.shape, out.strides, tuple(offsets), stride, groups, x.itemsize, lanes, threads
     )
-    base = np.zeros((groups, panels * lanes), x.dtype)
+    base = np.zeros((groups, g.panels * lanes), x.dtype)
     if bias is not None:
         base[:, : g.channels] = bias.reshape(groups, -1)
     pixels = g.block_images * g.block_rows * g.columns + tile_shape()[0]
-    scratch = np.empty((threads, scratch_bytes(g) + base.itemsize * panels * lanes), np.uint8)
+    scratch = np.empty((threads, scratch_bytes(g)), np.uint8)
     tables = np.empty((threads, 2, pixels), np.int64)
     clips = x.dtype.type(0 if relu else -np.inf), x.dtype.type(-np.inf)
-    gather_blocks(fields, *tile_types(), clips, x.ctypes.data, out.ctypes.data, packed, base, offsets, scratch, tables)
+    given = filters.w if g.packs else pack(filters)
+    steps = filters.steps if g.packs else np.array((given[0].nbytes, 0, 0))
+    passed = given.ctypes.data, filters.depth, steps, filters.taps
+    gather_blocks(fields, *tile_types(), clips, x.ctypes.data, out.ctypes.data, passed, base, offsets, scratch, tables)
     return out
 
 
 def scratch_bytes(g):
-    """Room for the block's part of the image with its border."""
+    """Room for the block's part of the image with its border, for a packed portion, and for pixels that don't count."""
+    size = (g.panels + PORTION * g.packs) * g.lanes * g.item + LINE
     if not g.padded:
-        return 0
+        return size
     rows = (g.block_rows - 1) * g.stride_rows + g.row_high - g.row_low + 1
     columns = (g.columns - 1) * g.stride_columns + g.column_high - g.column_low + 1
-    return g.block_images * rows * columns * g.group_bytes
+    return size + g.block_images * rows * columns * g.group_bytes

@@ -2,7 +2,8 @@
 
 With few rows, as in VGG's classifier, the weights w (K, C) are by far the largest matrix, and moving them takes longer
 than the arithmetic. So no pass moves them more than once. The engine packs its second factor and takes the first as it
-lies in memory; therefore the forward pass computes y^T = w x^T, and the weight gradient writes dw = dy^T x in place.
+lies in memory; therefore the forward pass computes y^T = w x^T (a single row goes past the engine), and the weight
+gradient writes dw = dy^T x in place.
 For the input gradient dx = dy w the engine would have to pack w; up to FEW rows, pieces of w are streamed instead.
 
 (NumPy's BLAS is no slower by itself. But after a product its threads wait some 20 ms for the next one by yielding their
@@ -18,9 +19,9 @@ from numba import types
 from numba.extending import intrinsic
 
 from .gather import gather
-from .layout import deliver, result_array, with_contiguous_channels
+from .layout import deliver, with_contiguous_channels
 from .norm_rows import fma
-from .pack import pack_weights
+from .pack import filters_of
 from .product import odd_lines, round_up
 from .runtime import get_num_threads, parallel
 from .taps import at, for_vectors, splat, vector
@@ -41,8 +42,8 @@ def product(a, b, transposed=False):
     c = np.empty((len(a), b.shape[1] if transposed else len(b)), a.dtype)
     if c.size == 0 or a.size == 0:
         return np.zeros_like(c)
-    packed = pack_weights(b[:, None, None, :], [(0, 0)], 1, transposed)
-    gather(with_contiguous_channels(a)[None, :, None, :], c[None, :, None, :], [(0, 0)], packed, None, False, (1, 1))
+    rows, filters = with_contiguous_channels(a), filters_of(b[:, None, None, :], [(0, 0)], 1, transposed)
+    gather(rows[None, :, None, :], c[None, :, None, :], [(0, 0)], filters, None, False, (1, 1))
     return c
 
 
@@ -101,14 +102,37 @@ def stream(dy, w):
     return np.ascontiguousarray(dx[:, :columns])
 
 
+@parallel
+def row_times_weights(x, w, b, low, y):
+    """y (K,) = max(w x + b, low): as fast as the weights can be read."""
+    for k in numba.prange(len(w)):
+        total = b[k]
+        for c in range(len(x)):
+            total += w[k, c] * x[c]
+        y[k] = low if total < low else total
+
+
+def single_row(x, w, b, relu):
+    """y (1, K): one row leaves most columns of the tile empty, and the weights wait for their turn."""
+    y = np.empty((1, len(w)), x.dtype)
+    b = np.zeros_like(y[0]) if b is None else np.ascontiguousarray(b)
+    x, w = np.ascontiguousarray(x), np.ascontiguousarray(w)
+    row_times_weights(x[0], w, b, x.dtype.type(0 if relu else -np.inf), y[0])
+    return y
+
+
+def many_rows(x, w, b, relu):
+    """y (N, K)"""
+    y = np.empty((len(x), len(w)), x.dtype)
+    np.add(product(w, x).T, 0 if b is None else b, out=y)
+    return np.maximum(y, 0, out=y) if relu else y
+
+
 def linear_forward(x, w, b, relu=False, out=None):
     """y (..., K). b may be None. With relu, y = max(y, 0)."""
-    products = product(w, as_rows(x)).T
-    y = result_array(out if x.ndim == 2 else None, products.shape, x.dtype)
-    np.add(products, 0 if b is None else b, out=y)
-    if relu:
-        np.maximum(y, 0, out=y)
-    return deliver(y if x.ndim == 2 else y.reshape(*x.shape[:-1], len(w)), out)
+    rows = as_rows(x)
+    y = (single_row if len(rows) == 1 else many_rows)(rows, w, b, relu)
+    return deliver(y.reshape(*x.shape[:-1], len(w)), out)
 
 
 def linear_backward_input(dy, w, out=None):

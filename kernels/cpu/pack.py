@@ -7,6 +7,9 @@ the order of the offsets that go with them. The input gradient swaps the roles: 
 channels of the forward pass.
 """
 
+import math
+from typing import NamedTuple
+
 import numba
 import numpy as np
 from llvmlite import ir
@@ -15,8 +18,19 @@ from numba.extending import intrinsic
 
 from .runtime import parallel, serial
 from .taps import INT32
-from .tile import INT, Emitter, copy_tile_width, load, store, tile_types, tile_width
+from .tile import (
+    INT,
+    Emitter,
+    copy_tile_height,
+    copy_tile_width,
+    load,
+    store,
+    tile_types,
+    tile_width,
+    zero_bytes,
+)
 
+ONE = (0,)  # element
 STRETCH = 64  # depths that a task handles: so many neighbouring numbers of a filter it reads at a time
 
 
@@ -51,61 +65,86 @@ def transpose_square(typingctx, low, target, target_step, source, source_step):
     return types.void(low, *[types.int64] * 4), codegen
 
 
+class Filters(NamedTuple):
+    """Weights w (K, R, S, C/groups) as filters with a sum over C or, transposed, over K.
+
+    channels, depth: of a group, and how many numbers its sums have at each tap; steps: bytes from a group, a channel
+    and a number of the sum to the next; taps: bytes from the start of a filter to each tap.
+    """
+
+    w: np.ndarray
+    groups: int
+    channels: int
+    depth: int
+    steps: np.ndarray
+    taps: np.ndarray
+
+
+def filters_of(w, taps, groups, transposed=False):
+    """taps: the (r, s) pairs wanted, in order."""
+    w, (k, _, s_size, c) = np.ascontiguousarray(w), w.shape
+    each, item = math.prod(w.shape[1:]) * w.itemsize, w.itemsize
+    offsets = np.array([(r * s_size + s) * c * item for r, s in taps], np.int64)
+    sizes, steps = ((c, k // groups), (item, each)) if transposed else ((k // groups, c), (each, item))
+    return Filters(w, groups, *sizes, np.array((k // groups * each, *steps)), offsets)
+
+
 @serial
-def fill_whole(vectors, low, target, row, source, channel_step, depth_step, begin, end, item):
-    """Depths from `begin` on of a panel without missing channels; up to which one."""
-    if channel_step == item:
+def fill_whole(vectors, low, target, row, source, steps, begin, end, item):
+    """fill_tap where no channel is missing, as far as vectors go. Up to which depth?"""
+    if steps[1] == item:
         for k in range(begin, end):
-            copy_tile_width(vectors, low, target + k * row, source + k * depth_step)
+            copy_tile_width(vectors, low, target + (k - begin) * row, source + k * steps[2])
         return end
     side = row // item // len(vectors)
     end -= (end - begin) % side
     for v in range(len(vectors)):
         for k in range(begin, end, side):
-            first = source + v * side * channel_step + k * depth_step
-            transpose_square(low, target + k * row + v * side * item, row, first, channel_step)
+            first = source + v * side * steps[1] + k * steps[2]
+            transpose_square(low, target + (k - begin) * row + v * side * item, row, first, steps[1])
     return end
 
 
+@serial
+def fill_tap(vectors, low, target, row, source, steps, begin, end, count, item):
+    """Depths begin .. end of a tap: rows for `target`, with `count` channels. Vector by vector if they fill the row."""
+    done = fill_whole(vectors, low, target, row, source, steps, begin, end, item) if count * item == row else begin
+    for k in range(done, end):
+        to = target + (k - begin) * row
+        for lane in range(count):
+            copy_tile_height(ONE, low, to + lane * item, source + lane * steps[1] + k * steps[2])
+        zero_bytes(to + count * item, row - count * item)
+
+
+@serial
+def fill_portion(vectors, low, target, row, source, steps, taps, depth, begin, end, count, item):
+    """Numbers begin .. end of the sum over all taps, tap after tap: rows for `target`. source: of the first channel."""
+    while begin < end:
+        k = begin % depth
+        stop = min(depth, k + end - begin)
+        fill_tap(vectors, low, target, row, source + taps[begin // depth], steps, k, stop, count, item)
+        begin, target = begin + stop - k, target + (stop - k) * row
+
+
 @parallel
-def fill_panels(vectors, low, w, channels, channel_step, depth_step, group_step, taps, packed):
-    """One of channel_step and depth_step is 1. What fills a tile's width goes by vectors, the rest one by one."""
+def fill_panels(vectors, low, w, steps, taps, channels, packed):
+    """Each task fills a stretch of the depth, in all panels of a group."""
     groups, panels, _, depth, lanes = packed.shape
-    stretches, item = -(-depth // STRETCH), w.itemsize
+    stretches, item = -(-depth // STRETCH), packed.itemsize
     for task in numba.prange(groups * stretches):
         group, begin = task // stretches, task % stretches * STRETCH
-        end = min(begin + STRETCH, depth)
         for t in range(len(taps)):
             for panel in range(panels):
-                first, done = panel * lanes, begin
-                count = min(lanes, channels - first)
-                start = group * group_step + first * channel_step + taps[t]
-                if count == lanes:
-                    source, target = (
-                        np.int64(w.ctypes.data) + start * item,
-                        np.int64(packed[group, panel, t].ctypes.data),
-                    )
-                    steps = channel_step * item, depth_step * item
-                    done = fill_whole(vectors, low, target, lanes * item, source, *steps, begin, end, item)
-                for k in range(done, end):
-                    for lane in range(count):
-                        packed[group, panel, t, k, lane] = w[start + k * depth_step + lane * channel_step]
-                    for lane in range(count, lanes):
-                        packed[group, panel, t, k, lane] = 0
+                source = w + group * steps[0] + panel * lanes * steps[1] + taps[t]
+                target = np.int64(packed[group, panel, t, begin:].ctypes.data)
+                end, count = min(begin + STRETCH, depth), min(lanes, channels - panel * lanes)
+                fill_tap(vectors, low, target, lanes * item, source, steps, begin, end, count, item)
 
 
-def pack_weights(w, taps, groups, transposed=False):
-    """w (K, R, S, C/groups) as panels over K or, transposed, over C. taps: the (r, s) pairs wanted, in order."""
-    k, r_size, s_size, c = w.shape
-    per_filter, per_group = r_size * s_size * c, k // groups
-    channels, depth = (c, per_group) if transposed else (per_group, c)
-    lanes = tile_width(w.dtype)
+def pack(filters):
+    """All panels."""
+    w, groups, channels, depth, steps, taps = filters
+    lanes, low = tile_width(w.dtype), w.dtype.type(0)
     packed = np.empty((groups, -(-channels // lanes), len(taps), depth, lanes), w.dtype)
-    steps = (1, per_filter) if transposed else (per_filter, 1)
-    offsets = np.array([(r * s_size + s) * c for r, s in taps], np.int64)
-    _, vectors = tile_types()
-    low = w.dtype.type(0)
-    fill_panels(
-        vectors, low, np.ascontiguousarray(w).reshape(-1), channels, *steps, per_group * per_filter, offsets, packed
-    )
+    fill_panels(tile_types()[1], low, w.ctypes.data, steps, taps, channels, packed)
     return packed

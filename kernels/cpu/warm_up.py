@@ -22,7 +22,7 @@ ONE = (1, 1)
 
 LAYERS = {  # size of the image, channels, filters, size of the window, stride, groups
     "3x3": (20, 32, 32, 3, ONE, 1),  # by Winograd
-    "1x1": (4, 24, 24, 1, ONE, 1),
+    "1x1": (16, 24, 24, 1, ONE, 1),  # more than one block of pixels: packed weights
     "stem": (9, 3, 8, 7, (2, 2), 1),
     "depthwise": (6, 8, 8, 3, ONE, 8),
 }
@@ -80,6 +80,7 @@ def others_forward(k, ones):
     x, window = ones(2, 6, 6, 8), ((3, 3), (2, 2), ONE)
     return [
         ("response norm", lambda: k.local_response_norm_forward(x, 5, 1e-4, 0.75, 1.0)),
+        ("linear, one row", lambda: k.linear_forward(ones(1, 8), ones(8, 8), None)),
         ("dropout", lambda: k.dropout_forward(x, 0.5, 1)),
         ("concatenation", lambda: k.concat_forward([x, x])),
         ("average pooling", lambda: k.avg_pool2d_forward(x, *window, False, True)),

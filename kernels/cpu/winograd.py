@@ -27,7 +27,7 @@ import numba
 import numpy as np
 
 from .blocks import chunk_size, copy_with_border, divide_evenly
-from .pack import pack_weights
+from .pack import filters_of, pack
 from .runtime import get_num_threads, parallel, serial
 from .tile import copy_bytes, multiply_tile, tile_shape, tile_types, tile_width, vector_registers
 from .winograd_transform import transform_filter, transform_gradient, transform_input, transform_output, transform_sums
@@ -187,7 +187,7 @@ def steps_of(a):
 def filter_points(w, flipped):
     """U (36, panels, C, lanes), of the filter or of the flipped one that the input gradient takes."""
     taps = [(r, s) for r in range(3) for s in range(3)]
-    packed = pack_weights(w, taps[::-1] if flipped else taps, 1, transposed=flipped)[0]
+    packed = pack(filters_of(w, taps[::-1] if flipped else taps, 1, transposed=flipped))[0]
     u = point_arrays(len(packed), *packed.shape[2:])
     transform_weights(packed, u)
     return u
