@@ -24,9 +24,10 @@ from kernels import cpu, reference
 from kernels.cpu import dense, runtime
 
 EPS = 1e-3
-SIZES = st.tuples(st.sampled_from([1, 2]), st.sampled_from([1, 3, 8, 13]), st.sampled_from([1, 4, 9, 50]))
+SIZES = st.tuples(st.sampled_from([1, 2]), st.sampled_from([1, 3, 8, 13]), st.sampled_from([1, 9, 50, 73]))
 CHANNELS = st.sampled_from([1, 3, 12, 17, 33, 64, 130])
 FILTERS = st.sampled_from([1, 3])
+FEW, MANY = (2, 9, 7), (2, 19, 17)  # pixels: what the forward pass composes, and what it fuses
 
 
 def unit(size, c, k, filter_size, dtype, layout="contiguous", offset=0.0):
@@ -96,18 +97,20 @@ def test_through_moments(size, c, dtype, layout):
 
 
 @pytest.mark.parametrize("filter_size", [1, 3])
-def test_forward_writes_into_a_slice_and_nothing_around_it(filter_size):
-    args = unit((2, 9, 7), 20, 12, filter_size, "float32")
-    out, wide = in_slice(np.zeros((2, 9, 7, 12), "f"))
+@pytest.mark.parametrize("size", [FEW, MANY])
+def test_forward_writes_into_a_slice_and_nothing_around_it(size, filter_size):
+    args = unit(size, 20, 12, filter_size, "float32")
+    out, wide = in_slice(np.zeros((*size, 12), "f"))
     y, *_ = cpu.norm_relu_conv_forward(*args, out=out)
     assert y is out and untouched_around(wide)
     close(out, reference.norm_relu_conv_forward(*args)[0], "float32", tolerance=10)
 
 
 @pytest.mark.parametrize("filter_size", [1, 3])
-def test_out_and_add_to_may_have_any_layout(filter_size):
-    args, (dy, moments) = unit((2, 5, 6), 4, 3, filter_size, "float32"), gradient((2, 5, 6), 3, "float32")
-    out, add_to = np.zeros((3, 6, 5, 2), "f").T, np.ones((4, 6, 5, 2), "f").T
+@pytest.mark.parametrize("size", [FEW, MANY])
+def test_out_and_add_to_may_have_any_layout(size, filter_size):
+    args, (dy, moments) = unit(size, 4, 3, filter_size, "float32"), gradient(size, 3, "float32")
+    out, add_to = np.zeros((3, *size[::-1]), "f").T, np.ones((4, *size[::-1]), "f").T
     assert cpu.norm_relu_conv_forward(*args, out=out)[0] is out
     close(out, reference.norm_relu_conv_forward(*args)[0], "float32", tolerance=10)
     assert cpu.norm_relu_conv_backward(dy, moments, *args, add_to=add_to)[0] is add_to
@@ -156,9 +159,10 @@ def test_what_is_not_fused_is_composed(filter_size, dtype):
         close(a, b, dtype, tolerance=10)
 
 
+@pytest.mark.parametrize("size", [FEW, MANY])
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_an_input_that_is_not_finite_shows(bad):
-    args = unit((1, 6, 6), 4, 4, 1, "float32")
+def test_an_input_that_is_not_finite_shows(bad, size):
+    args = unit(size, 4, 4, 1, "float32")
     args[0][0, 2, 3, 1] = bad if args[1][1] > 0 else -bad
     y, mean, var = cpu.norm_relu_conv_forward(*args, True)
     assert not np.isfinite(y[0, 2, 3]).any() and np.isfinite(y).sum() == y.size - 4

@@ -54,9 +54,13 @@ def chosen(w_shape, stride, dilation, groups, dtype, out_shape):
     """Whether to use it. Measured: it wins but where pixels or channels are so few that the transforms dominate."""
     if MODE == "0" or not applies(w_shape, stride, dilation, groups, dtype):
         return False
+    wide, large = min(w_shape[0], w_shape[3]) >= 32, min(out_shape[1:3]) >= 6
+    return MODE == "1" or (wide and large and has_enough_patches(out_shape))
+
+
+def has_enough_patches(out_shape):
     n, p, q, _ = out_shape
-    patches = n * math.prod(patch_grid((p, q)))
-    return MODE == "1" or (min(w_shape[0], w_shape[3]) >= 32 and min(p, q) >= 6 and patches >= FEWEST_PATCHES)
+    return n * math.prod(patch_grid((p, q))) >= FEWEST_PATCHES
 
 
 @serial
