@@ -32,6 +32,14 @@ def test_small_gradients_are_left_alone():
     np.testing.assert_array_equal(params[0].grad, [3, 4])
 
 
+def test_gradients_that_are_scalars_are_scaled_too():
+    w = nn.Parameter(np.array(2.0))
+    optimizer, scaler = optim.SGD([w]), optim.GradScaler(init_scale=4.0)
+    scaler.scale((w * np.ones(3)).sum()).backward()
+    scaler.unscale_(optimizer)
+    assert w.grad == 3 and optim.clip_grad_norm_([w], 1.0) == 3 and w.grad == pytest.approx(1)
+
+
 def test_norm_is_summed_in_float64():
     small = np.full(1 << 16, 1e-2, np.float32)  # float32 would lose their squares beside that of 1e4
     (p,) = params = with_gradients(np.concatenate([[1e4], small]), dtype=np.float32)

@@ -18,6 +18,7 @@ from cuda_cases import (
 )
 
 from kernels import cuda, reference
+from kernels.cuda.optim import adam_update, launch, sgd_update
 
 pytestmark = needs_device
 FLOAT, DOUBLE = np.dtype("f4"), np.dtype("f8")
@@ -170,6 +171,36 @@ def test_scale_all(dtype, order):
         check_canaries("scale_all", device)
     wide = to_device(np.ones((2, 6), dtype))
     assert bool(cuda.scale_all([wide[:, :3]], 2.0)) and wide.get().sum() == 18
+
+
+@in_any_order
+@either
+def test_squared_norm(dtype, order):
+    host, device = (columns[0] for columns in state(dtype, 2))
+    with thread_order(order):
+        norm = cuda.squared_norm(device)
+        assert norm.get() == cuda.squared_norm(device).get(), "the same bits"
+    doubles = [np.array(a, np.float64) for a in host]
+    assert norm.dtype == np.float64 and norm.shape == ()
+    np.testing.assert_allclose(norm.get(), reference.squared_norm(doubles), rtol=1e-13)
+    device[4][4096] = np.nan
+    assert np.isnan(cuda.squared_norm(device).get())
+    assert cuda.squared_norm(device[1:2]).get() == 0
+    wide = to_device(np.ones((2, 6), dtype))
+    assert cuda.squared_norm([wide[:, :3]]).get() == 6
+
+
+@pytest.mark.parametrize("update, columns", [
+    (sgd_update, (0.1, 0.9, 0.0, 0.01, False)),
+    (adam_update, (3, 1e-2, 0.9, 0.999, 1e-8, 0.05, True)),
+])  # fmt: skip
+def test_an_update_that_is_not_to_go_changes_nothing(update, columns):
+    _, device = state(FLOAT, 3 if update is sgd_update else 4)
+    before = [a.get() for column in device for a in column]
+    for go in (False, True):
+        launch(*update(*device, *columns), to_device(np.array(go)))
+        same = [(a.get() == b).all() for a, b in zip((a for column in device for a in column), before)]
+        assert all(same) is not go
 
 
 def test_steps_of_other_layouts():

@@ -9,7 +9,8 @@ import architectures
 import minigrad
 from minigrad import optim
 from minigrad.precision import bfloat16
-from minigrad.train.gradients import GraphedGradients, gradients
+from minigrad.train.gradients import gradients
+from minigrad.train.graph import GraphedStep
 
 from .gpu import by_clock, by_events, is_held, repeats_of
 
@@ -61,19 +62,23 @@ def conv(device, dtype, part, x, w, y, stride, padding, dilation, groups):
 
 
 def net(device, dtype, net, image, channels, classes, batch, graph=False):
-    """A training step, its forward and backward pass op by op or as one CUDA graph."""
+    """A training step, op by op or as one CUDA graph, after which the host waits for the loss."""
     model = architectures.create(net, num_classes=classes, image_size=image, in_channels=channels).to(device).train()
     x = minigrad.Tensor(noise(device, (batch, image, image, channels), np.dtype(np.float32)))
     y = minigrad.Tensor(device.asarray(np.random.default_rng(0).integers(0, classes, batch)))
     optimizer = optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, weight_decay=1e-4)
-    low, passes = "bfloat16" if dtype.itemsize == 2 else None, GraphedGradients(refuse) if graph else gradients
+    low, step = "bfloat16" if dtype.itemsize == 2 else None, GraphedStep(refuse)
+    scaler = minigrad.GradScaler(enabled=False)
 
-    def run():
+    def replayed():
+        step(model, optimizer, x, y, scaler=scaler, low_type=low)
+
+    def op_by_op():
         optimizer.zero_grad()
-        passes(model, x, y, low_type=low)
+        gradients(model, x, y, low_type=low)
         optimizer.step()
 
-    return run
+    return replayed if graph else op_by_op
 
 
 def refuse(why):

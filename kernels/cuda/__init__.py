@@ -13,6 +13,7 @@ from .conv import conv2d_forward as conv2d_forward
 from .dense import norm_relu_conv_backward as norm_relu_conv_backward
 from .dense import norm_relu_conv_forward as norm_relu_conv_forward
 from .dropout import dropout_forward as dropout_forward
+from .graphed import GraphedUpdates as GraphedUpdates
 from .joining import concat_forward as concat_forward
 from .linear import linear_backward_input as linear_backward_input
 from .linear import linear_backward_weight as linear_backward_weight
@@ -30,6 +31,7 @@ from .norm import local_response_norm_forward as local_response_norm_forward
 from .optim import adam_step as adam_step
 from .optim import scale_all as scale_all
 from .optim import sgd_step as sgd_step
+from .optim import squared_norm as squared_norm
 from .pool import adaptive_avg_pool2d_backward as adaptive_avg_pool2d_backward
 from .pool import adaptive_avg_pool2d_forward as adaptive_avg_pool2d_forward
 from .pool import avg_pool2d_backward as avg_pool2d_backward

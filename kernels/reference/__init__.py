@@ -27,6 +27,7 @@ from .norm import through_moments as through_moments
 from .optim import adam_step as adam_step
 from .optim import scale_all as scale_all
 from .optim import sgd_step as sgd_step
+from .optim import squared_norm as squared_norm
 from .pool import adaptive_avg_pool2d_backward as adaptive_avg_pool2d_backward
 from .pool import adaptive_avg_pool2d_forward as adaptive_avg_pool2d_forward
 from .pool import avg_pool2d_backward as avg_pool2d_backward

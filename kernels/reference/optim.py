@@ -37,3 +37,9 @@ def scale_all(arrays, factor):
     for a in arrays:
         a *= factor
     return xp.stack([xp.isfinite(a).all() for a in arrays]).all()
+
+
+def squared_norm(arrays):
+    """The sum of the squares of all numbers, in float64, array after array. (An array without axes.)"""
+    flat = [a.reshape(-1) for a in arrays]
+    return sum(array_module(a).einsum("i,i->", a, a, dtype="float64") for a in flat)

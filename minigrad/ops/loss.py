@@ -1,5 +1,7 @@
 """Softmax cross-entropy, the loss of every classifier here."""
 
+import numpy as np
+
 from ..precision import sums
 from ..tensor import op
 
@@ -16,16 +18,21 @@ def target_weights(xp, x, target, weight, ignore_index, smoothing):
     if target.ndim == 2:  # a distribution over classes for each row
         return ((1 - smoothing) * target.astype(x.dtype) + smoothing / classes) * weight, x.dtype.type(m)
     counted = target != ignore_index
-    safe = xp.where(counted, target, 0)
+    safe = target.astype(np.int64, copy=False).clip(0, classes - 1)
     q = xp.full((m, classes), smoothing / classes, x.dtype) * weight
     q[xp.arange(m), safe] += (1 - smoothing) * weight[safe]
     return q * counted[:, None], (weight[safe] * counted).sum()
 
 
+def outside_classes(target, classes, ignore_index=-100):
+    """Which of the targets (M,) are no class."""
+    return (target != ignore_index) & ((target < 0) | (target >= classes))
+
+
 def check_classes(target, classes, ignore_index=-100):
     """Refuse classes outside [0, classes). The host waits for the answer, so this is left out of CUDA graphs."""
     if target.ndim == 1:
-        outside = (target != ignore_index) & ((target < 0) | (target >= classes))
+        outside = outside_classes(target, classes, ignore_index)
         if target.dtype.kind not in "iu" or outside.any():
             bad = target[outside][0].item() if outside.any() else target.dtype
             raise ValueError(f"cross_entropy: target must hold classes from 0 to {classes - 1}; found {bad}")

@@ -2,7 +2,7 @@
 
 import math
 
-import numpy as np
+from ..device import device_of
 
 
 def clip_grad_norm_(params, max_norm):
@@ -13,18 +13,28 @@ def clip_grad_norm_(params, max_norm):
     """
     if max_norm < 0:
         raise ValueError(f"clip_grad_norm_: max_norm must be >= 0; got {max_norm}")
-    params = [p for p in params if p.grad is not None]
-    norm = math.sqrt(float(sum(_squares(p) for p in params)))  # the host waits once
-    scale = max_norm / (norm + 1e-6)
-    if not scale >= 1:  # also where it is NaN
-        for p in params:
-            p.grad *= scale
+    grads = grads_of(params)
+    if not grads:
+        return 0.0
+    kernels = device_of(grads[0]).kernels
+    norm = math.sqrt(float(kernels.squared_norm(grads)))  # the host waits once
+    factor = clip_factor(norm, max_norm)
+    if not factor >= 1:  # also where it is NaN
+        kernels.scale_all(grads, factor)
     return norm
 
 
-def _squares(p):
-    flat = p.grad.reshape(-1)
-    return p.device.xp.einsum("i,i->", flat, flat, dtype=np.float64)
+def grads_of(params):
+    """The gradients that there are, as arrays that can be changed in place: NumPy's full reductions give scalars."""
+    params = [p for p in params if p.grad is not None]
+    for p in params:
+        p.grad = p.device.xp.asarray(p.grad)
+    return [p.grad for p in params]
+
+
+def clip_factor(norm, max_norm):
+    """What gradients of this norm are multiplied by, unless it is 1 or more."""
+    return max_norm / (norm + 1e-6)
 
 
 def clip_grad_value_(params, clip_value):

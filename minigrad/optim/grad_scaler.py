@@ -1,6 +1,7 @@
 """Loss scaling: gradients too small for float16 are made larger on their way, and smaller again before the step."""
 
 from ..device import device_of
+from .clip import grads_of
 
 
 class GradScaler:
@@ -43,7 +44,7 @@ class GradScaler:
             return
         if self.finite is not None:
             raise RuntimeError("GradScaler.unscale_: the gradients of this step were unscaled already; call update()")
-        grads = [p.grad for p in optimizer.params if p.grad is not None]
+        grads = grads_of(optimizer.params)
         scaled = device_of(grads[0]).kernels.scale_all(grads, 1 / self.current) if grads else True
         self.finite = bool(scaled)  # the host waits once
 

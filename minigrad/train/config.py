@@ -102,7 +102,7 @@ class Config:
         "run", "mixed precision: bf16 or fp16 (16-bit products, float32 weights), tf32, none", "none",
         one_of("bf16", "fp16", "tf32", "none"),
     )  # fmt: skip
-    cuda_graph: bool = setting("run", "replay forward and backward passes as one CUDA graph", False)
+    cuda_graph: bool = setting("run", "replay each training step as one CUDA graph", False)
     threads: int | None = setting(
         "run", "threads of kernels and BLAS", None, COUNT, (), "$MINIGRAD_NUM_THREADS or all cores"
     )

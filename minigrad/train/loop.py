@@ -12,19 +12,11 @@ from ..device import CPU
 from ..explain import detect_anomaly
 from ..nn import functional as F
 from ..nn import reseed
-from ..optim import GradScaler, clip_grad_norm_
+from ..optim import GradScaler
 from ..tensor import Tensor
 from .errors import Diverged
-from .gradients import gradients
+from .step import op_by_op
 from .transfer import sent_ahead
-
-
-class StepResult(NamedTuple):
-    """loss: mean over the batch; correct: how many images were classified rightly; images: how many there were."""
-
-    loss: float
-    correct: int
-    images: int
 
 
 class TestResult(NamedTuple):
@@ -40,7 +32,7 @@ LOW_TYPES = {"bf16": "bfloat16", "fp16": "float16"}  # --amp: autocast's type
 
 def train_step(
     model, optimizer, images, labels, *, label_smoothing=0.0, clip_grad_norm=None, low_type=None, scaler=None,
-    passes=gradients,
+    step=op_by_op,
 ):  # fmt: skip
     """One step of gradient descent on one batch; the model should be in training mode.
 
@@ -49,37 +41,20 @@ def train_step(
     Arrays or tensors, which are moved to the model's device. A model that returns a tuple, as GoogLeNet while training,
     returns (logits, auxiliary logits, ...): loss = main + 0.3 (auxiliary losses). Gradients are cleared at the end.
     low_type: the 16-bit type of autocast, or None; scaler: a GradScaler, which skips steps whose gradients overflow;
-    passes: what computes the gradients, `gradients` or a GraphedGradients.
+    step: what makes it of tensors on the model's device, `op_by_op` or a GraphedStep.
     FloatingPointError, with no parameter changed, if the loss is not finite. A scaler skips such a step instead, until
     its scale has come down to 1. (Batch norm's running statistics are those of the forward pass, skipped or not.)
     """
     device = next(model.parameters()).device
     scaler = GradScaler(enabled=False) if scaler is None else scaler
     images, labels = on_device(images, device), on_device(labels, device)
-    settings = dict(label_smoothing=label_smoothing, low_type=low_type, scale=scaler.get_scale())
-    loss, logits = passes(model, images, labels, **settings)
-    value = loss.item()  # after the backward pass was launched: a GPU is not kept waiting for it
-    if not math.isfinite(value) and scaler.get_scale() <= 1:
-        optimizer.zero_grad()
-        raise FloatingPointError(f"the loss is {value}")
-    if clip_grad_norm is not None:
-        scaler.unscale_(optimizer)
-        clip_grad_norm_(optimizer.params, clip_grad_norm)
-    scaler.step(optimizer)
-    scaler.update()
-    optimizer.zero_grad()
-    return StepResult(value, count_correct(logits.data, labels.data), len(labels))
+    settings = dict(label_smoothing=label_smoothing, low_type=low_type, clip_grad_norm=clip_grad_norm)
+    return step(model, optimizer, images, labels, scaler=scaler, **settings)
 
 
 def on_device(value, device):
     """An array or a tensor as a tensor on this device."""
     return value.to(device) if isinstance(value, Tensor) else Tensor(device.asarray(value))
-
-
-def count_correct(logits, labels):
-    """How many rows of logits (N, classes) are largest at their label; of a soft label its largest class counts."""
-    wanted = labels if labels.ndim == 1 else labels.argmax(1)
-    return int((logits.argmax(1) == wanted).sum())
 
 
 @no_grad()
@@ -139,7 +114,7 @@ def guarded_step(session, images, labels):
     config, number = session.config, session.global_step()
     reseed(session.model, config.seed, number)
     settings = dict(label_smoothing=config.label_smoothing, clip_grad_norm=config.clip_grad_norm)
-    settings |= dict(low_type=LOW_TYPES.get(config.amp), scaler=session.scaler, passes=session.gradients)
+    settings |= dict(low_type=LOW_TYPES.get(config.amp), scaler=session.scaler, step=session.step)
     try:
         with detect_anomaly() if config.detect_anomaly else nullcontext():
             result = train_step(session.model, session.optimizer, images, labels, **settings)

@@ -10,7 +10,7 @@ from ..device import get_device
 from . import checkpoint
 from .config import to_dict
 from .errors import Diverged, UsageError, blaming_the_user
-from .gradients import GraphedGradients, gradients
+from .graph import GraphedStep
 from .log import say
 from .loop import evaluate
 from .progress import Progress
@@ -23,12 +23,13 @@ from .setup import (
     test_batches,
     train_loader,
 )
+from .step import op_by_op
 
 
 class Session:
     """All that changes during a run, and what it is made from.
 
-    config, model, optimizer, scaler (of the loss), scheduler (moved on at each step), gradients (what computes them),
+    config, model, optimizer, scaler (of the loss), scheduler (moved on at each step), step (what makes one),
     average (of the weights, or None), progress, steps (in an epoch), directory (where it is written; None for a session
     that is only tested)
     """
@@ -42,7 +43,7 @@ class Session:
         self.scheduler = optim.lr_scheduler.Scheduler(self.optimizer, build_schedule(self.config, self.steps))
         decay = self.config.model_ema
         self.scaler = optim.GradScaler(enabled=self.config.amp == "fp16")
-        self.gradients = GraphedGradients(say) if self.config.cuda_graph else gradients
+        self.step = GraphedStep(say) if self.config.cuda_graph else op_by_op
         self.average = None if decay is None else optim.ExponentialMovingAverage(self.model, decay)
         self.progress = Progress()
 
