@@ -1,8 +1,11 @@
 """What all test files share."""
 
+import importlib
 import importlib.util
 import os
+import sys
 
+import benchmark_runs
 import places
 import pytest
 
@@ -43,6 +46,17 @@ def kernels(request):
     """Run the test once on the reference kernels and once on the compiled ones."""
     with mg.use_kernels(request.param):
         yield request.param
+
+
+@pytest.fixture
+def module(monkeypatch):
+    """Import a module of the benchmarks' folder by name."""
+    monkeypatch.syspath_prepend(benchmark_runs.FOLDER)
+    yield importlib.import_module
+    for name in [
+        n for n, m in sys.modules.items() if (getattr(m, "__file__", None) or "").startswith(str(benchmark_runs.FOLDER))
+    ]:
+        del sys.modules[name]
 
 
 def needs_torch():

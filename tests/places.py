@@ -6,7 +6,10 @@ Tests that take the fixture `place` make their tensors with `put` and look at nu
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 
+import numpy as np
+
 import minigrad as mg
+from minigrad.gradcheck.cases import outcome
 
 PLACES = {"cpu": ("reference", "cpu"), "emulated": ("emulated",), "cuda": ("cuda",)}  # --device: places
 _device: ContextVar = ContextVar("device", default="cpu")
@@ -48,3 +51,8 @@ def put(array):
 def host(array):
     """The array, or what is in the tensor, as a NumPy array."""
     return mg.device.CPU.asarray(array.data if isinstance(array, mg.Tensor) else array)
+
+
+def everything(case, dtype=np.float64, run=None):
+    """Output and gradients of a case, in the place of the test."""
+    return outcome(run or case.run, case.tensors(dtype, device=here()))

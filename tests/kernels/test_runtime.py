@@ -14,7 +14,7 @@ import threadpoolctl
 from kernels import cpu
 from kernels.cpu import runtime
 
-ROOT = pathlib.Path(__file__).parent.parent
+ROOT = pathlib.Path(__file__).parent.parent.parent
 needs_two_cores = pytest.mark.skipif(
     runtime.numba.config.NUMBA_NUM_THREADS < 2, reason="this machine has one core, or Numba was given one"
 )

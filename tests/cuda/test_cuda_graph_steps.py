@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from cuda_cases import needs_emulator
 from places import prepare
-from test_device import batch, small_net
+from small_nets import batch, small_net
 from train_runs import same
 
 import minigrad as mg

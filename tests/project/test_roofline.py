@@ -3,7 +3,6 @@
 import math
 
 import pytest
-from test_benchmarks import module  # noqa: F401 (a fixture)
 
 import architectures
 from architectures.registry import find
@@ -11,12 +10,12 @@ from minigrad.nn import summary
 
 
 @pytest.fixture
-def roofline(module):  # noqa: F811
+def roofline(module):
     return module("roofline")
 
 
 @pytest.fixture
-def training_step(module):  # noqa: F811
+def training_step(module):
     return module("kernel_calls").training_step
 
 

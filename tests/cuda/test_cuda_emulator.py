@@ -10,7 +10,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-ROOT = pathlib.Path(__file__).parent.parent
+ROOT = pathlib.Path(__file__).parent.parent.parent
 FOLDERS = (f"-I{ROOT}/tests/emulator/examples", f"-I{ROOT}/kernels/cuda/src")
 pytestmark = pytest.mark.skipif(emulator.missing() is not None, reason=str(emulator.missing()))
 in_any_order = pytest.mark.parametrize("order", emulator.ORDERS)

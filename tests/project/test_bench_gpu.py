@@ -5,8 +5,8 @@ import json
 from types import SimpleNamespace
 
 import pytest
+from benchmark_runs import run
 from cuda_cases import needs_emulator
-from test_benchmarks import module, run  # noqa: F401 (a fixture)
 
 TINY = "--net", "lenet5", "--batch", 1, "--precision", "tf32", "--gemm", 32, "--copy", 1, "--seconds", 0, "--rounds", 1
 
@@ -77,7 +77,7 @@ class Side:
 
 
 @pytest.fixture
-def measured(module):  # noqa: F811
+def measured(module):
     """The results of a row, from the sides' answers."""
     bench, args = module("bench_gpu"), SimpleNamespace(device="cuda", seconds=0, rounds=3)
     row = bench.Row({"kind": "net", "name": "n", "precision": "bf16", "batch": 50}, {})
@@ -88,7 +88,7 @@ def measured(module):  # noqa: F811
     return measure
 
 
-def error(module, text):  # noqa: F811
+def error(module, text):
     return module("measure").PeerError(text)
 
 
@@ -98,24 +98,24 @@ def test_ratio_and_rates(measured):
     assert row["minigrad_images_s"] == 250 and row["torch_images_s"] == 500
 
 
-def test_a_failure_leaves_the_other_side_its_row(measured, module):  # noqa: F811
+def test_a_failure_leaves_the_other_side_its_row(measured, module):
     row = measured(minigrad=Side(error(module, "minigrad_gpu: wrong")), torch=Side(9, 0.1, 0.1, 0.1))
     assert row["torch_ms"] == 100 and row["minigrad_error"] == "minigrad_gpu: wrong" and "ratio" not in row
 
 
-def test_a_failure_in_the_middle_is_the_right_side_s(measured, module):  # noqa: F811
+def test_a_failure_in_the_middle_is_the_right_side_s(measured, module):
     row = measured(minigrad=Side(9, 0.2, 0.2, 0.2), torch=Side(9, 0.1, error(module, "torch_gpu: wrong")))
     assert row["torch_error"] == "torch_gpu: wrong" and "minigrad_error" not in row
 
 
-def test_what_does_not_fit_beside_the_other_side_is_measured_alone(measured, module):  # noqa: F811
+def test_what_does_not_fit_beside_the_other_side_is_measured_alone(measured, module):
     full = error(module, "torch_gpu: CUDA out of memory")
     sides = {"minigrad": Side(9, *[0.2] * 3, 9, *[0.2] * 3), "torch": Side(full, 9, *[0.1] * 3)}
     row = measured(**sides)
     assert row["ratio"] == 0.5 and "torch_error" not in row and sides["minigrad"].closed == 2
 
 
-def test_events_are_set_around_the_runs(module):  # noqa: F811
+def test_events_are_set_around_the_runs(module):
     log = []
 
     class Event:
@@ -130,7 +130,7 @@ def test_events_are_set_around_the_runs(module):  # noqa: F811
     assert seconds == pytest.approx(0.0025) and log == ["hold", "record", "run", "run", "record", "wait"]
 
 
-def test_layers_are_summed_as_often_as_a_net_has_them(module):  # noqa: F811
+def test_layers_are_summed_as_often_as_a_net_has_them(module):
     row = {"kind": "conv", "batch": 64, "precision": "bf16", "minigrad_ms": 2.0, "torch_ms": 1.0, "ratio": 0.5}
     rows = [{**row, "nets": {"a": 3}}, {**row, "nets": {"a": 1, "b": 2}, "torch_ms": 4.0}, {"kind": "net"}]
     found = list(module("gpu_table").sums([*rows, {**row, "ratio": 1, "precision": "fp32", "nets": {"b": 1}}]))

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 from places import prepare
+from small_nets import batch, small_net
 from train_runs import QUICK, ROOT, main, records, train
 
 import minigrad as mg
@@ -22,23 +23,6 @@ pytestmark = pytest.mark.skipif(missing is not None, reason=str(missing))
 @pytest.fixture
 def device():
     return mg.device.get_device("emulated")
-
-
-def small_net():
-    rng = np.random.default_rng(0)
-    layers = (
-        nn.Conv2d(1, 4, 3, padding=1, bias=False, rng=rng),
-        nn.BatchNorm2d(4),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Dropout(0.2),
-    )
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(36, 3, rng=rng))
-
-
-def batch(n=5, seed=0):
-    rng = np.random.default_rng(seed)
-    return rng.standard_normal((n, 6, 6, 1), np.float32), rng.integers(0, 3, n)
 
 
 def test_tensors_move_and_gradients_come_back(device):

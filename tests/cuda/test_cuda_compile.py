@@ -32,7 +32,7 @@ def test_every_source_is_declared():
 
 def test_the_assembly_compiles(compiler, monkeypatch):
     """The emulator's examples use every instruction of ptx.cuh; here they meet NVIDIA's compiler."""
-    examples = pathlib.Path(__file__).parent / "emulator/examples"
+    examples = pathlib.Path(__file__).parent.parent / "emulator/examples"
     monkeypatch.setattr(report, "OPTIONS", (*report.OPTIONS, f"-I{examples}"))
     types = ("__half", "__nv_bfloat16")
     instances = [f"matmul_16bit<{t}>" for t in types] + [f"copy_valid<{n}>" for n in (4, 8, 16)] + ["matmul_tf32"]

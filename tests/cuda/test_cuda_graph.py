@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from cuda_cases import needs_emulator
 from places import prepare
-from test_device import batch, small_net
+from small_nets import batch, small_net
 from train_runs import QUICK, arrays, records, same, train, without_speed
 
 import minigrad as mg

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parent.parent / ".ci/gpu"
+SCRIPT = Path(__file__).parent.parent.parent / ".ci/gpu"
 STEPS = ["self-test", "kernels", "ops", "train", "memcheck", "racecheck", "speed"]
 STUB = """#!/bin/sh
 echo "$0 $*" >> "$CALLS"

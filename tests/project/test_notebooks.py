@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-FOLDER = pathlib.Path(__file__).parent.parent / "notebooks"
+FOLDER = pathlib.Path(__file__).parent.parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 TOOLS = ("nbclient", "ipykernel", "anywidget")
 MISSING = [t for t in TOOLS if importlib.util.find_spec(t) is None]

@@ -7,7 +7,7 @@ import pytest
 from cuda_cases import needs_emulator
 from op_table import CASES
 from places import here, prepare, running_on
-from test_device import batch, small_net
+from small_nets import batch, small_net
 from train_runs import QUICK, arrays, checkpoint, main, records, train
 
 import minigrad as mg

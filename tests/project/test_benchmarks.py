@@ -1,34 +1,15 @@
 """The benchmarks run, say what they measured, and compare the same things."""
 
-import importlib
 import json
-import subprocess
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from benchmark_runs import run
 from conftest import needs_torch
 from op_table import CASES
 
 import architectures
 from minigrad.nn import summary
-
-FOLDER = Path(__file__).parent.parent / "benchmarks"
-
-
-@pytest.fixture
-def module(monkeypatch):
-    """Import a module of the benchmarks' folder by name."""
-    monkeypatch.syspath_prepend(FOLDER)
-    yield importlib.import_module
-    for name in [n for n, m in sys.modules.items() if (getattr(m, "__file__", None) or "").startswith(str(FOLDER))]:
-        del sys.modules[name]
-
-
-def run(script, *arguments):
-    command = [sys.executable, str(FOLDER / script), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
 def test_a_net_is_measured(tmp_path):

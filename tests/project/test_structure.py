@@ -14,7 +14,7 @@ import kernels.cuda
 import kernels.reference
 from minigrad import ops
 
-ROOT = pathlib.Path(__file__).parent.parent
+ROOT = pathlib.Path(__file__).parent.parent.parent
 PACKAGES = ("kernels", "minigrad", "architectures")
 LAYERS = [
     "kernels",

@@ -14,7 +14,7 @@ import pytest
 import architectures
 from minigrad import nn
 
-ROOT = pathlib.Path(__file__).parent.parent
+ROOT = pathlib.Path(__file__).parent.parent.parent
 TEXT = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", TEXT, re.S)
 COMMANDS = [c.strip() for kind, body in BLOCKS if kind == "sh" for line in body.splitlines() for c in line.split("&&")]

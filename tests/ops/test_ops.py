@@ -3,17 +3,11 @@
 import numpy as np
 import pytest
 from op_table import CASES
-from places import here, host, put, running_on
+from places import everything, here, host, put, running_on
 
 from minigrad import Tensor, ops
-from minigrad.gradcheck.cases import outcome
 
 IDS = dict(ids=str)
-
-
-def everything(case, dtype=np.float64, run=None):
-    """Output and gradients of a case, in the place of the test."""
-    return outcome(run or case.run, case.tensors(dtype, device=here()))
 
 
 @pytest.mark.parametrize("dtype, tolerance", [(np.float64, 1e-11), (np.float32, 2e-5)])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from op_table import CASES
-from test_ops import everything
+from places import everything
 
 import architectures
 import kernels.reference
