@@ -116,8 +116,9 @@ def gemm(cublas, a, b, c):
 
 
 def available(a):
-    """Whether products of this array can go to cuBLAS: it is on a GPU, and there is a cuBLAS."""
-    return hasattr(array_module(a), "cuda") and library() is not None
+    """Whether products of this array can go to cuBLAS: it is on a GPU that has a number, and there is a cuBLAS."""
+    cuda = getattr(array_module(a), "cuda", None)
+    return hasattr(cuda, "Device") and hasattr(cuda.Device(), "id") and library() is not None
 
 
 def matmul(a, b):
