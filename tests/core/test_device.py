@@ -146,7 +146,7 @@ def test_needs_neither_numba_nor_scipy():
     code = (
         "import sys\n"
         "sys.modules.update({name: None for name in ('numba', 'llvmlite', 'scipy')})\n"
-        f"sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'tests')!r}]\n"
+        f"sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'tests')!r}, {str(ROOT / 'tests/core')!r}]\n"
         "import test_device as t\n"
         "net = t.small_net().to('emulated')\n"
         "t.loop.train_step(net, t.optim.SGD(net.parameters(), 0.1), *t.batch())\n"
