@@ -39,10 +39,11 @@ def enable_grad():
 class Node:
     """One recorded operation. Edges go to parent *nodes*, so that an edge keeps no array alive."""
 
-    __slots__ = ("__weakref__", "backward", "fn", "grad", "guards", "hooks", "name", "parents")
+    __slots__ = ("__weakref__", "backward", "fn", "grad", "guards", "hooks", "name", "parents", "settings")
 
-    def __init__(self, name, parents, backward, fn=None, guards=()):
+    def __init__(self, name, parents, backward, fn=None, guards=(), settings=None):
         self.name, self.parents, self.backward, self.fn = name, parents, backward, fn
+        self.settings = settings or {}  # the keyword arguments of the op, as its caller gave them
         self.guards = guards  # (what, version cell, version seen) of each tensor whose array backward has saved
         self.hooks = []  # called with the gradient that reached this node; may return another in its place
         self.grad = None  # what reached this node, where that is kept
@@ -80,7 +81,7 @@ class Node:
 
     def release(self):
         """Forget the saved arrays; from here on a second backward pass is refused."""
-        self.backward, self.parents, self.guards = _Released(self.name), (), ()
+        self.backward, self.parents, self.guards, self.settings = _Released(self.name), (), (), {}
 
 
 def _arrays_in(value):

@@ -288,7 +288,7 @@ def op(fn: Callable | None = None, *, autocast=widest) -> Callable[..., Any]:
         y = np.asarray(y) if isinstance(y, np.generic) else y  # NumPy's full reductions give scalars
         out = Tensor(y, version=shared_version(y, inputs))
         if tracked:
-            out.node = Node(fn.__name__, parents, backward, fn)
+            out.node = Node(fn.__name__, parents, backward, fn, settings=settings)
             out.node.guards = guards(out.node, (*zip(argument_names(names, len(inputs)), inputs), ("its output", out)))
         if (watch := watcher.get()) is not None:
             watch(fn, inputs, settings, out)

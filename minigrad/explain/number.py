@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .terms import Part, dissect
+from .dissect import Part, dissect
 from .watch import gradients_apart
 
 ROWS = 12
@@ -31,7 +31,7 @@ class Element:
 
     shape, index   of which tensor, which element
     gradient       what the backward pass gives for it
-    parts          a terms.Part for each op that used the tensor: all terms as columns of arrays
+    parts          a dissect.Part for each op that used the tensor: all terms as columns of arrays
     terms          the same as a list of Term, largest first
     total          the sum of all terms, in float64: equal to `gradient` within rounding
     """

@@ -13,6 +13,7 @@ import itertools
 from ..autograd import Leaf, toposort
 from ..device import device_of
 from ..nn import Module
+from ..nn.inspection import tensors_in
 from ..tensor import Context, Tensor
 from .watch import Places, input_names, watching
 
@@ -122,16 +123,14 @@ def is_array(value):
 
 
 def run_again(node, known, names):
-    """The output of a small op whose inputs and settings are all known, else None."""
+    """The output of a small op whose inputs are all known, else None. Ops that write into a setting are left alone."""
     if isinstance(node, Leaf) or node.fn is None or not is_op(node.fn):
         return None
-    saved = node.saved
-    arrays = [known.get(p) if p is not None else saved.get(n) for n, p in zip(names, node.parents)]
-    wanted = [p.name for p in inspect.signature(node.fn).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    if not all(map(is_array, arrays)) or not all(w in saved for w in wanted) or sum(a.size for a in arrays) > AGAIN:
+    arrays = [known.get(p) if p is not None else node.saved.get(n) for n, p in zip(names, node.parents)]
+    if not all(map(is_array, arrays)) or sum(a.size for a in arrays) > AGAIN or list(tensors_in(node.settings)):
         return None
     device = device_of(arrays[0])
-    y, _ = node.fn(Context(device, (False,) * len(arrays)), *arrays, **{w: saved[w] for w in wanted})
+    y, _ = node.fn(Context(device, (False,) * len(arrays)), *arrays, **node.settings)
     return device.xp.asarray(y)
 
 

@@ -6,8 +6,9 @@ from op_table import CASES
 
 import architectures
 import minigrad as mg
-from minigrad import Tensor, nn, ops
+from minigrad import Tensor, nn, op, ops
 from minigrad.explain import element
+from minigrad.explain.dissect import settings_of
 from minigrad.nn import functional as F
 
 TAKEN_APART = (
@@ -47,6 +48,33 @@ def test_factors_and_dys_stand_where_they_say(case):
             np.testing.assert_array_equal(p.dy, p.dy_array[tuple(p.dy_at.T)])
             if p.factor_at is not None:
                 np.testing.assert_array_equal(p.factor, p.factor_array[tuple(p.factor_at.T)])
+
+
+def test_an_op_of_the_users_own_is_not_taken_for_ours():
+    """Ops are told by what they are: one that has the name of ours but saves other things gives the term it sent."""
+
+    @op
+    def linear(ctx, x):
+        """y = 3 x,   dx = 3 dy"""
+
+        def backward(dy):
+            return (3 * dy,)
+
+        return 3 * x, backward
+
+    x = Tensor(np.array([1.0, 2.0]), requires_grad=True)
+    found = element(linear(x).sum(), x, 1)
+    assert found.total == found.gradient == 3 and found.parts[0].factor_name == ""
+
+
+def test_settings_are_what_the_node_says_not_what_the_closure_calls_them():
+    """A node keeps its op's keyword arguments; those left out have their defaults; released with the saved arrays."""
+    x, w = Tensor(np.ones((1, 4, 4, 2)), requires_grad=True), Tensor(np.ones((2, 2, 2, 1)))
+    y = ops.conv2d(x, w, stride=2, groups=2)
+    assert y.node.settings == dict(stride=2, groups=2)
+    assert settings_of(y.node) == dict(stride=2, padding=0, dilation=1, groups=2)
+    y.sum().backward()
+    assert y.node.settings == {}
 
 
 def test_convolution_weight_by_hand():
