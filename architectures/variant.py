@@ -1,31 +1,19 @@
-"""What a family file says about each of its nets, and how initial weights are drawn."""
+"""What a family file says about each of its nets."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Mapping
-from functools import partial
-from types import MappingProxyType
+from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
-
 from kernels.shapes import window_counts
-from minigrad.nn import Conv2d, Linear, MaxPool2d, Module, init, reseed
+from minigrad.nn import Conv2d, MaxPool2d
+from minigrad.nn.recipe import Recipe as Recipe
+from minigrad.nn.recipe import glorot as glorot
+from minigrad.nn.recipe import he_in as he_in
+from minigrad.nn.recipe import he_out as he_out
+from minigrad.nn.recipe import initialise as initialise
+from minigrad.nn.recipe import normal_01 as normal_01
 from minigrad.ops.checks import pair
 
 SMALL = 64  # the largest image, in pixels a side, that gets a net (or a head) for small images
-
-
-class Recipe(NamedTuple):
-    """Initial weights: what fills a convolution's and a fully-connected layer's weight, and the biases.
-
-    conv, linear  fill(parameter, rng), from minigrad.nn.init
-    biases        {layer name: value}; a bias not listed is 0
-    """
-
-    conv: Callable
-    linear: Callable
-    biases: Mapping[str, float] = MappingProxyType({})
 
 
 class Variant(NamedTuple):
@@ -42,29 +30,6 @@ class Variant(NamedTuple):
     num_classes: int = 1000
     in_channels: int = 3
     least: int = 1
-
-
-he_in = init.kaiming_normal_
-he_out = partial(init.kaiming_normal_, mode="fan_out")
-glorot = init.xavier_uniform_
-normal_01 = partial(init.normal_, std=0.01)
-
-
-def initialise(net: Module, recipe: Recipe, seed: int) -> Module:
-    """Draw every convolution's and fully-connected layer's weight anew, and set its bias; returns net.
-
-    Each parameter has a generator of its own, keyed by (seed, its position), so that the same seed gives the same net
-    on every machine. Batch norm keeps what its layer set (gamma 1, beta 0, or gamma 0 where a net asks for that).
-    """
-    position = {id(p): i for i, p in enumerate(net.parameters())}
-    for name, layer in net.named_modules():
-        if isinstance(layer, Conv2d | Linear):
-            fill = recipe.conv if isinstance(layer, Conv2d) else recipe.linear
-            fill(layer.weight, np.random.default_rng((seed, position[id(layer.weight)])))
-            if layer.bias is not None:
-                init.constant_(layer.bias, recipe.biases.get(name, 0.0))
-    reseed(net, seed)
-    return net
 
 
 def output_size(layers, hw):

@@ -7,7 +7,8 @@ import numpy as np
 
 from architectures import registry
 from kernels.shapes import window_counts
-from minigrad.nn import Parameter, layers
+from minigrad.nn import Parameter
+from minigrad.nn.layers import conv, linear
 
 
 def blank(*shape):
@@ -63,7 +64,14 @@ def shape_kernels():
     return kernels, counter
 
 
+def weightless_parameter(shape):
+    p = Parameter(np.zeros(1, np.float32))
+    p.data = blank(*shape)
+    return p
+
+
 def weightless(monkeypatch):
     """Until the test ends, nets have weights that take no memory and are not drawn."""
-    monkeypatch.setattr(layers, "small_uniform", lambda shape, fan_in, rng: Parameter(blank(*shape)))
+    for layer in (conv, linear):
+        monkeypatch.setattr(layer, "small_uniform", lambda shape, fan_in, rng: weightless_parameter(shape))
     monkeypatch.setattr(registry, "initialise", lambda net, *recipe: net)

@@ -21,6 +21,7 @@ from .layers import MaxPool2d as MaxPool2d
 from .layers import ReLU as ReLU
 from .layers import Sigmoid as Sigmoid
 from .layers import Tanh as Tanh
+from .layers import Unflatten as Unflatten
 from .layers import reseed as reseed
 from .module import Buffer as Buffer
 from .module import Module as Module

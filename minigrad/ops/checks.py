@@ -1,14 +1,28 @@
 """Checks that ops share. Each error names the op, the argument, the value and the rule."""
 
+from numbers import Integral
+
 from kernels.shapes import window_counts
+
+
+def is_whole(value, least):
+    """Is it an int >= least, Python's or NumPy's? (True and False count as no numbers.)"""
+    return isinstance(value, Integral) and not isinstance(value, bool) and value >= least
+
+
+def whole(name, what, value, least=1) -> int:
+    """A whole number >= least, Python's or NumPy's, as an int. ValueError for anything else."""
+    if not is_whole(value, least):
+        raise ValueError(f"{name}: {what} must be an int >= {least}; got {value!r}")
+    return int(value)
 
 
 def pair(name, what, value, least) -> tuple[int, int]:
     """A number or a (vertical, horizontal) pair as a pair of ints >= least."""
     both = tuple(value) if isinstance(value, tuple | list) else (value, value)
-    if len(both) != 2 or any(not isinstance(v, int) or v < least for v in both):
+    if len(both) != 2 or not all(is_whole(v, least) for v in both):
         raise ValueError(f"{name}: {what} must be an int >= {least} or a pair of them; got {value!r}")
-    return both[0], both[1]
+    return int(both[0]), int(both[1])
 
 
 def images(name, x, what="x"):

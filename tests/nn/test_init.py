@@ -10,9 +10,14 @@ from minigrad.nn import init
 
 FILLS = {
     "normal": (lambda t, rng: init.normal_(t, rng, mean=2.0, std=0.5), 2.0, 0.5, None),
+    "normal, as torch writes it": (lambda t, rng: init.normal_(t, 2.0, 0.5, generator=rng), 2.0, 0.5, None),
+    "truncated": (lambda t, rng: init.trunc_normal_(t, rng, 0.0, 1.0, -1.0, 1.0), 0.0, 0.5396, (-1, 1)),
+    "kaiming uniform, leaky": (
+        lambda t, rng: init.kaiming_uniform_(t, a=math.sqrt(5), rng=rng), 0, 1 / 24 / math.sqrt(3), (-1 / 24, 1 / 24)
+    ),
     "uniform": (lambda t, rng: init.uniform_(t, rng, -1.0, 3.0), 1.0, 4 / math.sqrt(12), (-1, 3)),
     "kaiming normal": (init.kaiming_normal_, 0, math.sqrt(2 / 576), None),
-    "kaiming normal, fan out": (lambda t, r: init.kaiming_normal_(t, r, "fan_out"), 0, math.sqrt(2 / 1152), None),
+    "kaiming normal, fan out": (lambda t, r: init.kaiming_normal_(t, r, mode="fan_out"), 0, math.sqrt(2 / 1152), None),
     "kaiming normal, linear": (
         lambda t, r: init.kaiming_normal_(t, r, nonlinearity="linear"), 0, math.sqrt(1 / 576), None
     ),
@@ -58,7 +63,7 @@ def test_layers_start_within_one_over_root_fan_in():
         (lambda t, r: init.kaiming_normal_(t, r, mode="in"), "mode must be 'fan_in' or 'fan_out'; got 'in'"),
         (
             lambda t, r: init.kaiming_normal_(t, r, nonlinearity="swish"),
-            "one of linear, sigmoid, tanh, relu; got 'swish'",
+            "one of linear, sigmoid, tanh, relu, selu, leaky_relu; got 'swish'",
         ),
         (lambda t, r: init.xavier_normal_(nn.Parameter(np.ones(3)), r), r"at least 2 axes; got shape (3,)"),
     ],
@@ -67,3 +72,33 @@ def test_bad_initialisations_are_refused(make, message):
     with pytest.raises(ValueError) as error:
         make(nn.Parameter(np.ones((2, 2))), np.random.default_rng(0))
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda t: init.normal_(t, rng=3), "normal_: rng must be a numpy Generator .* got int 3"),
+        (lambda t: init.uniform_(t, generator=np.random.RandomState(0)), "uniform_: rng .* got RandomState"),
+        (lambda t: nn.Linear(2, 2, rng=0), "rng must be a numpy Generator"),
+        (lambda t: init.normal_(t, 0, -0.1), "normal_: std must be >= 0; got -0.1"),
+        (lambda t: init.normal_(t, 0, math.nan), "normal_: std must be >= 0; got nan"),
+        (lambda t: init.uniform_(t, 1, 0), "uniform_: a must not be larger than b; got a 1, b 0"),
+        (lambda t: init.trunc_normal_(t, 0, 1, 50, 60), "trunc_normal_: std must be > 0"),
+    ],
+)
+def test_wrong_settings_are_refused_and_write_nothing(make, message):
+    t = nn.Parameter(np.full((2, 2), 7.0))
+    with pytest.raises((TypeError, ValueError), match=message):
+        make(t)
+    np.testing.assert_array_equal(t.data, np.full((2, 2), 7.0))
+
+
+def test_without_a_generator_numbers_differ_each_time():
+    one, other = (init.normal_(nn.Parameter(np.empty(100)), 0, 0.02).data.copy() for _ in range(2))
+    assert (one != other).all() and abs(one).max() < 0.2
+
+
+def test_zeros_and_ones_and_half_precision():
+    t = nn.Parameter(np.empty((3, 3), np.float16))
+    assert not init.zeros_(t).data.any() and (init.ones_(t).data == 1).all()
+    assert init.xavier_uniform_(t).dtype == np.float16 and t.data.std() > 0

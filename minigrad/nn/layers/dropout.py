@@ -1,0 +1,44 @@
+"""Dropout, and the seeds that make its masks repeatable."""
+
+import os
+
+import numpy as np
+
+from ... import ops
+from ...recompute import draw
+from ..module import Module
+
+
+class Dropout(Module):
+    """Zero each element with probability p and divide the others by 1 - p, in training mode; x of any shape.
+
+    What is dropped is a function of (seed, number of calls so far). `reseed` sets both, which is how a training run
+    that was killed goes on with the same masks. ValueError for a p that is no probability.
+    """
+
+    def __init__(self, p=0.5):
+        if not 0 <= p <= 1:
+            raise ValueError(f"Dropout: p must be a probability from 0 to 1; got {p}")
+        self.p, self.seed, self.calls = p, int.from_bytes(os.urandom(4)), 0
+
+    def forward(self, x):
+        """x of any shape -> the same shape; x itself in evaluation mode."""
+        if not self.training or self.p == 0:
+            return x
+        return ops.dropout(x, p=self.p, seed=draw(self.next_seed))
+
+    def next_seed(self):
+        """A seed that depends on the layer's own and on how often it was called (see reseed)."""
+        self.calls += 1
+        return (self.seed << 32) + self.calls
+
+    def extra_repr(self):
+        """The probability."""
+        return f"p={self.p}"
+
+
+def reseed(module, seed, step=0):
+    """Make every Dropout below `module` drop what (seed, its place, step) determine, from here on."""
+    for place, layer in enumerate(m for m in module.modules() if isinstance(m, Dropout)):
+        layer.seed = int(np.random.SeedSequence((seed, place, step)).generate_state(1)[0])
+        layer.calls = 0
