@@ -1,13 +1,6 @@
 """minigrad: a deep-learning framework written from scratch on NumPy, Numba and CuPy."""
 
-import kernels
-
-if getattr(kernels, "OWNER", None) != "minigrad":
-    raise ImportError(
-        f"the package 'kernels' at {kernels.__file__} is not minigrad's: another distribution of that name is "
-        "installed; pip uninstall kernels, then install minigrad again, best in a fresh virtual environment"
-    )
-
+from . import namesake as namesake
 from . import nn as nn
 from . import optim as optim
 from .autograd import enable_grad as enable_grad
