@@ -25,8 +25,18 @@ def pytest_generate_tests(metafunc):
     if "place" in metafunc.fixturenames:
         metafunc.parametrize("place", places.PLACES[device], indirect=True)
     if "fast_place" in metafunc.fixturenames:
-        fast = ("cpu", "emulated") if device == "cpu" else places.PLACES[device]
+        emulated = pytest.param("emulated", marks=pytest.mark.long)
+        fast = ("cpu", emulated) if device == "cpu" else places.PLACES[device]
         metafunc.parametrize("fast_place", fast, indirect=True)
+
+
+def pytest_collection_modifyitems(config, items):
+    """A bare `python -m pytest` leaves out what is marked `long`; with paths or with -m, pytest runs what they name."""
+    if config.args_source is pytest.Config.ArgsSource.ARGS or config.option.markexpr:
+        return
+    long = [item for item in items if item.get_closest_marker("long")]
+    items[:] = [item for item in items if not item.get_closest_marker("long")]
+    config.hook.pytest_deselected(items=long)
 
 
 @pytest.fixture

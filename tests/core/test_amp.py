@@ -21,7 +21,7 @@ from minigrad.train import step as one_step
 from minigrad.train.progress import Progress
 
 prepare("emulated")
-pytestmark = needs_emulator
+pytestmark = [needs_emulator, pytest.mark.long]
 both_types = pytest.mark.parametrize("low", ["bfloat16", "float16"])
 overflows = pytest.mark.filterwarnings("ignore:overflow encountered", "ignore:invalid value encountered")  # NumPy's
 NEAR = {"bfloat16": 2.0**-6, "float16": 2.0**-9}  # of the norm: a few times the rounding of one number

@@ -17,6 +17,7 @@ def compiler():
         pytest.skip(str(missing))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("arch", report.ARCHITECTURES)
 @pytest.mark.parametrize("file", FILES)
 def test_compiles_without_spills(file, arch, compiler):

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 FOLDERS = (f"-I{ROOT}/tests/emulator/examples", f"-I{ROOT}/kernels/cuda/src")
-pytestmark = pytest.mark.skipif(emulator.missing() is not None, reason=str(emulator.missing()))
+pytestmark = [pytest.mark.skipif(emulator.missing() is not None, reason=str(emulator.missing())), pytest.mark.long]
 in_any_order = pytest.mark.parametrize("order", emulator.ORDERS)
 
 

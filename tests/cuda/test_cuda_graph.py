@@ -15,7 +15,7 @@ from minigrad.train import loop
 from minigrad.train.graph import GraphedStep
 
 prepare("emulated")
-pytestmark = needs_emulator
+pytestmark = [needs_emulator, pytest.mark.long]
 FEW = ("-a", "resnet8", *QUICK, "--image-size", 8, "-b", 2, "--limit-train-batches", 3, "--limit-test-batches", 1)
 
 

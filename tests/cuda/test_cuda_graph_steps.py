@@ -15,7 +15,7 @@ from minigrad.train import step as one_step
 from minigrad.train.graph import GraphedStep
 
 prepare("emulated")
-pytestmark = needs_emulator
+pytestmark = [needs_emulator, pytest.mark.long]
 
 
 class Counted(nn.Sequential):

@@ -6,7 +6,7 @@ from cuda_cases import DTYPES, agrees, in_any_order, in_slice, needs_device, nor
 
 from kernels import cuda, reference
 
-pytestmark = needs_device
+pytestmark = [needs_device, pytest.mark.long]
 CALLS = {"relu_forward": 1, "relu_backward": 2, "add_relu_forward": 2}
 SHAPES = [(), (0, 3), (1,), (7, 5), (2, 3, 4, 8), (5, 1), (1030,)]
 

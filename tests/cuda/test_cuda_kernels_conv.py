@@ -20,7 +20,7 @@ from kernels.cuda import conv
 from kernels.cuda.precision import allow_tf32
 from kernels.shapes import window_counts
 
-pytestmark = needs_device
+pytestmark = [needs_device, pytest.mark.long]
 
 # x (N, H, W, C), filters, window, stride, padding, dilation, groups
 CASES = {

@@ -20,7 +20,7 @@ from cuda_cases import (
 from kernels import cuda, reference
 from kernels.cuda.optim import adam_update, launch, sgd_update
 
-pytestmark = needs_device
+pytestmark = [needs_device, pytest.mark.long]
 FLOAT, DOUBLE = np.dtype("f4"), np.dtype("f8")
 either = pytest.mark.parametrize("dtype", [FLOAT, DOUBLE], ids=str)
 

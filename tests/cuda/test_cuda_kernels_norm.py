@@ -17,7 +17,7 @@ from cuda_cases import (
 
 from kernels import cuda, reference
 
-pytestmark = needs_device
+pytestmark = [needs_device, pytest.mark.long]
 SHAPES = [(2, 1), (7, 3), (2, 5, 3, 17), (1, 3, 3, 64), (90, 40), (3, 300)]
 
 

@@ -7,7 +7,7 @@ from cuda_cases import DTYPES, agrees, in_any_order, in_slice, needs_device, nor
 from kernels import cuda, reference
 from kernels.shapes import window_counts
 
-pytestmark = needs_device
+pytestmark = [needs_device, pytest.mark.long]
 
 # x, size, stride, padding, dilation, ceil_mode
 MAX_CASES = {

@@ -11,7 +11,7 @@ import minigrad as mg
 from minigrad import explain
 from minigrad.nn import functional as F
 
-pytestmark = browser.needs()
+pytestmark = [browser.needs(), pytest.mark.long]
 
 NEURON = """\
 import minigrad as mg

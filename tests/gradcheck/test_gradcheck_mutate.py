@@ -26,6 +26,7 @@ def verdicts(cases, explained=()):
         return [v for s in subjects(cases, kernels.reference) for v in campaign(s, judge, explained)]
 
 
+@pytest.mark.long
 def test_the_checks_notice_every_change_of_every_backward():
     """What `python -m minigrad.gradcheck --mutate` runs. An op's own cases need not see all that it calls."""
     found = verdicts(CASES, EXPLAINED)

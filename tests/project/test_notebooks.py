@@ -34,6 +34,7 @@ def test_there_are_notebooks_and_they_are_listed():
     assert listed and listed == [p.name for p in NOTEBOOKS]
 
 
+@pytest.mark.long
 @pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)} (the extra `notebooks`)")
 @each_notebook
 def test_notebook_runs_and_holds_its_outputs(path):
