@@ -3,28 +3,14 @@
 Gradient checks, device parity, fused-equals-plain, memory, benchmarks and the mutation test read this table.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
+from op_case import Case
+from op_rows import EXPLAINED_TOO, LINEAR_TOO, MORE_ROWS
 
-from minigrad import gradcheck, ops, tensor
+from minigrad import ops, tensor
 from minigrad.gradcheck.inputs import distinct, off_zero, positive, zeros
-
-
-@dataclass(frozen=True, eq=False)
-class Case(gradcheck.Case):
-    """saves: the arrays its backward may keep alive, the memory price of the op.
-
-    plain: for a fused op, the composition that it must equal.
-    """
-
-    saves: str = ""
-    plain: Callable | None = None
-
-    def run_plain(self, tensors):
-        return self.plain(*tensors, **self.settings(tensors[0].device, tensors[0].dtype))
-
 
 IMAGE = (2, 5, 6, 3)
 MEAN, VAR = np.array([0.3, -0.2, 0.1]), np.array([1.5, 0.5, 0.8])
@@ -189,7 +175,7 @@ ROWS = [
     Case(ops.dense_block, DENSE_BC, DENSE_EVAL, "layers saved block", dense_block),
 ]
 
-CASES = [replace(row, linear=row.op in LINEAR) for row in ROWS]
+CASES = [replace(row, linear=row.op in LINEAR | LINEAR_TOO) for row in ROWS + MORE_ROWS]
 
 # Changes of a backward pass that make no difference (or one that only another test can see), for
 # `python -m minigrad.gradcheck --mutate`: (pattern of "function: before -> after", survives as ...).
@@ -215,4 +201,5 @@ EXPLAINED = [
     (r"(matmul|through_moments): False -> True", "copying what has the type already changes no number"),
     (r"matmul: .*result_type\(a, b\) -> .*", "the type of a product does not depend on the factors' order"),
     (r"composed_backward: dx if add_to is None else add_to -> dx", "the caller reads add_to itself"),
+    *EXPLAINED_TOO,
 ]

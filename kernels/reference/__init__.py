@@ -24,6 +24,7 @@ from .norm import channel_sum as channel_sum
 from .norm import local_response_norm_backward as local_response_norm_backward
 from .norm import local_response_norm_forward as local_response_norm_forward
 from .norm import through_moments as through_moments
+from .normal import normal_cdf as normal_cdf
 from .optim import adam_step as adam_step
 from .optim import scale_all as scale_all
 from .optim import sgd_step as sgd_step

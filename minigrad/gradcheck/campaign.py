@@ -39,9 +39,9 @@ class Subject(NamedTuple):
 
 
 def subjects(cases, kernels):
-    """One Subject for each function that has a part in the backward pass of a case's op."""
+    """One Subject for each function that has a part in the backward pass of a case's op (not of a composition)."""
     found = {}
-    for case in cases:
+    for case in (c for c in cases if written_op(c.op)):
         for region in regions(written_op(case.op), kernels):
             found.setdefault(region.function, Subject(region, []))[1].append(case)
     return list(found.values())

@@ -1,7 +1,8 @@
-"""Activations: one function of each element, and softmax over the last axis."""
+"""Activations: one function of each element, and softmax over an axis."""
 
 from ..precision import sums
 from ..tensor import op
+from .checks import axis
 
 
 @op
@@ -50,25 +51,27 @@ def tanh(ctx, x):
 
 
 @op(autocast=sums)
-def softmax(ctx, x):
-    """y = e^x / sum e^x over the last axis,   dx = y (dy - sum dy y)"""
-    y = ctx.xp.exp(x - x.max(-1, keepdims=True))
-    y /= y.sum(-1, keepdims=True)
+def softmax(ctx, x, *, dim=-1):
+    """y = e^x / sum e^x over one axis (the channels, unless told otherwise),   dx = y (dy - sum dy y)"""
+    axis("softmax", x, dim)
+    y = ctx.xp.exp(x - x.max(dim, keepdims=True))
+    y /= y.sum(dim, keepdims=True)
 
     def backward(dy):
-        return (y * (dy - (dy * y).sum(-1, keepdims=True)),)
+        return (y * (dy - (dy * y).sum(dim, keepdims=True)),)
 
     return y, backward
 
 
 @op(autocast=sums)
-def log_softmax(ctx, x):
-    """y = x - log sum e^x over the last axis,   dx = dy - e^y sum dy"""
+def log_softmax(ctx, x, *, dim=-1):
+    """y = x - log sum e^x over one axis (the channels, unless told otherwise),   dx = dy - e^y sum dy"""
+    axis("log_softmax", x, dim)
     xp = ctx.xp
-    shifted = x - x.max(-1, keepdims=True)
-    y = shifted - xp.log(xp.exp(shifted).sum(-1, keepdims=True))
+    shifted = x - x.max(dim, keepdims=True)
+    y = shifted - xp.log(xp.exp(shifted).sum(dim, keepdims=True))
 
     def backward(dy):
-        return (dy - xp.exp(y) * dy.sum(-1, keepdims=True),)
+        return (dy - xp.exp(y) * dy.sum(dim, keepdims=True),)
 
     return y, backward

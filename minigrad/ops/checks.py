@@ -46,3 +46,16 @@ def channels(name, x, **vectors):
     for what, v in vectors.items():
         if v is not None and v.shape != x.shape[-1:]:
             raise ValueError(f"{name}: {what} must have shape {x.shape[-1:]}, x's channels (last axis); got {v.shape}")
+
+
+def axis(name, x, dim):
+    """One axis of x as a number from 0; refuse what is none."""
+    if not is_whole(dim, -x.ndim) or dim >= x.ndim:
+        raise ValueError(f"{name}: dim must be an axis of x {x.shape}, from {-x.ndim} to {x.ndim - 1}; got {dim!r}")
+    return int(dim) % x.ndim
+
+
+def fits(shape, wide):
+    """Does this shape broadcast to `wide`?"""
+    lengths = zip(reversed(shape), reversed(wide))
+    return len(shape) <= len(wide) and all(n in (1, m) for n, m in lengths)

@@ -29,23 +29,23 @@ def outside_classes(target, classes, ignore_index=-100):
     return (target != ignore_index) & ((target < 0) | (target >= classes))
 
 
-def check_classes(target, classes, ignore_index=-100):
+def check_classes(target, classes, ignore_index=-100, name="cross_entropy"):
     """Refuse classes outside [0, classes). The host waits for the answer, so this is left out of CUDA graphs."""
     if target.ndim == 1:
         outside = outside_classes(target, classes, ignore_index)
         if target.dtype.kind not in "iu" or outside.any():
             bad = target[outside][0].item() if outside.any() else target.dtype
-            raise ValueError(f"cross_entropy: target must hold classes from 0 to {classes - 1}; found {bad}")
+            raise ValueError(f"{name}: target must hold classes from 0 to {classes - 1}; found {bad}")
 
 
 def checked(x, target, weight, ignore_index, smoothing, reduction):
-    if x.ndim != 2 or target.shape not in (x.shape[:1], x.shape):
+    if not x.ndim or target.shape not in (x.shape[:-1], x.shape):
         raise ValueError(
-            f"cross_entropy: x must be (M, K) logits and target (M,) classes or (M, K) probabilities; "
-            f"got x {x.shape}, target {target.shape}"
+            f"cross_entropy: x must be (M, K) logits and target (M,) classes or (M, K) probabilities, or (N, H, W, K) "
+            f"with (N, H, W) or (N, H, W, K); got x {x.shape}, target {target.shape}"
         )
-    if weight is not None and weight.shape != x.shape[1:]:
-        raise ValueError(f"cross_entropy: weight must have shape {x.shape[1:]}, one a class; got {weight.shape}")
+    if weight is not None and weight.shape != x.shape[-1:]:
+        raise ValueError(f"cross_entropy: weight must have shape {x.shape[-1:]}, one a class; got {weight.shape}")
     if not 0 <= smoothing < 1:
         raise ValueError(f"cross_entropy: label_smoothing must be in [0, 1); got {smoothing}")
     if reduction not in REDUCTIONS:
@@ -57,6 +57,7 @@ def cross_entropy(ctx, x, target, *, weight=None, ignore_index=-100, label_smoot
     """loss = -log softmax(x)[target] for each row, averaged;   dx = (softmax(x) - onehot(target)) / M
 
         x (M, K) logits   target (M,) integer classes, or (M, K) probabilities   ->   a single number ("none": (M,))
+        x (N, H, W, K), target (N, H, W) or (N, H, W, K): one row for each pixel (any leading axes)
 
     weight (K,): what each class counts; label_smoothing: the share of the target that is spread over all classes;
     rows whose target is ignore_index count nothing. The mean divides by the rows' total weight, as in torch.
@@ -64,13 +65,16 @@ def cross_entropy(ctx, x, target, *, weight=None, ignore_index=-100, label_smoot
     """
     k, xp = ctx.kernels, ctx.xp
     checked(x, target, weight, ignore_index, label_smoothing, reduction)
+    shape, rows_shape = x.shape, x.shape[:-1]
+    x, target = x.reshape(-1, shape[-1]), target.reshape((-1, shape[-1]) if target.ndim == x.ndim else -1)
     if not ctx.device.capturing():
-        check_classes(target, x.shape[1], ignore_index)
+        check_classes(target, shape[-1], ignore_index)
     q, total = target_weights(xp, x, target, weight, ignore_index, label_smoothing)
     loss, p = k.cross_entropy_forward(x, q)
     scale = x.dtype.type(1) / total if reduction == "mean" else x.dtype.type(1)
 
     def backward(dy):
-        return k.cross_entropy_backward(xp.broadcast_to(dy * scale, p.shape[:1]), p, q), None
+        dloss = xp.broadcast_to((dy * scale).reshape(-1), p.shape[:1])
+        return k.cross_entropy_backward(dloss, p, q).reshape(shape), None
 
-    return loss * scale if reduction == "none" else (loss.sum() * scale).astype(x.dtype), backward
+    return (loss * scale).reshape(rows_shape) if reduction == "none" else (loss.sum() * scale).astype(x.dtype), backward

@@ -101,7 +101,7 @@ def test_reference_kernels_name_no_array_module(path):
 
 
 def test_reference_kernels_are_short():
-    assert sum(len(p.read_text().splitlines()) for p in (ROOT / "kernels/reference").glob("*.py")) < 600
+    assert sum(len(p.read_text().splitlines()) for p in (ROOT / "kernels/reference").glob("*.py")) < 900
 
 
 @pytest.mark.parametrize("name", [n for n, _ in inspect.getmembers(kernels.reference, inspect.isfunction)])

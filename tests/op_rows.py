@@ -1,0 +1,165 @@
+"""Rows of the op table for what PyTorch users type beside the layers of the nets: losses, activations, verbs."""
+
+import numpy as np
+from op_case import Case
+
+from minigrad import ops
+from minigrad.gradcheck.inputs import distinct, off_zero, positive
+
+
+def probabilities(rng, shape, dtype):
+    """From 0.1 to 0.9."""
+    return (0.1 + 0.8 * rng.random(shape)).astype(dtype)
+
+
+def spread(rng, shape, dtype):
+    """From -5 to 5 and no two closer than 0.07, none within 0.03 of a whole number: away from kinks there."""
+    n = int(np.prod(shape))
+    x = np.linspace(-5, 5, n + 2)[1:-1]
+    x = np.floor(x) + 0.05 + 0.9 * (x - np.floor(x))
+    return rng.permutation(x).reshape(shape).astype(dtype)
+
+
+LABELS = np.array([[0, 2, 3], [1, -100, 2]])
+TILTED = np.array([0.5, 1.0, 2.0, 1.5])
+MASK = np.array([[True, False, True], [False, False, True]])
+ZERO_AMONG = np.array([[1.5, 0, -2], [0.5, 3, 1]])
+PICK = np.array([[3, 0, 3, 1], [2, 2, 0, 1]])
+
+
+def with_zero(rng, shape, dtype):
+    """Normal, but for one 0."""
+    x = rng.standard_normal(shape)
+    x.flat[1] = 0
+    return x.astype(dtype)
+
+
+def four_losses(op, make=distinct, **settings):
+    """Each reduction of a loss of two tensors."""
+    yield Case(op, ((3, 4), (3, 4)), settings, "x target", make=make)
+    for reduction in ("sum", "none"):
+        yield Case(op, ((2, 3), (2, 3)), dict(settings, reduction=reduction), "x target", make=make)
+
+
+LOSSES = [
+    *four_losses(ops.mse_loss),
+    *four_losses(ops.l1_loss),
+    *four_losses(ops.huber_loss, delta=0.055),
+    *four_losses(ops.smooth_l1_loss, beta=0.055),
+    *four_losses(ops.binary_cross_entropy, probabilities),
+    Case(ops.binary_cross_entropy, ((5, 4), (5, 4)), dict(weight=TILTED), "x target weight", make=probabilities),
+    *four_losses(ops.binary_cross_entropy_with_logits),
+    Case(
+        ops.binary_cross_entropy_with_logits,
+        ((5, 4), (5, 4)),
+        dict(weight=TILTED, pos_weight=TILTED[::-1].copy()),
+        "x target weight more",
+    ),
+    Case(ops.nll_loss, ((2, 3, 4),), saves="rows target weight", constants=(LABELS,)),
+    Case(ops.nll_loss, ((2, 3, 4),), dict(weight=TILTED), "rows target weight", constants=(LABELS,)),
+    Case(
+        ops.nll_loss, ((2, 3, 4),), dict(reduction="sum", ignore_index=2), "rows target weight", constants=(LABELS % 4,)
+    ),
+    Case(ops.nll_loss, ((2, 3, 4),), dict(reduction="none"), "rows target weight", constants=(LABELS,)),
+    *four_losses(ops.kl_div, probabilities),
+    Case(ops.kl_div, ((3, 4), (3, 4)), dict(reduction="batchmean"), "x target", make=probabilities),
+    Case(ops.kl_div, ((3, 4), (3, 4)), dict(log_target=True), "x target"),
+    Case(ops.cosine_similarity, ((3, 4), (3, 4)), saves="a b"),
+    Case(ops.cosine_similarity, ((3, 4, 2), (4, 1)), dict(dim=1), "a b"),
+    Case(ops.cosine_similarity, ((3, 4), (3, 4)), dict(eps=2.0), "a b"),
+    Case(ops.cross_entropy, ((2, 3, 4),), saves="p q", constants=(LABELS,)),
+    Case(ops.cross_entropy, ((2, 3, 4),), dict(reduction="none"), "p q", constants=(LABELS,)),
+]
+
+ACTIVATIONS = [
+    Case(ops.gelu, ((3, 4),), saves="x"),
+    Case(ops.gelu, ((3, 4),), dict(approximate="tanh"), "x"),
+    Case(ops.silu, ((3, 4),), saves="x"),
+    Case(ops.mish, ((3, 4),), saves="x"),
+    Case(ops.softplus, ((3, 4),), saves="x"),
+    Case(ops.softplus, ((4, 10),), dict(beta=2.0, threshold=3.0), "x", make=spread),
+    Case(ops.logsigmoid, ((3, 4),), saves="x"),
+    Case(ops.elu, ((3, 4),), dict(alpha=0.7), "x", make=off_zero),
+    Case(ops.selu, ((3, 4),), saves="x", make=off_zero),
+    Case(ops.prelu, ((2, 3, 4), (4,)), saves="x weight", make=off_zero),
+    Case(ops.prelu, ((2, 3, 4), (1,)), saves="x weight", make=off_zero),
+    Case(ops.hardtanh, ((4, 10),), dict(min_val=-2.0, max_val=3.0), "x", make=spread),
+    Case(ops.relu6, ((4, 10),), saves="x", make=lambda *a: spread(*a) + 3),
+    Case(ops.hardsigmoid, ((4, 10),), saves="x", make=spread),
+    Case(ops.hardswish, ((4, 10),), saves="x", make=spread),
+    Case(ops.softmax, ((2, 3, 4),), dict(dim=1), "y"),
+    Case(ops.log_softmax, ((2, 3, 4),), dict(dim=0), "y"),
+]
+
+VERBS = [
+    Case(ops.abs, ((3, 4),), saves="x", make=off_zero),
+    Case(ops.sin, ((3, 4),), saves="x"),
+    Case(ops.cos, ((3, 4),), saves="x"),
+    Case(ops.clamp, ((4, 10),), dict(min=-2.0, max=3.0), "x", make=spread),
+    Case(ops.clamp, ((4, 10),), dict(min=-2.0), "x", make=spread),
+    Case(ops.clamp, ((4, 10),), dict(max=3.0), "x", make=spread),
+    Case(ops.maximum, ((2, 3), (3,)), saves="a b", make=distinct),
+    Case(ops.minimum, ((2, 3), (3,)), saves="a b", make=distinct),
+    Case(ops.select, ((2, 3), (3,)), dict(condition=MASK), "mask"),
+    Case(ops.masked_fill, ((2, 3),), dict(mask=MASK, value=7.0), "mask"),
+    Case(ops.pow, ((2, 3), (3,)), saves="a b y", make=positive),
+    Case(ops.var, ((2, 3, 4),), saves="x mean"),
+    Case(ops.var, ((2, 3, 4),), dict(dim=(0, 2), correction=0), "x mean"),
+    Case(ops.var, ((2, 3, 4),), dict(dim=1, keepdim=True), "x mean"),
+    Case(ops.std, ((2, 3, 4),), saves="x mean y"),
+    Case(ops.std, ((2, 3, 4),), dict(dim=(0, 2), correction=0), "x mean y"),
+    Case(ops.norm, ((3, 4),), saves="x y"),
+    Case(ops.norm, ((3, 4),), dict(dim=1, keepdim=True), "x y"),
+    Case(ops.norm, ((3, 4),), dict(dim=1), "x y"),
+    Case(ops.norm, ((3, 4),), dict(p=1, dim=0), "x y", make=off_zero),
+    Case(ops.norm, ((3, 4),), dict(p=3.5, dim=(0, 1)), "x y", make=off_zero),
+    Case(ops.norm, ((3, 4),), dict(p=np.inf, dim=0), "x y", make=distinct),
+    Case(ops.prod, ((2, 3),), saves="lanes y", make=positive),
+    Case(ops.prod, ((2, 3, 2),), dict(dim=1), "lanes y", make=with_zero),
+    Case(ops.prod, ((2, 3, 2),), dict(dim=-1, keepdim=True), "lanes y"),
+    Case(ops.cumsum, ((2, 3, 4),), dict(dim=1)),
+    Case(ops.logsumexp, ((2, 3, 4),), dict(dim=1), "x y"),
+    Case(ops.logsumexp, ((2, 3, 4),), dict(dim=(0, 2), keepdim=True), "x y"),
+    Case(ops.gather, ((2, 4),), dict(dim=1, index=PICK), "places"),
+    Case(ops.gather, ((4, 5),), dict(dim=0, index=PICK), "places"),
+    Case(ops.expand, ((3, 1),), dict(shape=(2, -1, 4))),
+    Case(ops.repeat, ((2, 3),), dict(repeats=(2, 1, 3))),
+    Case(ops.flip, ((2, 3, 4),), dict(dims=(0, -1))),
+    Case(ops.clone, ((2, 3),)),
+    Case(ops.einsum, ((2, 3, 4), (2, 5, 4)), dict(equation="bij,bkj->bik"), "xs"),
+    Case(ops.einsum, ((2, 3), (3, 4), (4, 2)), dict(equation="ij,jk,ki->"), "xs"),
+    Case(ops.einsum, ((2, 3, 4),), dict(equation="ijk->ki"), "xs"),
+    Case(ops.einsum, ((5, 2, 3), (3, 4)), dict(equation="...ij,jk"), "xs"),
+]
+
+MORE_ROWS = [*LOSSES, *ACTIVATIONS, *VERBS]
+
+LINEAR_TOO = {
+    *(ops.select, ops.cumsum, ops.gather, ops.expand, ops.repeat, ops.flip, ops.clone, ops.einsum),
+    ops.nll_loss,
+}
+
+KINK = "it differs at a kink or a special value only (test_special_values)"
+EXPLAINED_TOO = [
+    (r"exponential_linear: .*minimum\(x, 0\) -> .*minimum\(x, 1\)", "either keeps the exponential from overflowing"),
+    (
+        r"(prelu|exponential_linear|softplus|clipped|hardsigmoid|hardswish|clamp|shares): .* [<>] .* -> .* [<>]=? .*",
+        KINK,
+    ),
+    (r"clamp: .* [<>]= .* -> .* [<>] .*", KINK),
+    (r"hardswish: .*x >= 3.* -> .*x > 3.*", KINK),
+    (r"(abs|norm): .* \* xp\.sign\(x\) -> .* / xp\.sign\(x\)", KINK),
+    (
+        r"shares: .* \* sign.* -> .* / sign.*|shares: .*sign \* which -> .* / which",
+        "+-1, or 0 where both are equal: " + KINK,
+    ),
+    (r"select: boolean\(.*", "a name in an error message"),
+    (r"pow: .*where\(.* == 0.*|pow: .*where\(.* -> .*where\(0, b == 0.*", KINK),
+    (r"binary_cross_entropy: .*1e-12.*", KINK),
+    (r"(std|norm): .*where\((y|ratio) > 0.*", KINK),
+    (r"norm: .*(ties|keepdims|True -> False|p == math\.inf).*", KINK),
+    (r"prod: .*dim or 0.* -> .*", "a flat tensor has one axis"),
+    (r"gather: .*-1 if i == j.*", "any negative length is the one that NumPy works out"),
+    (r"repeat: .*\* lead.* -> .*", "one axis of length 1 more or less changes no order"),
+    (r"one_gradient: .*optimize=.*|one_gradient: True -> False", "the order of products changes the time only"),
+]
