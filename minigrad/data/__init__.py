@@ -7,14 +7,16 @@
 ((128, 28, 28, 1), (128,))
 """
 
-from minigrad.data import transforms
-from minigrad.data.catalog import STATISTICS, default_transforms, load, names
-from minigrad.data.cifar import CIFAR10, CIFAR100
-from minigrad.data.dataset import ArrayDataset, DataError, Dataset, default_root
-from minigrad.data.folder import ImageFolder
-from minigrad.data.loader import DataLoader
-from minigrad.data.mnist import MNIST, EmbeddedFashionMNIST, FashionMNIST
-from minigrad.data.streams import RandomStream
+from . import transforms
+from .catalog import STATISTICS, default_transforms, load, load_part, names
+from .cifar import CIFAR10, CIFAR100
+from .dataset import ArrayDataset, Dataset, Described, default_root
+from .errors import BadImage, DataError, DataWarning, MissingData
+from .folder import ImageFolder
+from .image import read_image
+from .loader import DataLoader
+from .mnist import MNIST, EmbeddedFashionMNIST, FashionMNIST
+from .streams import RandomStream
 
 __all__ = [
     "CIFAR10",
@@ -22,16 +24,22 @@ __all__ = [
     "MNIST",
     "STATISTICS",
     "ArrayDataset",
+    "BadImage",
     "DataError",
     "DataLoader",
+    "DataWarning",
     "Dataset",
+    "Described",
     "EmbeddedFashionMNIST",
     "FashionMNIST",
     "ImageFolder",
+    "MissingData",
     "RandomStream",
     "default_root",
     "default_transforms",
     "load",
+    "load_part",
     "names",
+    "read_image",
     "transforms",
 ]

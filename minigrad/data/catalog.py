@@ -1,15 +1,14 @@
-"""Every data set by name: how to load it, its statistics, and the customary transforms."""
-
-from __future__ import annotations
+"""Every data set by name: how to load it, and the customary transforms."""
 
 import difflib
+from collections.abc import Sequence
 from pathlib import Path
 
-from minigrad.data.cifar import CIFAR10, CIFAR100
-from minigrad.data.dataset import Dataset
-from minigrad.data.folder import ImageFolder
-from minigrad.data.mnist import MNIST, EmbeddedFashionMNIST, FashionMNIST
-from minigrad.data.transforms import (
+from .cifar import CIFAR10, CIFAR100
+from .dataset import DataError, Dataset
+from .folder import ImageFolder
+from .mnist import MNIST, EmbeddedFashionMNIST, FashionMNIST
+from .transforms import (
     CenterCrop,
     Compose,
     Normalize,
@@ -19,79 +18,107 @@ from minigrad.data.transforms import (
     Resize,
 )
 
-DEFAULT = "fashion-mnist-10k"
-_DATASETS = {
-    DEFAULT: EmbeddedFashionMNIST,
-    "fashion-mnist": FashionMNIST,
-    "mnist": MNIST,
-    "cifar10": CIFAR10,
-    "cifar100": CIFAR100,
-    "imagefolder": ImageFolder,
-}
-STATISTICS = {  # mean and standard deviation of each channel over the training images, bytes scaled to [0, 1]
-    "fashion-mnist-10k": ((0.2860,), (0.3530,)),
-    "fashion-mnist": ((0.2860,), (0.3530,)),
-    "mnist": ((0.1307,), (0.3081,)),
-    "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
-    "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
-    "imagefolder": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),  # of ImageNet
-}
-_NATIVE_SIZE_AND_PADDING = {
-    "fashion-mnist-10k": (28, 2),
-    "fashion-mnist": (28, 2),
-    "mnist": (28, 2),
-    "cifar10": (32, 4),
-    "cifar100": (32, 4),
-}
+KINDS = {kind.name: kind for kind in (EmbeddedFashionMNIST, FashionMNIST, MNIST, CIFAR10, CIFAR100, ImageFolder)}
+DEFAULT = EmbeddedFashionMNIST.name
+STATISTICS = {name: (kind.mean, kind.std) for name, kind in KINDS.items()}  # of each channel, bytes as [0, 1]
+PHOTOGRAPH = 224  # the customary side of a crop, where images differ in size
 
 
 def names() -> tuple[str, ...]:
     """The names that `load` and `default_transforms` know; the first is the default."""
-    return tuple(_DATASETS)
+    return tuple(KINDS)
 
 
-def load(name: str = DEFAULT, root: str | Path | None = None, download: bool = False) -> tuple[Dataset, Dataset]:
-    """(training set, test set). root and download: as the data set's class has them.
+def load(
+    name: str = DEFAULT, root: str | Path | None = None, download: bool = False, classes: Sequence[str] | None = None
+) -> tuple[Dataset, Dataset]:
+    """(training set, test set). root and download: as the data set's class has them; classes: see `load_part`.
 
     Raises ValueError for an unknown name, listing the nearest, and DataError for files that are missing or damaged.
     """
-    dataset = _DATASETS[_known(name)]
-    return dataset(root, True, download), dataset(root, False, download)
+    return load_part(name, True, root, download, classes), load_part(name, False, root, download, classes)
 
 
-def default_transforms(name: str, image_size: int | None = None, train: bool = True) -> Compose:
+def load_part(
+    name: str,
+    train: bool,
+    root: str | Path | None = None,
+    download: bool = False,
+    classes: Sequence[str] | None = None,
+) -> Dataset:
+    """The training set (train True) or the test set of a data set; errors as `load`.
+
+    classes: names that the labels must count, in this order, for example those of a checkpoint. The images of a folder
+    are labelled by them. Any other data set has its own order: DataError if it is another one.
+    """
+    kind = KINDS[known(name)]
+    if kind is ImageFolder:
+        return ImageFolder(root, train, download, classes=classes)
+    if classes is not None and tuple(classes) != tuple(kind.classes):
+        raise DataError(f"{name}: its classes are {listed(kind.classes)}, asked for are {listed(classes)}")
+    return kind(root, train, download)
+
+
+def default_transforms(data: str | Dataset, image_size: int | None = None, train: bool = True) -> Compose:
     """The customary chain for a data set, giving square images of side `image_size`, normalised.
 
-    Small images: pad and crop, flip (not for digits), and resize if `image_size` is not their own; for testing without
-    crop and flip. Image folders: random resized crop and flip; for testing the short side to 8/7 of the size, and the
-    centre. image_size None means the data set's own size, 224 for image folders.
+    data: a name of the catalogue, or a data set of your own that says what `Described` lists. Without a mean and a
+    standard deviation values go to [-1, 1].
+
+    Images of one size: pad and crop, flip (where the data set allows it), and resize if `image_size` is not their own;
+    for testing without crop and flip. Images of any size: random resized crop and flip; for testing the short side to
+    8/7 of the size, and the centre. image_size None means the data set's own size, 224 for images of any size.
 
     Raises ValueError for an unknown name or an image_size below 1.
     """
-    normalize = Normalize(*STATISTICS[_known(name)])
+    dataset = KINDS[known(data)] if isinstance(data, str) else data
     if image_size is not None and image_size < 1:
         raise ValueError(f"default_transforms: image_size must be at least 1; got {image_size}")
-    if name == "imagefolder":
-        return Compose([*_photograph(image_size or 224, train), normalize])
-    native, padding = _NATIVE_SIZE_AND_PADDING[name]
-    chain = []
-    if train:
-        chain.append(RandomCrop(native, padding))
-    if train and name != "mnist":
-        chain.append(RandomHorizontalFlip())
-    if image_size not in (None, native):  # after the crop: the same picture, fewer pixels moved
-        chain.append(Resize((image_size, image_size)))
-    return Compose([*chain, normalize])
+    native = native_size(dataset)
+    chain = photograph(image_size or PHOTOGRAPH, train) if native is None else small(dataset, native, image_size, train)
+    return Compose([*chain, Normalize(*statistics(dataset))])
 
 
-def _photograph(size: int, train: bool) -> list:
+def native_size(dataset) -> int | None:
+    """The side of its images; None where they differ in size, or are not square."""
+    side = getattr(dataset, "native_size", None)
+    height, width, _ = getattr(dataset, "image_shape", (None, None, 3))
+    return height if side is None and height == width else side
+
+
+def statistics(dataset) -> tuple[Sequence[float], Sequence[float]]:
+    """(mean, std) of each channel."""
+    mean, std = getattr(dataset, "mean", None), getattr(dataset, "std", None)
+    if mean is not None and std is not None:
+        return mean, std
+    half = (0.5,) * dataset.image_shape[2]
+    return half, half
+
+
+def small(dataset, native: int, size: int | None, train: bool) -> list:
+    """Transforms for images of one size. They are resized last: the same picture, fewer pixels moved."""
+    shift, flip = getattr(dataset, "padding", 0), getattr(dataset, "flip", False)
+    chain = [RandomCrop(native, shift)] if train and shift else []
+    chain += [RandomHorizontalFlip()] if train and flip else []
+    return chain + ([] if size in (None, native) else [Resize((size, size))])
+
+
+def photograph(size: int, train: bool) -> list:
+    """Transforms for images of any size."""
     if train:
         return [RandomResizedCrop(size), RandomHorizontalFlip()]
     return [Resize(round(size * 256 / 224)), CenterCrop(size)]
 
 
-def _known(name: str) -> str:
-    if name not in _DATASETS:
-        near = difflib.get_close_matches(str(name), _DATASETS, n=3) or names()
+def known(name: str) -> str:
+    """The name, if it is one of the catalogue's; else ValueError with the nearest."""
+    if name not in KINDS:
+        near = difflib.get_close_matches(str(name), KINDS, n=3) or names()
         raise ValueError(f"unknown data set {name!r}; the nearest names: {', '.join(near)}")
     return name
+
+
+def listed(classes: Sequence[str], most: int = 5) -> str:
+    """The first names, and how many there are if these are not all."""
+    more = f", ... ({len(classes)})" if len(classes) > most else ""
+    return ", ".join(map(str, classes[:most])) + more

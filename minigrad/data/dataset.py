@@ -1,17 +1,15 @@
 """What a data set is, and the one that holds its images in an array."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
+from .errors import DataError
 
-class DataError(RuntimeError):
-    """A file is missing, damaged or not what it should be. The message names the file and what to do."""
+__all__ = ["ArrayDataset", "DataError", "Dataset", "Described", "default_root"]
 
 
 class Dataset(Protocol):
@@ -27,10 +25,37 @@ class Dataset(Protocol):
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, index: int, /) -> tuple[np.ndarray, int]: ...
+    def __getitem__(self, index: int, /) -> tuple[np.ndarray, Any]: ...
 
 
-class ArrayDataset:
+class Described:
+    """What a data set tells about itself. A data set of your own may define any of these, as class or as object.
+
+    name: in the catalogue; mean, std: of each channel over the training images, bytes scaled to [0, 1]; None: unknown.
+    native_size: the side of its images; None where they differ in size. padding: how far training may shift an image,
+    in pixels; flip: whether an image and its mirror image are of one class.
+    """
+
+    name: str
+    classes: Sequence[str]
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    native_size: int | None = None
+    padding: int = 0
+    flip: bool = False
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes there are."""
+        return len(self.classes)
+
+    @property
+    def class_to_idx(self) -> dict[str, int]:
+        """{name of a class: its label}."""
+        return {name: label for label, name in enumerate(self.classes)}
+
+
+class ArrayDataset(Described):
     """Images in one array (N, H, W, C), uint8 or float in [0, 1]; labels (N,) integers; classes: the names.
 
     The loader transforms such a set batch by batch instead of image by image.
@@ -40,15 +65,10 @@ class ArrayDataset:
 
     def __init__(self, images: np.ndarray, labels: np.ndarray, classes: Sequence[str]):
         self.images, self.labels, self.classes = np.asarray(images), np.asarray(labels), tuple(classes)
-        _check_images(self.images)
-        _check_labels(self.labels, len(self.images), len(self.classes))
+        check_images(self.images)
+        check_labels(self.labels, len(self.images), len(self.classes))
         self.labels = self.labels.astype(np.int64)
         self.image_shape = self.images.shape[1:]
-
-    @property
-    def num_classes(self) -> int:
-        """How many classes there are."""
-        return len(self.classes)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -61,14 +81,16 @@ class ArrayDataset:
         return f"{type(self).__name__}({len(self)} images {shape}, {self.num_classes} classes)"
 
 
-def _check_images(images: np.ndarray) -> None:
+def check_images(images: np.ndarray) -> None:
+    """ValueError unless these are images (N, H, W, C) of a type that a net can be fed with."""
     if images.ndim != 4:
         raise ValueError(f"ArrayDataset: images must have shape (N, H, W, C); got {images.shape}")
     if images.dtype != np.uint8 and images.dtype.kind != "f":
         raise ValueError(f"ArrayDataset: images must be uint8 or float; got {images.dtype}")
 
 
-def _check_labels(labels: np.ndarray, count: int, num_classes: int) -> None:
+def check_labels(labels: np.ndarray, count: int, num_classes: int) -> None:
+    """ValueError unless these are `count` integers in range(num_classes)."""
     if labels.shape != (count,) or labels.dtype.kind not in "iu":
         raise ValueError(
             f"ArrayDataset: labels must be integers of shape ({count},), one for each image; "

@@ -1,18 +1,26 @@
-"""Bring a file from one of several mirrors: resumed where it broke off, checked, and put in place in one step."""
+"""Bring a file from one of several mirrors: resumed where it broke off, checked, and put in place in one step.
 
-from __future__ import annotations
+A mirror is a stranger: it may send too much, too slowly, for ever, or nonsense. It gets so many bytes, so much time and
+so many requests, with pauses between them; then the next one is asked.
+"""
 
 import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from minigrad.data.dataset import DataError
+from .errors import DataError, MirrorError
+from .lock import locked
+from .text import reason, shown
 
-_CHUNK = 1 << 16
-_TIMEOUT = 30  # seconds without a byte
+CHUNK = 1 << 16
+LARGEST = 1 << 28  # bytes of a file; the largest known one has 171 million
+REQUESTS = 20  # to one mirror for one file
+PAUSES = (1.0, 2.0, 4.0, 8.0)  # seconds before the second, third ... request; the last one again and again
+TIME = 2 * 3600.0  # seconds for one file from one mirror
+SLOWEST = 1024  # bytes a second, over WINDOW seconds
+WINDOW = 60.0
 
 
 @dataclass(frozen=True)
@@ -25,36 +33,39 @@ class RemoteFile:
 
     def by_hand(self, directory: Path) -> str:
         """What a person without a network has to do."""
-        return f"put {self.name} (md5 {self.md5}, from {self.mirrors[0]}{self.name}) into {directory}"
+        return f"put {self.name} (md5 {self.md5}, from {self.mirrors[0]}{self.name}) into {shown(directory)}"
 
 
 def fetch(file: RemoteFile, directory: str | Path) -> Path:
     """The path of `file` in `directory`, downloaded unless it is there already.
 
     The bytes gather in `<name>.part`; a later call goes on where an earlier one was cut off. Only a file with the right
-    md5 gets its name.
+    md5 gets its name. One process at a time: the others wait, and say so.
 
     Raises DataError if no mirror gives the file; the message has each mirror's reason and what to do by hand.
     """
     directory = Path(directory)
     path = directory / file.name
-    if path.exists():
-        return path
     try:
+        if path.exists():
+            return path
         directory.mkdir(parents=True, exist_ok=True)
-        with _locked(directory / ".lock"):
-            return path if path.exists() else _fetch(file, path)
-    except OSError as error:  # the directory's fault: the mirrors' are dealt with below
-        raise DataError(f"cannot write {path}: {error}") from error
+        with locked(directory / ".lock", f"downloads {file.name}"):
+            return path if path.exists() else fetch_from_any(file, path)
+    except (OSError, ValueError) as error:  # the directory's fault: the mirrors' are dealt with below
+        raise DataError(f"cannot write {shown(path)}: {reason(error)}") from error
 
 
-def _fetch(file: RemoteFile, path: Path) -> Path:
+def fetch_from_any(file: RemoteFile, path: Path) -> Path:
+    """The file under its name, from the first mirror that has it."""
     part = path.with_name(f"{file.name}.part")
+    if part.is_symlink():
+        raise DataError(f"{shown(part)}: a link is in the place of a file; remove it")
     reasons = []
     for mirror in file.mirrors:
         try:
-            _fetch_from(mirror + file.name, part, file.md5)
-        except _MirrorError as error:
+            fetch_from(mirror + file.name, part, file.md5)
+        except MirrorError as error:
             reasons.append(f"  {mirror}{file.name}: {error}")
         else:
             os.replace(part, path)
@@ -62,81 +73,106 @@ def _fetch(file: RemoteFile, path: Path) -> Path:
     raise DataError("\n".join([f"cannot download {file.name}:", *reasons, f"By hand: {file.by_hand(path.parent)}"]))
 
 
-class _MirrorError(Exception):
-    """This mirror cannot give the file, another one might."""
-
-
-def _fetch_from(url: str, part: Path, md5: str) -> None:
+def fetch_from(url: str, part: Path, md5: str) -> None:
     """Fill `part` from `url`, asking for the rest after each break as long as every try brings something."""
-    while True:
-        before = _size(part)
-        reason = _transfer(url, part)
-        if reason is not None:
-            if _size(part) <= before:
-                raise _MirrorError(reason)
+    deadline = time.monotonic() + TIME
+    for number in range(REQUESTS):
+        if number:
+            time.sleep(PAUSES[min(number, len(PAUSES)) - 1])
+        before = size_of(part)
+        broken = transfer(url, part, deadline)
+        if broken is not None:
+            if size_of(part) <= before:
+                raise MirrorError(broken)
             continue
         actual = md5_of(part)
         if actual == md5:
             return
         part.unlink()
         if before == 0:  # else it may be the leftover that was bad: once more from the start
-            raise _MirrorError(f"wrong bytes: md5 is {actual}, must be {md5}")
+            raise MirrorError(f"wrong bytes: md5 is {actual}, must be {md5}")
+    raise MirrorError(f"not complete after {REQUESTS} requests, {size_of(part):,} bytes")
 
 
-def _transfer(url: str, part: Path) -> str | None:
+def transfer(url: str, part: Path, deadline: float) -> str | None:
     """Append what `part` lacks; the reason if that failed (a dropped connection keeps what came)."""
-    from http.client import HTTPException
     from urllib.error import HTTPError
-    from urllib.request import Request, urlopen
 
-    done = _size(part)
-    headers = {"User-Agent": "minigrad"} | ({"Range": f"bytes={done}-"} if done else {})
+    from .connection import opened
+
+    done = size_of(part)
     try:
-        response = urlopen(Request(url, headers=headers), timeout=_TIMEOUT)
-    except HTTPError as error:
-        return None if error.code == 416 else str(error)  # 416: nothing lies beyond what is here, the md5 will tell
-    except (OSError, HTTPException) as error:
-        return str(getattr(error, "reason", error))
-    if response.status != 206:  # the server knows no ranges and sends everything
-        done = 0
-    length = response.headers["Content-Length"]
-    total = None if length is None else done + int(length)
-    with response, open(part, "ab" if done else "wb") as out:
-        try:
-            _copy(response, out, Path(url).name, done, total)
-        except (OSError, HTTPException) as error:
-            return f"{type(error).__name__}: {error}"
-    if total is not None and _size(part) < total:  # http.client tells of a drop only by a short read
-        return f"connection dropped after {_size(part)} of {total} bytes"
+        with opened(url, done, deadline) as response:
+            if getattr(response, "status", None) != 206:  # the server knows no ranges and sends everything
+                done = 0
+            total = announced(response, done)
+            with open(part, "ab" if done else "wb") as out:
+                copy(response, out, Path(url).name, done, total, deadline)
+    except MirrorError as error:
+        nothing_beyond = isinstance(error.__cause__, HTTPError) and error.__cause__.code == 416
+        return None if done and nothing_beyond else str(error)  # all may be here already: the md5 will tell
+    if total is not None and size_of(part) < total:  # http.client tells of a drop only by a short read
+        return f"connection dropped after {size_of(part)} of {total} bytes"
     return None
 
 
-def _copy(response, out, name: str, done: int, total: int | None) -> None:
+def announced(response, done: int) -> int | None:
+    """How many bytes there will be in all, if the server says so. MirrorError if they are too many, or no number."""
+    length = response.headers["Content-Length"]
+    if length is None:
+        return None
+    if not (length.isascii() and length.isdigit() and len(length) < 20):
+        raise MirrorError(f"Content-Length is {length[:40]!r}, must be a number of bytes")
+    if done + int(length) > LARGEST:
+        raise MirrorError(f"it announces {done + int(length):,} bytes; at most {LARGEST:,} are taken")
+    return done + int(length)
+
+
+def copy(response, out, name: str, done: int, total: int | None, deadline: float) -> None:
+    """Write what comes. MirrorError if it breaks off, becomes too much, or takes too long."""
     from tqdm import tqdm
 
+    start, window = done, time.monotonic()
     with tqdm(total=total, initial=done, desc=name, unit="B", unit_scale=True, disable=None) as bar:
-        while chunk := response.read(_CHUNK):
+        while chunk := receive(response):
             out.write(chunk)
             bar.update(len(chunk))
+            done, now = done + len(chunk), time.monotonic()
+            if done > LARGEST:
+                raise MirrorError(f"it sends more than {LARGEST:,} bytes")
+            if now > deadline:
+                raise MirrorError(f"too slow: not complete after {TIME:,.0f} seconds")
+            if now > window + WINDOW:
+                if done - start < SLOWEST * WINDOW:
+                    raise MirrorError(f"too slow: {done - start:,} bytes in {now - window:.0f} seconds")
+                start, window = done, now
 
 
-def _size(path: Path) -> int:
+def receive(response) -> bytes:
+    """Some bytes as soon as there are some; none at the end."""
+    from http.client import HTTPException
+
+    try:
+        return getattr(response, "read1", response.read)(CHUNK)
+    except (OSError, HTTPException, ValueError) as error:
+        raise MirrorError(f"{type(error).__name__}: {reason(error)}") from error
+
+
+def size_of(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
 def md5_of(path: Path) -> str:
+    """The md5 of a file, in hex."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """One process at a time: the ranks of a distributed run would otherwise all append to one part file."""
+def check_md5(path: Path, file: RemoteFile) -> None:
+    """DataError if the file at `path`, which somebody may have put there, is not what its publisher has."""
     try:
-        import fcntl
-    except ImportError:  # no such locks on Windows
-        yield
-        return
-    with open(path, "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        actual = md5_of(path)
+    except OSError as error:
+        raise DataError(f"{shown(path)}: cannot read: {reason(error)}") from error
+    if actual != file.md5:
+        raise DataError(f"{shown(path)}: damaged: its md5 is {actual}, must be {file.md5}. Delete it and get it again")

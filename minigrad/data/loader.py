@@ -1,33 +1,43 @@
 """Batches from a data set, in an order and with an augmentation that depend on (seed, epoch) alone."""
 
-from __future__ import annotations
-
+import warnings
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
-from minigrad.data.dataset import ArrayDataset, DataError, Dataset
-from minigrad.data.streams import RandomStream, permutation
-from minigrad.data.transforms.base import Lambda, Transform, to_float
+from .collate import collate, kind_of
+from .dataset import ArrayDataset, Dataset
+from .errors import BadImage, DataError, DataWarning
+from .streams import RandomStream, permutation
+from .text import shown
+from .transforms.base import Lambda, Transform, to_float
 
-Batch = tuple[np.ndarray, np.ndarray]
-_ORDER, _SAMPLES, _BATCHES = 0, 1, 2  # first part of a stream's path: what its numbers are for
+Batch = tuple[np.ndarray, Any]
+ORDER, SAMPLES, BATCHES = 0, 1, 2  # first part of a stream's path: what its numbers are for
 
 
 class DataLoader:
-    """Yields (images float32 (B, H, W, C), labels int64 (B,)).
+    """Yields (images float32 (B, H, W, C), labels).
+
+    A label is what the data set gives: an integer becomes int64 (B,), a float or an array of floats float32 (B, ...); a
+    tuple or dict of such becomes one of arrays. All labels must be of one kind.
 
     transform: called `transform(images, rng)`, see `minigrad.data.transforms`; bytes that it leaves (or None) become
         float32 in [0, 1].
     batch_transform: `Mixup` or `CutMix`, called `(images, labels, rng)`; labels become soft, float32 (B, classes).
     num_workers: threads that prepare batches ahead, up to `prefetch` each; 0 prepares them in the caller.
+    skip_bad_images: leave an image that can't be decoded out of its batch. `skipped` is {path: why}; a pass that
+        skipped another one warns at its end.
 
     Every random number is a function of (seed, epoch, sample), so batches are the same for any num_workers, and an
-    epoch can be resumed at any batch: `loader.iterate(epoch, start_batch=k)`.
+    epoch can be resumed at any batch: `loader.iterate(epoch, start_batch=k)`. Each `for batch in loader` runs the next
+    epoch, from 0 or from what `set_epoch` said.
 
-    Raises ValueError for settings that make no sense, DataError (naming sample and file) for a sample that fails.
+    Raises ValueError for settings that make no sense, DataError (naming sample and file) for a sample that fails,
+    BadImage if that is because its file can't be decoded.
     """
 
     def __init__(
@@ -41,6 +51,7 @@ class DataLoader:
         seed: int = 0,
         prefetch: int = 2,
         batch_transform: Callable | None = None,
+        skip_bad_images: bool = False,
     ):
         for name, value, least in (
             ("batch_size", batch_size, 1),
@@ -58,7 +69,9 @@ class DataLoader:
         self.dataset, self.batch_size, self.shuffle, self.drop_last = dataset, batch_size, shuffle, drop_last
         self.num_workers, self.prefetch, self.seed, self.epoch = num_workers, prefetch, seed, 0
         self.transform = Lambda(transform) if transform and not isinstance(transform, Transform) else transform
-        self.batch_transform = batch_transform
+        self.batch_transform, self.skip_bad_images = batch_transform, skip_bad_images
+        self.skipped: dict[str, str] = {}
+        self.first_label = None  # (its sample's name, its kind)
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -66,32 +79,37 @@ class DataLoader:
         return full + (rest > 0 and not self.drop_last)
 
     def set_epoch(self, epoch: int) -> None:
-        """The epoch that `for batch in loader` runs next; without it every pass has the same order and augmentation."""
+        """The epoch that `for batch in loader` runs next; the one after it runs the next."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[Batch]:
-        return self.iterate(self.epoch)
+        epoch, self.epoch = self.epoch, self.epoch + 1
+        return self.iterate(epoch)
 
     def iterate(self, epoch: int, start_batch: int = 0) -> Iterator[Batch]:
         """The batches of `epoch` from number `start_batch` on, exactly as an uninterrupted epoch would give them."""
         if not 0 <= start_batch <= len(self):
             raise ValueError(f"DataLoader: start_batch must be in [0, {len(self)}]; got {start_batch}")
-        order, numbers = self._order(epoch), range(start_batch, len(self))
+        order, numbers = self.order(epoch), range(start_batch, len(self))
         if self.num_workers == 0:
-            return (self._batch(epoch, order, k) for k in numbers)
-        return self._batches_ahead(epoch, order, numbers)
+            batches = (self.batch(epoch, order, k) for k in numbers)
+        else:
+            batches = self.batches_ahead(epoch, order, numbers)
+        return self.reporting(batches) if self.skip_bad_images else batches
 
-    def _order(self, epoch: int) -> np.ndarray:
+    def order(self, epoch: int) -> np.ndarray:
+        """The samples' indices in the order of this epoch."""
         if not self.shuffle:
             return np.arange(len(self.dataset))
-        return permutation(RandomStream(_ORDER, self.seed, epoch), len(self.dataset))
+        return permutation(RandomStream(ORDER, self.seed, epoch), len(self.dataset))
 
-    def _batches_ahead(self, epoch: int, order: np.ndarray, numbers: range) -> Iterator[Batch]:
+    def batches_ahead(self, epoch: int, order: np.ndarray, numbers: range) -> Iterator[Batch]:
+        """The batches of these numbers, prepared by threads before they are asked for."""
         pool = ThreadPoolExecutor(self.num_workers, thread_name_prefix="minigrad-data")
         pending = deque()
         try:
             for k in numbers:
-                pending.append(pool.submit(self._batch, epoch, order, k))
+                pending.append(pool.submit(self.batch, epoch, order, k))
                 if len(pending) > self.num_workers * self.prefetch:
                     yield pending.popleft().result()
             while pending:
@@ -99,42 +117,90 @@ class DataLoader:
         finally:  # also when the consumer leaves early, or a sample raised
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _batch(self, epoch: int, order: np.ndarray, k: int) -> Batch:
+    def batch(self, epoch: int, order: np.ndarray, k: int) -> Batch:
+        """Batch number k of an epoch."""
         indices = order[k * self.batch_size : (k + 1) * self.batch_size]
-        rng = RandomStream(_SAMPLES, self.seed, epoch, indices)
+        rng = RandomStream(SAMPLES, self.seed, epoch, indices)
         if isinstance(self.dataset, ArrayDataset):
-            images, labels = self._slice(self.dataset, indices, rng)
+            images, labels = self.slice(self.dataset, indices, rng)
         else:
-            images, labels = self._stack(indices, rng)
+            images, labels = self.stack(indices, rng)
         images = np.ascontiguousarray(to_float(images))
         if self.batch_transform is None:
             return images, labels
-        return self.batch_transform(images, labels, RandomStream(_BATCHES, self.seed, epoch, k))
+        return self.batch_transform(images, labels, RandomStream(BATCHES, self.seed, epoch, k))
 
-    def _slice(self, dataset: ArrayDataset, indices: np.ndarray, rng: RandomStream) -> Batch:
+    def slice(self, dataset: ArrayDataset, indices: np.ndarray, rng: RandomStream) -> Batch:
+        """A batch of a data set whose images are one array."""
         images = dataset.images[indices]
         if self.transform is not None:
             images = self.transform(images, rng)
         return images, dataset.labels[indices]
 
-    def _stack(self, indices: np.ndarray, rng: RandomStream) -> Batch:
-        samples = [self._sample(i, stream) for i, stream in zip(indices.tolist(), rng, strict=True)]
-        images, labels = zip(*samples, strict=True)
-        for i, image in zip(indices, images, strict=True):
-            if image.shape != images[0].shape:
-                raise DataError(
-                    f"DataLoader: images of one batch must have one shape, but {self._name(indices[0])} has "
-                    f"{images[0].shape} and {self._name(i)} has {image.shape}: put Resize or a crop into transform"
-                )
-        return np.stack(images), np.array(labels, np.int64)
+    def stack(self, indices: np.ndarray, rng: RandomStream) -> Batch:
+        """A batch whose samples are asked for one by one."""
+        samples = {i: self.sample(i, stream) for i, stream in zip(indices.tolist(), rng, strict=True)}
+        samples = {i: sample for i, sample in samples.items() if sample is not None}
+        if not samples:
+            path, why = next(reversed(self.skipped.items()))
+            raise DataError(f"DataLoader: none of the {len(indices)} images of a batch can be decoded; {path}: {why}")
+        images, labels = zip(*samples.values(), strict=True)
+        self.check_shapes(list(samples), images)
+        self.check_labels(list(samples), labels)
+        try:
+            return np.stack(images), collate(labels)
+        except (ValueError, OverflowError) as error:
+            raise DataError(f"DataLoader: labels of one batch don't fit together: {error}") from error
 
-    def _sample(self, i: int, stream: RandomStream) -> tuple[np.ndarray, int]:
+    def sample(self, i: int, stream: RandomStream) -> tuple[np.ndarray, Any] | None:
+        """(image, label) of one sample, transformed; None if its image is bad, and bad ones are skipped."""
         try:
             image, label = self.dataset[i]
             return image if self.transform is None else self.transform(image, stream), label
+        except BadImage as error:
+            if not self.skip_bad_images:
+                raise BadImage(f"DataLoader: sample {i}: {error}", error.path) from error
+            self.skipped[self.place(i)] = str(error)
+            return None
         except Exception as error:
-            raise DataError(f"DataLoader: {self._name(i)}: {error}") from error
+            raise DataError(f"DataLoader: {self.name(i)}: {error}") from error
 
-    def _name(self, i: int) -> str:
+    def reporting(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """The batches; then a warning if images were skipped that were not skipped before."""
+        before = len(self.skipped)
+        yield from batches
+        if len(self.skipped) > before:
+            last = next(reversed(self.skipped.values()))
+            left = f"{len(self.skipped)} of {len(self.dataset)} images can't be decoded and are left out, the last"
+            warnings.warn(DataWarning(f"DataLoader: {left}: {last}"), stacklevel=2)
+
+    def check_shapes(self, indices: list[int], images: Sequence[np.ndarray]) -> None:
+        """DataError unless all images have one shape."""
+        for i, image in zip(indices, images, strict=True):
+            if image.shape != images[0].shape:
+                raise DataError(
+                    f"DataLoader: images of one batch must have one shape, but {self.name(indices[0])} has "
+                    f"{images[0].shape} and {self.name(i)} has {image.shape}: put Resize or a crop into transform"
+                )
+
+    def check_labels(self, indices: list[int], labels: Sequence) -> None:
+        """DataError unless all labels, of this batch and those before, are of one kind."""
+        for i, label in zip(indices, labels, strict=True):
+            try:
+                kind = kind_of(label)
+            except TypeError as error:
+                raise DataError(f"DataLoader: {self.name(i)}: {error}") from error
+            self.first_label = self.first_label or (self.name(i), kind)
+            first, expected = self.first_label
+            if kind != expected:
+                words = f"{first} has {expected}, {self.name(i)} has {kind}"
+                raise DataError(f"DataLoader: labels must be of one kind: {words}")
+
+    def place(self, i: int) -> str:
+        """The sample's file, if it has one, else its number."""
         paths = getattr(self.dataset, "paths", None)
-        return f"sample {i}" if paths is None else f"sample {i} ({paths[i]})"
+        return f"sample {i}" if paths is None else shown(paths[i])
+
+    def name(self, i: int) -> str:
+        """The sample's number and file, for messages."""
+        return f"sample {i}" if getattr(self.dataset, "paths", None) is None else f"sample {i} ({self.place(i)})"

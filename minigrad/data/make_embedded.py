@@ -6,14 +6,12 @@ Each part becomes one greyscale PNG: column c is class c, row r holds the r-th i
 zip and bzip2; lzma would save a tenth, take over twice as long to read, and nobody could look at it.
 """
 
-from __future__ import annotations
-
 import sys
 
 import numpy as np
 from PIL import Image
 
-from minigrad.data.mnist import EmbeddedFashionMNIST, FashionMNIST
+from .mnist import EmbeddedFashionMNIST, FashionMNIST
 
 
 def mosaic(dataset: FashionMNIST, per_class: int) -> np.ndarray:

@@ -5,9 +5,8 @@ for any number of workers and after any resume. The function is SplitMix64 (Stee
 Pseudorandom Number Generators", 2014), which needs three multiplications a draw and works on whole arrays of keys.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
+from typing import Self
 
 import numpy as np
 
@@ -37,7 +36,7 @@ class RandomStream:
             self.key = self.fold(part).key
 
     @classmethod
-    def _of(cls, key: np.ndarray) -> RandomStream:
+    def _of(cls, key: np.ndarray) -> Self:
         stream = cls()
         stream.key = key
         return stream
@@ -47,15 +46,15 @@ class RandomStream:
         """() for one stream; of several, what their parts were folded in with."""
         return np.shape(self.key)
 
-    def fold(self, part: int | np.ndarray) -> RandomStream:
+    def fold(self, part: int | np.ndarray) -> Self:
         """An independent stream for `part` (the number of a transform in a chain, of a sample, of an epoch)."""
         with np.errstate(over="ignore"):
             return self._of(mix64(self.key + _FOLD + np.asarray(part).astype(np.uint64)))
 
-    def __getitem__(self, item) -> RandomStream:
+    def __getitem__(self, item) -> Self:
         return self._of(np.asarray(self.key)[item])
 
-    def __iter__(self) -> Iterator[RandomStream]:
+    def __iter__(self) -> Iterator[Self]:
         return map(self._of, np.asarray(self.key))
 
     def bits(self, count: int) -> np.ndarray:

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from minigrad.data import DataError
+from minigrad.data import DataError, download
 from minigrad.data.download import RemoteFile, fetch
 
 CONTENT = bytes(range(256)) * 1000
@@ -39,6 +39,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *args):
         pass
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch):
+    monkeypatch.setattr(download, "PAUSES", (0.0,))
 
 
 @pytest.fixture
@@ -153,17 +158,15 @@ def test_no_half_file_gets_the_name(serve, tmp_path):
 def test_connection_reset_while_reading(serve, tmp_path, monkeypatch):
     server = serve()
     server.breaks = [1000]
-    from minigrad.data import download
+    receive, calls = download.receive, []
 
-    copy, calls = download._copy, []
+    def resetting(response):
+        calls.append(response)
+        if len(calls) == 2:
+            response.read1 = lambda size: exec("raise ConnectionResetError('reset by peer')")
+        return receive(response)
 
-    def resetting(*args):
-        calls.append(args)
-        copy(*args)
-        if len(calls) == 1:
-            raise ConnectionResetError("reset by peer")
-
-    monkeypatch.setattr(download, "_copy", resetting)
+    monkeypatch.setattr(download, "receive", resetting)
     assert fetch(remote(server), tmp_path).read_bytes() == CONTENT
     assert server.requests == [None, "bytes=1000-"]
 

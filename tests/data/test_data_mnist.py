@@ -15,6 +15,7 @@ from minigrad.data import make_embedded
 from minigrad.data.mnist import read_idx
 
 RNG = np.random.default_rng(0)
+SMALL = pytest.mark.filterwarnings("ignore:.*not the official file")  # files of a few images
 
 
 def idx_bytes(array):
@@ -69,6 +70,7 @@ def test_embedded_set_is_the_start_of_each_class():
         np.testing.assert_array_equal(embedded.images[c::10], full.images[full.labels == c][:200])
 
 
+@SMALL
 def test_make_embedded_writes_what_is_read(tmp_path, monkeypatch, capsys):
     images = write_mnist(tmp_path / "full", train=30, test=20)
     monkeypatch.setattr(data.EmbeddedFashionMNIST, "directory", tmp_path)
@@ -103,21 +105,22 @@ GOOD = idx_bytes(np.arange(6, dtype=np.uint8).reshape(2, 3))
         (b"\0\0\x0d\x02" + GOOD[4:], r"type code is 0x0d; only 0x08 \(uint8\)"),
         (GOOD[:9], "truncated: 9 bytes are less than its header of 12"),
         (GOOD[:-1], r"header says shape \(2, 3\), 6 bytes; the file has 5"),
-        (GOOD + b"x", "the file has 7"),
+        (GOOD + b"x", "the file has more"),
         (b"\0\0\x08\x03" + b"\xff" * 12, "header says shape"),
         (gzip.compress(GOOD)[:-9], "cannot read"),
-        (gzip.compress(GOOD)[:12] + b"rubbish" * 9, "cannot read"),
+        (gzip.compress(GOOD)[:12] + b"rubbish" * 9, "cannot read|not an idx file"),
     ],
 )
 def test_bad_idx_names_the_file(tmp_path, content, message):
     path = tmp_path / "train-images"
     path.write_bytes(content)
-    with pytest.raises(data.DataError, match=rf"train-images: .*{message}|train-images: {message}"):
+    with pytest.raises(data.DataError, match=rf"train-images: .*({message})"):
         read_idx(path)
     with pytest.raises(data.DataError, match="missing: cannot read"):
         read_idx(tmp_path / "missing")
 
 
+@SMALL
 @pytest.mark.parametrize("zipped", [False, True])
 @pytest.mark.parametrize(
     "cls, folder",
@@ -133,6 +136,7 @@ def test_mnist_from_a_directory(tmp_path, cls, folder, zipped):
     assert dataset.num_classes == 10 and repr(dataset) == f"{cls.__name__}(20 images 28x28x1, 10 classes)"
 
 
+@SMALL
 def test_default_root(tmp_path, monkeypatch):
     monkeypatch.setenv("MINIGRAD_DATA", str(tmp_path))
     write_mnist(tmp_path)
@@ -151,6 +155,7 @@ def test_missing_file_says_what_to_put_where(tmp_path):
     assert message.endswith(f"into {tmp_path / 'fashion-mnist'}")
 
 
+@SMALL
 def test_mnist_of_wrong_shape(tmp_path):
     write_mnist(tmp_path)
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx_bytes(np.zeros(29, np.uint8)))
@@ -158,6 +163,7 @@ def test_mnist_of_wrong_shape(tmp_path):
         data.MNIST(tmp_path)
 
 
+@SMALL
 def test_mnist_download(tmp_path, monkeypatch):
     """Mirrors may be any URL: a directory stands in for the web."""
     write_mnist(tmp_path / "web", zipped=True)

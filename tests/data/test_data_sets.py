@@ -24,7 +24,8 @@ def test_image_folder_with_splits(tmp_path):
     write_images(tmp_path, ["train/b/x.png", "train/a/deep/y.PNG", "train/a/1.bmp", "val/a/1.png", "val/b/1.png"])
     (tmp_path / "train/a/notes.txt").write_text("no image")
     (tmp_path / "train/.hidden").mkdir()
-    train, test = data.load("imagefolder", tmp_path)
+    with pytest.warns(data.DataWarning, match=r"train: passed over: 1 \.txt$"):
+        train, test = data.load("imagefolder", tmp_path)
     assert train.classes == test.classes == ("a", "b") and train.num_classes == 2
     assert [p.name for p in train.paths] == ["1.bmp", "y.PNG", "x.png"] and train.labels == [0, 0, 1]
     image, label = train[2]
@@ -34,7 +35,8 @@ def test_image_folder_with_splits(tmp_path):
 
 def test_image_folder_without_splits_holds_out_a_fifth(tmp_path):
     write_images(tmp_path, [f"{c}/{i}.png" for c in "ab" for i in range(10)])
-    train, test = data.load("imagefolder", tmp_path)
+    with pytest.warns(data.DataWarning, match="no folder val or test: 4 of 20 images, every fifth of a class, are for"):
+        train, test = data.load("imagefolder", tmp_path)
     assert (len(train), len(test)) == (16, 4) and not set(train.paths) & set(test.paths)
     assert test.labels == [0, 0, 1, 1]
     assert len(data.ImageFolder(tmp_path, train=None)) == 20
@@ -43,15 +45,16 @@ def test_image_folder_without_splits_holds_out_a_fifth(tmp_path):
 def test_image_folder_errors(tmp_path):
     with pytest.raises(data.DataError, match=r"nowhere is not a directory"):
         data.ImageFolder(tmp_path / "nowhere")
-    with pytest.raises(data.DataError, match=r"no images in .*<class>/ \(\.bmp, "):
+    with pytest.raises(data.DataError, match=r"no images in .*<class>/ \(\.apng, \.bmp, "):
         data.ImageFolder(tmp_path)
     for wrong in (dict(root=None), dict(root=tmp_path, download=True)):
         with pytest.raises(data.DataError, match="cannot be downloaded: root must be a directory"):
             data.ImageFolder(**wrong)
     write_images(tmp_path, ["val/a/1.png"])
-    with pytest.raises(data.DataError, match="has val but no train"):
+    with pytest.raises(data.DataError, match="has 'val' but no train"):
         data.ImageFolder(tmp_path)
-    assert len(data.ImageFolder(tmp_path, train=False)) == 1
+    with pytest.warns(data.DataWarning, match="only one class, 'a'"):
+        assert len(data.ImageFolder(tmp_path, train=False)) == 1
 
 
 def test_images_of_any_mode_become_rgb(tmp_path):

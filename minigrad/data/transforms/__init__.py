@@ -1,8 +1,8 @@
 """Image transforms in NumPy, under the names that torchvision gave them. See `base` for the one calling convention."""
 
-from minigrad.data.transforms.base import Compose, ImageTransform, Lambda, Transform
-from minigrad.data.transforms.erasing import Cutout, RandomErasing
-from minigrad.data.transforms.geometric import (
+from .base import Compose, ImageTransform, Lambda, Transform
+from .erasing import Cutout, RandomErasing
+from .geometric import (
     CenterCrop,
     Pad,
     RandomCrop,
@@ -10,8 +10,8 @@ from minigrad.data.transforms.geometric import (
     RandomResizedCrop,
     Resize,
 )
-from minigrad.data.transforms.mixing import CutMix, Mixup, one_hot
-from minigrad.data.transforms.photometric import ColorJitter, Normalize, PCALighting, ToFloat
+from .mixing import CutMix, Mixup, one_hot
+from .photometric import ColorJitter, Normalize, PCALighting, ToFloat
 
 __all__ = [
     "CenterCrop",

@@ -5,13 +5,11 @@ and N streams. It never writes into its input. Both calls run the same code on t
 same alone, in any batch, and in any worker.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from minigrad.data.streams import RandomStream
+from ..streams import RandomStream
 
 
 class Transform:

@@ -1,12 +1,10 @@
 """Transforms that blank a part of the image."""
 
-from __future__ import annotations
-
 import numpy as np
 
-from minigrad.data.streams import RandomStream
-from minigrad.data.transforms.base import Transform
-from minigrad.data.transforms.geometric import check_box_ranges, random_box
+from ..streams import RandomStream
+from .base import Transform
+from .geometric import check_box_ranges, random_box
 
 
 class Cutout(Transform):

@@ -1,14 +1,12 @@
 """Transforms that move pixels: pad, crop, flip, resize."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from minigrad.data.streams import RandomStream
-from minigrad.data.transforms.base import ImageTransform, Transform, pair
+from ..streams import RandomStream
+from .base import ImageTransform, Transform, pair
 
 
 class Pad(Transform):

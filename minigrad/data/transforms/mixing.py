@@ -1,10 +1,8 @@
 """Transforms of a whole batch that mix its images and their labels."""
 
-from __future__ import annotations
-
 import numpy as np
 
-from minigrad.data.streams import RandomStream, permutation
+from ..streams import RandomStream, permutation
 
 
 def one_hot(labels: np.ndarray, num_classes: int) -> np.ndarray:

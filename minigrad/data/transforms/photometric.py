@@ -1,13 +1,11 @@
 """Transforms that change values: scale, normalise, jitter of colours."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from minigrad.data.streams import RandomStream
-from minigrad.data.transforms.base import ImageTransform, Transform, to_float
+from ..streams import RandomStream
+from .base import ImageTransform, Transform, to_float
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601: how bright red, green and blue look
 
