@@ -113,7 +113,7 @@ class CIFAR10(ArrayDataset):
             allowed = f"range({len(self.classes)})"
             raise DataError(f"{shown(path)}: labels must be in {allowed}; got {labels.min()} to {labels.max()}")
         published = self.sums.get(path.name) or noted_sums(path.parent).get(path.name)
-        compare(path, data, published, len(labels) == official)
+        compare(path, [data], published, len(labels) == official)
         planes = pixels.reshape(-1, 3, 32, 32)
         return np.stack([planes[:, c] for c in range(3)], axis=-1), labels  # four times faster than transpose and copy
 

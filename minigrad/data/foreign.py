@@ -121,9 +121,10 @@ class Limited:
         return bool(first)
 
 
-def compare(path, content, published, official):
+def compare(path, pieces, published, official):
     """Compare the content of a published data set's file with the checksum (md5 or sha1, in hex) that it should have.
 
+    pieces: the content, in parts one after the other.
     published: None if none is known. official: whether the content has the published size.
 
     Raises DataError if a file of the right size has another checksum: it is damaged. Warns where nothing could be
@@ -132,7 +133,10 @@ def compare(path, content, published, official):
     if published is None:
         return say(f"{shown(path)}: used as it is; there is no published checksum to compare it with")
     kind = {32: "md5", 40: "sha1"}[len(published)]
-    actual = hashlib.new(kind, content, usedforsecurity=False).hexdigest()
+    digest = hashlib.new(kind, usedforsecurity=False)
+    for piece in pieces:
+        digest.update(piece)
+    actual = digest.hexdigest()
     if actual == published:
         return None
     if official:
