@@ -1,10 +1,13 @@
 """Array kernels: plain functions on arrays. No tensors, no graph, no layers.
 
-Three modules have the same functions with the same signatures:
+Four modules, the tiers, have the same functions with the same signatures; minigrad.use_kernels(name) runs on one:
 
+    kernels.loops       plain loops over single numbers, to be read and stepped through; slow
     kernels.reference   the readable definition, in array code that runs on NumPy and on CuPy; the oracle of every test
     kernels.cpu         Numba: the reference with the hot functions overridden
     kernels.cuda        CuPy and CUDA C++: the reference with the hot functions overridden
+
+Beside them kernels.shapes: how many windows fit into an image, for all of them.
 
 The contract
     Layout      channels last: x (N, H, W, C), w (K, R, S, C/groups), y (N, P, Q, K)

@@ -12,7 +12,7 @@ import numpy as np
 
 from kernels.reference import activation, conv, linear, norm, pool
 from minigrad import Tensor, op, ops, tensor
-from minigrad.gradcheck.mutants import Mutant, code_of
+from minigrad.gradcheck.mutation.mutants import Mutant, code_of
 
 
 class Planted(NamedTuple):

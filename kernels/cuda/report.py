@@ -23,7 +23,7 @@ from typing import NamedTuple
 from .loader import OPTIONS, Kernel
 
 ARCHITECTURES = ("sm_80", "sm_90")
-ASIDE = ("report", "in_python")  # modules that launch nothing for minigrad
+ASIDE = ("report",)  # modules that launch nothing
 ENTRY = re.compile(r"Compiling entry function '(\w+)'")
 SPILLS = re.compile(r"(\d+) bytes spill stores, (\d+) bytes spill loads")
 USED = re.compile(r"Used (\d+) registers(?:.*?(\d+) bytes smem)?")

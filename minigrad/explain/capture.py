@@ -87,7 +87,7 @@ def score_gradients(model, captured, class_, *tensors):
         yield tuple(host(t.device.xp.zeros_like(t.data) if t.grad is None else t.grad) for t in tensors)
 
 
-def shown(image):
+def displayable(image):
     """An image (H, W, C) for imshow: its numbers stretched over [0, 1], one channel as (H, W)."""
     image = np.asarray(image, np.float64)
     span = image.max() - image.min()

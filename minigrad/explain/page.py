@@ -1,12 +1,11 @@
 """The stepper and the graph as a widget of a notebook, and as one HTML file. All numbers come from here, as texts."""
 
 import html
-import importlib.util
 import json
 from pathlib import Path
 
+from .arrays import described, magnitude
 from .diagram import diagram
-from .pixels import brief, shown
 
 STATIC = Path(__file__).parent / "static"
 
@@ -23,7 +22,7 @@ class Arrays:
             return None
         if id(array) not in self.seen:
             self.seen[id(array)] = len(self.table), array  # held, so that its id stays its own
-            self.table.append(shown(array))
+            self.table.append(described(array))
         return self.seen[id(array)][0]
 
 
@@ -42,7 +41,7 @@ def data_of(stepper):
     return {
         **diagram(trace, shapes),
         "frames": [frame(step, ids, arrays, sources) for step in steps],
-        "values": {ids[n]: [brief(v), arrays.add(v)] for n, v in trace.value.items() if n in ids},
+        "values": {ids[n]: [magnitude(v), arrays.add(v)] for n, v in trace.value.items() if n in ids},
         "arrays": arrays.table,
         "sources": list(sources),
     }
@@ -58,7 +57,7 @@ def frame(step, ids, arrays, sources):
         formula=step.formula,
         where=step.where,
         source=sources.setdefault(step.source, len(sources)),
-        brief=brief(step.dy),
+        brief=magnitude(step.dy),
         dy=arrays.add(step.dy),
         saved=[[name, arrays.add(a)] for name, a in step.saved],
         sends=[[name, to, arrays.add(a), target] for (name, to, a), target in zip(step.sends, targets)],
@@ -103,17 +102,3 @@ def page(mode, stepper, path=None):
     if path is not None:
         Path(path).write_text(text, encoding="utf-8")
     return text
-
-
-def bundle(stepper, **kwargs):
-    """What a notebook shows: the widget, or where anywidget is missing the page in a frame."""
-    if importlib.util.find_spec("anywidget") is None:
-        frame = html.escape(page("stepper", stepper))
-        return {"text/html": f'<iframe srcdoc="{frame}" width="100%" height="640" frameborder="0"></iframe>'}
-    if stepper.widget is None:
-        from .widget import widget
-
-        stepper.widget = widget(stepper)
-    shown = stepper.widget._repr_mimebundle_(**kwargs)
-    content, metadata = shown if isinstance(shown, tuple) else (shown, {})
-    return {**content, "text/plain": str(stepper)}, metadata

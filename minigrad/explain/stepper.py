@@ -141,7 +141,7 @@ class Stepper:
         return page("stepper", self, path)
 
     def _repr_mimebundle_(self, **kwargs):
-        from .page import bundle
+        from .notebook import bundle
 
         return bundle(self, **kwargs)
 

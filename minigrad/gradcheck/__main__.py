@@ -10,8 +10,8 @@ import pathlib
 import sys
 
 from ..device import use_kernels
-from .campaign import FORWARD, KILLED, SURVIVED, Judge, campaign, subjects
 from .cases import check_case
+from .mutation.campaign import FORWARD, KILLED, SURVIVED, Judge, campaign, subjects
 
 OWN_TABLE = pathlib.Path(__file__).parents[2] / "tests" / "op_table.py"
 FATES = (KILLED, "crashed", FORWARD, SURVIVED)

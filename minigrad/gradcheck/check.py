@@ -6,8 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .differences import elementwise, slopes, unit
-from .evidence import Evidence
-from .hypotheses import guess
+from .guesses import Evidence, guess
 from .problem import Problem
 from .report import GradcheckError, KinkWarning, Mistake
 from .watch import watched_run

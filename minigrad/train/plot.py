@@ -1,7 +1,7 @@
 """Pictures of a run: its curves, and which classes it takes for which. Matplotlib is imported on first use."""
 
+from ..explain.confusion import confusion_figure
 from ..explain.figure import figure
-from ..explain.tally import draw
 
 
 def curves(history, path, title):
@@ -29,4 +29,4 @@ def decorate(axes, name):
 
 def confusion(counts, names, path, title):
     """counts[i, j]: images of class i that were taken for class j, drawn as a share of class i, in per cent."""
-    draw(counts, names, title).savefig(path, dpi=110)
+    confusion_figure(counts, names, title).savefig(path, dpi=110)

@@ -6,7 +6,7 @@ import pytest
 import architectures
 import minigrad as mg
 from minigrad import data, explain, nn
-from minigrad.explain.attribution import enlarged
+from minigrad.explain.grad_cam import enlarged
 
 FAMILIES = ["vgg_small_bn", "resnet20", "googlenet_small", "densenet_small", "alexnet_small"]
 

@@ -13,11 +13,11 @@ import minigrad as mg
 from minigrad import op, ops
 from minigrad.gradcheck import Case
 from minigrad.gradcheck.__main__ import main
-from minigrad.gradcheck.campaign import SURVIVED, Judge, campaign, subjects
-from minigrad.gradcheck.mutants import mutants
-from minigrad.gradcheck.mutations import alternatives
+from minigrad.gradcheck.mutation.campaign import SURVIVED, Judge, campaign, subjects
+from minigrad.gradcheck.mutation.mutants import mutants
+from minigrad.gradcheck.mutation.mutations import alternatives
+from minigrad.gradcheck.mutation.regions import regions
 from minigrad.gradcheck.problem import written_op
-from minigrad.gradcheck.regions import regions
 
 
 def verdicts(cases, explained=()):

@@ -10,7 +10,7 @@ import pytest
 MODULES = [
     "minigrad", "minigrad.nn", "minigrad.nn.functional", "minigrad.nn.init", "minigrad.ops", "minigrad.optim",
     "minigrad.optim.lr_scheduler", "minigrad.data", "minigrad.explain", "minigrad.gradcheck", "architectures",
-    "kernels.reference", "kernels.cpu", "kernels.cuda",
+    "kernels.loops", "kernels.reference", "kernels.cpu", "kernels.cuda",
 ]  # fmt: skip
 OURS = ("minigrad", "architectures", "kernels")
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -60,3 +61,13 @@ def test_notebook_is_small_and_of_no_particular_machine(path):
     assert len(text) < 500_000
     assert not re.search(r"/(home|root|tmp|Users)/|site-packages|execution_state|iopub", text)
     assert all(c["execution_count"] == i + 1 for i, c in enumerate(cells(path, "code"))), "make notebooks"
+
+
+def test_the_cuda_kernels_in_python_compute_what_numpy_does():
+    """Those of notebook 11, in Numba's simulator."""
+    environment = os.environ | {"NUMBA_ENABLE_CUDASIM": "1"}
+    command = [sys.executable, str(FOLDER / "cuda_in_python.py")]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    relu, channel_sum = (float(n) for n in re.findall(r"at most (\S+)", done.stdout))
+    assert relu == 0 and channel_sum < 1e-4

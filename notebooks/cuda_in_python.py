@@ -1,12 +1,12 @@
-"""Two CUDA kernels in Python, by Numba: a first thing to read before src/*.cu. Nothing else uses them.
+"""Two CUDA kernels in Python, by Numba, for notebook 11: a first thing to read before kernels/cuda/src/*.cu.
 
 A kernel is a function that every thread runs; the threads of a block share memory and can wait for each other. Here
-each thread knows its number and picks its work by it. The CUDA C++ of the same is in src/activation.cu and src/norm.cu,
-which load 16 bytes at a time and know more types and layouts.
+each thread knows its number and picks its work by it. The CUDA C++ of the same is in kernels/cuda/src (activation.cu
+and norm.cu), which loads 16 bytes at a time and knows more types and layouts.
 
 It needs a GPU and `pip install numba-cuda`, or Numba's simulator, which runs the threads one by one in Python:
 
-    NUMBA_ENABLE_CUDASIM=1 python -m kernels.cuda.in_python
+    NUMBA_ENABLE_CUDASIM=1 python notebooks/cuda_in_python.py
 """
 
 import numpy as np

@@ -4,8 +4,8 @@ import itertools
 
 import numpy as np
 
+from ..report import Guess
 from .axes import axis_names, orders, some_of
-from .report import Guess
 
 
 def swapped(e):

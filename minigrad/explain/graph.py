@@ -4,10 +4,10 @@ import html
 import sys
 from pathlib import Path
 
+from .arrays import magnitude
 from .diagram import diagram, folded
 from .layered import layered
 from .page import page
-from .pixels import brief
 from .stepper import Stepper
 from .trace import variables_of
 
@@ -64,7 +64,7 @@ class Graph:
         yield dims(box["shape"]), "muted"
         node, trace = order[int(box["id"])], self.stepper.trace
         if node in trace.value:
-            yield f"value {brief(trace.value[node])}", "value"
+            yield f"value {magnitude(trace.value[node])}", "value"
         yield from self._gradient(node)
         few = box["parameters"] if len(box["parameters"]) <= 4 else []
         for i, name, shape in few:
@@ -75,7 +75,7 @@ class Graph:
 
     def _gradient(self, node):
         if node in self.grads:
-            yield f"grad {brief(self.grads[node])}", "grad"
+            yield f"grad {magnitude(self.grads[node])}", "grad"
 
     def save(self, path):
         """Write the SVG file."""

@@ -15,7 +15,7 @@ def number(value):
     return f"{value:.5g}"
 
 
-def shown(array):
+def described(array):
     """What a page needs of an array: shape, a line of statistics, and `rows` of texts or a `heat` map."""
     array = np.asarray(get_device("cpu").asarray(array))
     about = dict(shape=list(array.shape), type=str(array.dtype), line=line(array))
@@ -40,7 +40,7 @@ def line(array):
     return f"{low} to {high}, mean {mean}, std {std}"
 
 
-def brief(array):
+def magnitude(array):
     """The number itself if there is one, else the root mean square: how large the numbers are."""
     array = np.asarray(get_device("cpu").asarray(array))
     if array.size == 1:

@@ -38,7 +38,7 @@ class Confusion(Plotted):
 
     def plot(self):
         """Each row is a true class: the share, in per cent, that was taken for each class."""
-        return draw(self.counts, self.classes, f"accuracy {self.accuracy:.2%}")
+        return confusion_figure(self.counts, self.classes, f"accuracy {self.accuracy:.2%}")
 
 
 @no_grad()
@@ -61,7 +61,7 @@ def confusion(model, dataset, transform=None, batch_size=200):
     return Confusion(counts, classes)
 
 
-def draw(counts, names, title):
+def confusion_figure(counts, names, title):
     """A Figure of counts[i, j], images of class i that were taken for class j, as a share of class i in per cent."""
     shares = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
     side = min(max(0.55 * len(names) + 2.5, 5), 24)

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .cases import CHECKS, check_gradients, outcome
+from ..cases import CHECKS, check_gradients, outcome
+from ..problem import written_op
 from .mutants import Mutant, mutants
-from .problem import written_op
 from .regions import regions
 
 PATIENCE = 10.0  # seconds of processor time for one check of a mutant; it may loop for ever

@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from .differences import elementwise
+from ..differences import elementwise
 
 PRECISION = 1e-5  # of differences, relative to the largest element
 

@@ -1,4 +1,4 @@
-"""The picture of the highway laboratory."""
+"""The picture of VanishingGradients."""
 
 import textwrap
 
@@ -7,7 +7,7 @@ from .figure import figure
 COLOURS = {"plain": "#D55E00", "residual": "#0072B2", "dense": "#009E73"}  # told apart by the colour-blind, too
 
 
-def draw(found):
+def curves_figure(found):
     """A Figure: one panel for each setting of batch norm, one line for each net."""
     norms = list(dict.fromkeys(c.norm for c in found.curves))
     fig, axes = figure(1, len(norms), figsize=(5.8 * len(norms) + 0.6, 4.8), sharey=True, squeeze=False)

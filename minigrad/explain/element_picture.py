@@ -7,7 +7,7 @@ from .figure import figure
 BARS = 14
 
 
-def draw(e):
+def element_figure(e):
     """A Figure: maps of factor, dy and products where these are images, and the largest terms as bars."""
     part = max(e.parts, key=lambda p: np.abs(p.product).max(initial=0))
     top = int(np.abs(part.product).argmax()) if len(part.dy) else None

@@ -1,46 +1,11 @@
-"""Which pixels decide: saliency, the gradient of a class score with respect to the image, and Grad-CAM."""
+"""grad_cam: where in the image a layer sees a class."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from .capture import chosen_class, draw_map, maps, output, run, score_gradients, shown
+from .capture import chosen_class, displayable, draw_map, maps, output, run, score_gradients
 from .figure import Plotted, figure
-
-
-@dataclass(frozen=True)
-class Saliency(Plotted):
-    """image, gradient (H, W, C); map (H, W): the largest |gradient| over channels; class_; score: its logit."""
-
-    image: np.ndarray
-    gradient: np.ndarray
-    map: np.ndarray
-    class_: int
-    score: float
-
-    def plot(self):
-        """The image, and how much its score changes with each pixel."""
-        fig, (left, right) = figure(1, 2, figsize=(7.5, 3.8))
-        draw_map(left, shown(self.image), "image", cmap="gray")
-        drawn = draw_map(right, self.map, f"|d score / d pixel|, class {self.class_} (score {self.score:.3g})")
-        fig.colorbar(drawn, ax=right, label="change of the score per unit of the pixel", shrink=0.9)
-        return fig
-
-
-def saliency(model, image, class_=None):
-    """How the score (logit) of a class changes with each pixel (Simonyan et al. 2014, arXiv:1312.6034, section 3).
-
-        image (H, W, C), prepared as the model wants it   ->   Saliency with map (H, W) = max over c of |d score / d x|
-
-    class_ None: the predicted class. The model, in evaluation mode, is left as it was. ValueError for another shape of
-    image, or a class that the model doesn't have.
-    """
-    captured = run("saliency", model, image)
-    class_ = chosen_class("saliency", captured, class_)
-    with score_gradients(model, captured, class_, captured.x) as (gradient,):
-        gradient = gradient[0].copy()
-    score = float(captured.logits.numpy()[0, class_])
-    return Saliency(captured.x.numpy()[0], gradient, np.abs(gradient).max(-1), class_, score)
 
 
 @dataclass(frozen=True)
@@ -64,11 +29,11 @@ class GradCam(Plotted):
     def plot(self):
         """The image, the map, and the map laid over the image."""
         fig, (left, middle, right) = figure(1, 3, figsize=(10.5, 4.1))
-        draw_map(left, shown(self.image), "image", cmap="gray")
+        draw_map(left, displayable(self.image), "image", cmap="gray")
         title = f"Grad-CAM, class {self.class_} (score {self.score:.3g})"
         drawn = draw_map(middle, self.coarse, f"{title}\n{self.layer} {self.coarse.shape}")
         fig.colorbar(drawn, ax=middle, label="weighted sum of maps, at least 0", shrink=0.9)
-        draw_map(right, shown(self.image), "laid over the image", cmap="gray")
+        draw_map(right, displayable(self.image), "laid over the image", cmap="gray")
         draw_map(right, self.map, "laid over the image", alpha=0.55)
         return fig
 

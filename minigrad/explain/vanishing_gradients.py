@@ -1,4 +1,4 @@
-"""The highway laboratory: how large a gradient arrives at each layer of plain, residual and dense nets of equal depth.
+"""vanishing_gradients: how large a gradient arrives at each layer of plain, residual and dense nets of equal depth.
 
 All nets consist of the same layers, x -> activation(norm(conv 3x3(x))), and differ only in how these are joined:
 
@@ -122,14 +122,14 @@ class Curve(NamedTuple):
 
 
 @dataclass(frozen=True, repr=False)
-class Highway(Plotted):
+class VanishingGradients(Plotted):
     """curves: a Curve for each net; settings: what they have in common, in words."""
 
     curves: tuple[Curve, ...]
     settings: str
 
     def __getitem__(self, key):
-        """The Curve of (net, norm, auxiliary), as highway["plain", False, False]."""
+        """The Curve of (net, norm, auxiliary), as found["plain", False, False]."""
         return next(c for c in self.curves if (c.net, c.norm, c.auxiliary) == key)
 
     def __repr__(self):
@@ -140,16 +140,16 @@ class Highway(Plotted):
 
     def plot(self):
         """Gradient against depth on a logarithmic scale; a panel without and one with batch norm."""
-        from .laboratory_picture import draw
+        from .vanishing_gradients_picture import curves_figure
 
-        return draw(self)
+        return curves_figure(self)
 
 
-def highway(
+def vanishing_gradients(
     depth=24, width=12, *, nets=NETS, norms=(False, True), heads=(False, True), activation="relu", weights="default",
     seeds=3, batch_size=32,
 ):  # fmt: skip
-    """The gradient that arrives at each layer of every kind of net, at their initial weights -> Highway.
+    """The gradient that arrives at each layer of every kind of net, at their initial weights -> VanishingGradients.
 
     depth, width   layers (an even number, at least 6) and channels; a dense net appends `width` channels a layer
     nets           of "plain", "residual", "dense"
@@ -173,17 +173,17 @@ def highway(
             runs.append(_arriving(tower, *batch))
         curves.append(Curve(net, norm, auxiliary, np.array(list(runs[0])), np.array([list(r.values()) for r in runs])))
     text = f"{depth} layers of {width} channels, {activation}, initial weights: {weights}, {seeds} seeds, batches of "
-    return Highway(tuple(curves), f"{text}{batch_size} Fashion-MNIST images")
+    return VanishingGradients(tuple(curves), f"{text}{batch_size} Fashion-MNIST images")
 
 
 def _check(depth, nets, activation, weights):
     if not isinstance(depth, int) or depth < 6 or depth % 2:
-        raise ValueError(f"highway: depth must be an even number of at least 6 layers; got {depth!r}")
+        raise ValueError(f"vanishing_gradients: depth must be an even number of at least 6 layers; got {depth!r}")
     for what, value, known in (("activation", activation, ACTIVATIONS), ("weights", weights, INITS)):
         if value not in known:
-            raise ValueError(f"highway: {what} must be one of {', '.join(known)}; got {value!r}")
+            raise ValueError(f"vanishing_gradients: {what} must be one of {', '.join(known)}; got {value!r}")
     if not nets or set(nets) - set(NETS):
-        raise ValueError(f"highway: nets must be some of {', '.join(NETS)}; got {nets!r}")
+        raise ValueError(f"vanishing_gradients: nets must be some of {', '.join(NETS)}; got {nets!r}")
 
 
 def _images(count):

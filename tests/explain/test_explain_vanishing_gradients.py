@@ -1,12 +1,12 @@
-"""gradient_flow against backward(), and what the highway laboratory is to show, with margins."""
+"""gradient_flow against backward(); plain, residual and dense nets compared: what that is to show, with margins."""
 
 import numpy as np
 import pytest
 
 import architectures
 import minigrad as mg
-from minigrad import nn
-from minigrad.explain import gradient_flow, highway
+from minigrad import explain, nn
+from minigrad.explain import gradient_flow, vanishing_gradients
 from minigrad.nn import functional as F
 
 SMALL = dict(width=4, seeds=2, batch_size=8)
@@ -47,7 +47,7 @@ def test_gradient_flow_reaches_into_checkpointed_pieces_and_shows_zeros():
 
 @pytest.fixture(scope="module")
 def lab():
-    return highway(20, **SMALL)
+    return vanishing_gradients(20, **SMALL)
 
 
 def test_plain_nets_lose_the_gradient_and_residual_and_dense_ones_keep_it(lab):
@@ -65,15 +65,15 @@ def test_auxiliary_heads_and_batch_norm_bring_it_back(lab):
 
 
 def test_he_weights_keep_it_too_and_sigmoids_lose_it_sooner():
-    he = highway(20, nets=["plain"], norms=[False], heads=[False], weights="he", **SMALL)
+    he = vanishing_gradients(20, nets=["plain"], norms=[False], heads=[False], weights="he", **SMALL)
     assert 0.02 < he["plain", False, False].first_to_last < 50
-    sigmoid = highway(20, nets=["plain"], norms=[False], heads=[False], activation="sigmoid", **SMALL)
+    sigmoid = vanishing_gradients(20, nets=["plain"], norms=[False], heads=[False], activation="sigmoid", **SMALL)
     assert sigmoid["plain", False, False].first_to_last < 1e-12
 
 
 def test_what_is_measured():
     """The curves of a residual net, once more by hand: dL/dH through the last block, times F' + 1."""
-    from minigrad.explain.laboratory import Tower, _images
+    from minigrad.explain.vanishing_gradients import Tower, _images
 
     images, labels = _images(8)
     assert images.shape == (8, 14, 14, 1) and list(labels) == [*range(8)]
@@ -91,7 +91,7 @@ def test_what_is_measured():
 
 
 def test_seeds_repeat_and_text_and_picture(lab):
-    again = highway(20, nets=["dense"], norms=[True], heads=[True], **SMALL)
+    again = vanishing_gradients(20, nets=["dense"], norms=[True], heads=[True], **SMALL)
     np.testing.assert_array_equal(again["dense", True, True].gradients, lab["dense", True, True].gradients)
     assert len(lab.curves) == 12 and lab.curves[0].gradients.shape == (2, 20)
     assert list(lab["residual", True, True].layers) == list(range(2, 21, 2))
@@ -112,5 +112,9 @@ def test_seeds_repeat_and_text_and_picture(lab):
     ],
 )
 def test_bad_settings(settings, message):
-    with pytest.raises(ValueError, match=f"highway: {message}"):
-        highway(**settings)
+    with pytest.raises(ValueError, match=f"vanishing_gradients: {message}"):
+        vanishing_gradients(**settings)
+
+
+def test_the_old_name_still_works():
+    assert explain.highway is vanishing_gradients and explain.Highway is explain.VanishingGradients

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from .report import Guess
+from ..report import Guess
 
 
 def no_gradient(e):

@@ -85,9 +85,9 @@ class Element:
         Outlined: everything that the terms of this image touch. Dashed: the receptive field of the output element of
         the largest term; dots: that term's own factor and dy.
         """
-        from .number_picture import draw
+        from .element_picture import element_figure
 
-        return draw(self)
+        return element_figure(self)
 
 
 def element(loss, tensor, index):

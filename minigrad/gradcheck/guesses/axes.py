@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from .report import Guess
+from ..report import Guess
 
 FARTHEST_SHIFT = 3
 

@@ -62,9 +62,9 @@ class Ledger:
 
     def plot(self):
         """What each module keeps, predicted and measured, and the bytes alive over the whole step."""
-        from .memory_picture import draw
+        from .ledger_picture import ledger_figure
 
-        return draw(self)
+        return ledger_figure(self)
 
 
 def ledger(what, of=None, *, batch_size=2, measure=True):

@@ -7,7 +7,7 @@ from .figure import figure
 MB = 1e6
 
 
-def draw(found):
+def ledger_figure(found):
     """A Figure: what each module keeps, and the bytes alive over a training step."""
     sums = found.by_module()
     fig, (bars, line) = figure(1, 2, figsize=(13, max(4.2, 0.8 + 0.26 * len(sums))))
