@@ -11,6 +11,8 @@ weights: without norms these are products of a gradient that shrinks towards the
 away from it, and say little about either.) In a plain net it is multiplied at each layer by about the same factor, so
 that it vanishes, or explodes, with depth. A residual block multiplies by F' + 1 instead of F'. Auxiliary heads, those
 of GoogLeNet (Szegedy et al. 2015, section 5), bring gradients of their own to a third and two thirds of the depth.
+
+The only file of explain that imports architectures: these heads and their loss are GoogLeNet's own, not a copy.
 """
 
 from dataclasses import dataclass
@@ -20,11 +22,11 @@ import numpy as np
 
 from architectures import training_loss
 from architectures.googlenet import auxiliary_head
-from architectures.variant import Recipe, glorot, he_in, initialise
 
 from .. import data
 from ..nn import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Flatten, Linear, Module, ModuleList, Sequential, init
 from ..nn import functional as F
+from ..nn.recipe import Recipe, glorot, he_in, initialise
 from ..tensor import Tensor
 from .figure import Plotted
 

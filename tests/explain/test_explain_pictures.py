@@ -177,6 +177,14 @@ def test_feature_reuse_by_hand():
     assert [b.shape for b in basic.blocks.values()] == [(3, 3)] * 3
 
 
+def test_feature_reuse_of_a_dense_net_of_ones_own():
+    """It is told by what its layers read, not by its class."""
+    layers = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(7, 4, 3, padding=1), nn.Conv2d(11, 4, 3, padding=1))
+    layers[2].weight.data[..., 3:7] = 2.0
+    (found,) = explain.feature_reuse(nn.Sequential({"block": layers, "head": nn.Conv2d(15, 2, 1)})).blocks.values()
+    assert found.shape == (4, 4) and found[1, 2] == 2.0 and np.isnan(found[3, 2]) and np.isfinite(found[:, 3]).all()
+
+
 def test_results_show_themselves_in_notebooks():
     net, x = small_net(), image()
     for found in (explain.saliency(net, x), explain.grad_cam(net, x), explain.filters(net)):
