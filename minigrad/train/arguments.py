@@ -3,8 +3,9 @@
 import argparse
 from dataclasses import dataclass
 
-from .config import FIELDS, checked_all, kind, nearest, read_toml
+from .config import FIELDS, checked_all, is_text, kind, read_toml
 from .errors import UsageError
+from .suggest import nearest
 
 EXAMPLES = """examples:
   python -m minigrad.train --arch densenet                          train on the embedded data
@@ -13,6 +14,10 @@ EXAMPLES = """examples:
   python -m minigrad.train --resume runs/NAME                       go on where a run was stopped
   python -m minigrad.train --resume runs/NAME --evaluate            test accuracy of a run
 """
+TESTING = frozenset((  # the settings that a test depends on
+    "arch", "num_classes", "image_size", "data", "data_path", "download", "workers", "batch_size", "limit_test_batches",
+    "device", "kernels", "threads",
+))  # fmt: skip
 METAVARS = {int: "N", float: "X", str: "NAME"}
 
 
@@ -33,6 +38,10 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message):
         raise UsageError(message)
+
+    def print_help(self, file=None):
+        """argparse's own says nothing where it can't be written."""
+        print(self.format_help(), end="", file=file)
 
 
 def parser():
@@ -63,7 +72,7 @@ def add_commands(group):
 def add_setting(group, field):
     shown = "off" if field.default is False else field.metadata["shown"]
     text = f"{field.metadata['text']} (default: {shown})"
-    names = (*field.metadata["flags"], "--" + field.name.replace("_", "-"))
+    names = (*field.metadata["flags"], flag(field.name))
     if kind(field) is bool:
         group.add_argument(*names, action=argparse.BooleanOptionalAction, help=text)
     else:
@@ -77,11 +86,36 @@ def parse(argv=None):
     if unknown:
         raise UsageError(f"unknown argument {unknown[0]}{nearest(unknown[0].partition('=')[0], flags(top))}")
     known = vars(known)
-    file = known.pop("config", None)
-    verbs = {name: known.pop(name) for name in ("resume", "output_dir", "evaluate", "plan") if name in known}
-    if verbs.get("evaluate") and "resume" not in verbs:
+    verbs = {name: known.pop(name) for name in ("resume", "output_dir", "evaluate", "plan", "config") if name in known}
+    for name, value in verbs.items():
+        if isinstance(value, str) and not is_text(value):
+            raise UsageError(f"{flag(name)} must be UTF-8 text, and not empty; got {value!r}")
+    file = verbs.pop("config", None)
+    settings = checked_all(known)
+    check_mode(verbs, settings)
+    return Command(settings, read_toml(file) if file is not None else {}, **verbs)
+
+
+def check_mode(verbs, settings):
+    """UsageError for what is asked for together and makes no sense together."""
+    if not verbs.get("evaluate"):
+        return
+    if "resume" not in verbs:
         raise UsageError("--evaluate needs --resume PATH, the run to test")
-    return Command(checked_all(known), read_toml(file) if file is not None else {}, **verbs)
+    for other in ("plan", "output_dir"):
+        if other in verbs:
+            raise UsageError(f"{flag(other)} has no effect with --evaluate, which only tests: leave one out")
+    if idle := [name for name in settings if not used_in_a_test(name, settings[name])]:
+        raise UsageError(f"{flag(idle[0])} has no effect with --evaluate, which only tests")
+
+
+def flag(name):
+    """batch_size -> --batch-size"""
+    return "--" + name.replace("_", "-")
+
+
+def used_in_a_test(name, value):
+    return value in ("tf32", "none") if name == "amp" else name in TESTING
 
 
 def flags(top):

@@ -11,7 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from .errors import shortened
+from .files import Unreadable, regular_size, without_waiting
+
 LAST, BEST = "last.safetensors", "best.safetensors"
+DTYPES = frozenset(("F64", "F32", "F16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL"))
+LONGEST_HEADER = 100_000_000  # bytes: the limit of safetensors
 
 
 class CheckpointError(Exception):
@@ -63,34 +68,68 @@ def load(path):
 def located(path):
     """The file meant by a run's directory (its last checkpoint) or by a file."""
     path = Path(path)
-    path = path / LAST if path.is_dir() else path
-    if not path.is_file():
+    path = path / LAST if os.path.isdir(path) else path
+    if not os.path.isfile(path):
         raise CheckpointError(f"{path}: no such checkpoint{alternative(path)}")
     return path
 
 
 def read(path):
-    """(arrays, facts) of this file. CheckpointError if it is damaged."""
-    from safetensors import SafetensorError, safe_open
+    """(arrays, facts) of this file. CheckpointError if it is damaged, or no checkpoint.
+
+    It is read into memory first: a file that others shorten meanwhile would otherwise end the process.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load as from_bytes
 
     try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: damaged, or not a checkpoint: {error}") from error
-    if not {"minigrad", "sha256"} <= metadata.keys():
+        with open(path, "rb", opener=without_waiting) as file:
+            metadata = read_metadata(file)
+            file.seek(0)
+            arrays = from_bytes(file.read())
+    except (OSError, Unreadable, SafetensorError, ValueError, RecursionError, MemoryError) as error:
+        reason = str(error) or "it does not fit in memory"
+        raise CheckpointError(f"{path}: damaged, or not a checkpoint: {reason}") from error
+    return arrays, checked_facts(path, arrays, metadata)
+
+
+def read_metadata(file):
+    """{name: text} of a safetensors file. Unreadable, before its arrays are read, if it can't be a checkpoint's."""
+    size = regular_size(file)
+    length = int.from_bytes(file.read(8), "little")
+    if not 2 <= length <= min(size - 8, LONGEST_HEADER):
+        raise Unreadable("its header's length is wrong")
+    header = json.loads(file.read(length))
+    if not isinstance(header, dict):
+        raise Unreadable("its header is no table")
+    metadata = header.pop("__metadata__", {})
+    for name, entry in header.items():
+        kind = entry.get("dtype") if isinstance(entry, dict) else None
+        if kind not in DTYPES:
+            raise Unreadable(f"{shortened(name)} has the type {kind}, which no training run writes")
+    return metadata
+
+
+def checked_facts(path, arrays, metadata):
+    """What the header says besides arrays. CheckpointError if it isn't that of a run, or the digest is another."""
+    if not isinstance(metadata, dict) or not {"minigrad", "sha256"} <= metadata.keys():
         raise CheckpointError(f"{path}: a safetensors file, but not a checkpoint of a training run")
     if digest(arrays, metadata["minigrad"]) != metadata["sha256"]:
         raise CheckpointError(f"{path}: damaged: its contents don't match their digest")
-    return arrays, json.loads(metadata["minigrad"])
+    try:
+        facts = json.loads(metadata["minigrad"])
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: damaged: {error}") from error
+    if not isinstance(facts, dict) or not {"config", "progress"} <= facts.keys():
+        raise CheckpointError(f"{path}: not a checkpoint of a training run: it has no settings or no progress")
+    return facts
 
 
 def alternative(path):
     """'; ... is intact', if the other checkpoint of the same run can take this one's place."""
-    other = path.with_name(BEST if path.name == LAST else LAST)
     try:
+        other = path.with_name(BEST if path.name == LAST else LAST)
         read(other)
-    except CheckpointError:
+    except (CheckpointError, ValueError):  # ValueError: a path without a name
         return ""
     return f"; {other} is intact: try --resume {other}"

@@ -4,16 +4,19 @@ Flags beat the file, the file beats the recipe (see recipe.py), the recipe beats
 """
 
 import dataclasses
-import difflib
 import json
 import math
 import tomllib
 import types
 import typing
 from dataclasses import dataclass
-from pathlib import Path
 
-from .errors import UsageError
+from .errors import UsageError, shortened
+from .files import Unreadable, read_regular
+from .suggest import nearest
+
+LARGEST_FILE = 1 << 20  # bytes of a file of settings
+WHOLE = 2**63  # TOML's integers lie below
 
 
 class Rule(typing.NamedTuple):
@@ -28,6 +31,17 @@ NOT_NEGATIVE = Rule(lambda v: 0 <= v < math.inf, "at least 0")
 POSITIVE = Rule(lambda v: 0 < v < math.inf, "greater than 0")
 FRACTION = Rule(lambda v: 0 <= v < 1, "from 0 to below 1")
 DECAY = Rule(lambda v: 0 < v < 1, "between 0 and 1")
+
+
+def is_text(value):
+    """Can a file name, a TOML file and a terminal hold this string?"""
+    try:
+        return "\0" not in value and bool(value.encode())
+    except UnicodeEncodeError:  # bytes of the command line that are no UTF-8
+        return False
+
+
+RANGES = {int: Rule(lambda v: abs(v) < WHOLE, "below 2^63"), str: Rule(is_text, "UTF-8 text, and not empty")}
 
 
 def one_of(*names):
@@ -121,22 +135,16 @@ def kind(field):
     return field.type
 
 
-def nearest(name, known):
-    """'; did you mean x or y?', or nothing if no known name is like it."""
-    near = difflib.get_close_matches(name, known, n=3)
-    return f"; did you mean {' or '.join(near)}?" if near else ""
-
-
 def checked(name, value, where=""):
     """The value in its field's type. UsageError, naming field, value and rule, for one that is not allowed."""
     field, wanted = FIELDS[name], kind(FIELDS[name])
-    if wanted is float and type(value) is int:
+    if wanted is float and type(value) is int and abs(value) < WHOLE:
         value = float(value)
     if type(value) is not wanted:
-        raise UsageError(f"{where}{name} must be a value of type {wanted.__name__}; got {value!r}")
-    rule = field.metadata["rule"]
-    if rule is not None and not rule.holds(value):
-        raise UsageError(f"{where}{name} must be {rule.text}; got {value}")
+        raise UsageError(f"{where}{name} must be a value of type {wanted.__name__}; got {shortened(repr(value))}")
+    for rule in (field.metadata["rule"], RANGES.get(wanted)):
+        if rule is not None and not rule.holds(value):
+            raise UsageError(f"{where}{name} must be {rule.text}; got {shortened(str(value))}")
     return value
 
 
@@ -148,14 +156,18 @@ def checked_all(values, where=""):
     return {name: checked(name, value, where) for name, value in values.items()}
 
 
-def read_toml(path):
-    """{name: value} of a TOML file. UsageError, naming the file, if it can't be read or holds what is not allowed."""
+def read_toml(path, named=None):
+    """{name: value} of a TOML file. UsageError, naming the file, if it can't be read or holds what is not allowed.
+
+    named: how errors name it; None: as the value of --config.
+    """
+    named = named or f"--config {path}"
     try:
-        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"--config {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"--config {path}: not a TOML file: {error}") from error
+        values = tomllib.loads(read_regular(path, LARGEST_FILE).decode("utf-8"))
+    except Unreadable as error:
+        raise UsageError(f"{named}: {error}") from error
+    except (ValueError, RecursionError) as error:  # no UTF-8, no TOML, a number of 5,000 digits; brackets without end
+        raise UsageError(f"{named}: not a TOML file: {error}") from error
     return checked_all(values, f"{path}: ")
 
 
@@ -171,5 +183,6 @@ def to_toml(config):
         if FIELDS[name].metadata["group"] != group:
             group = FIELDS[name].metadata["group"]
             lines.append(f"\n# {group}")
-        lines.append(f"{name} = {json.dumps(value, ensure_ascii=False)}")  # in JSON as in TOML
+        text = json.dumps(value, ensure_ascii=False)  # in JSON as in TOML, which allows no DEL
+        lines.append(f"{name} = {text}".replace("\x7f", "\\u007f"))
     return "\n".join(lines).lstrip() + "\n"

@@ -1,7 +1,9 @@
-"""What ends a run before its time."""
+"""What ends a run before its time, and how it is said."""
 
 import signal
 from contextlib import contextmanager
+
+LONGEST = 600  # characters of a line that says what is wrong
 
 
 class UsageError(Exception):
@@ -10,6 +12,10 @@ class UsageError(Exception):
 
 class Diverged(Exception):
     """The loss or the weights are no longer finite: exit status 1."""
+
+
+class OutputClosed(Exception):
+    """Nobody reads standard output any more: a closed pipe or terminal. A quiet end."""
 
 
 class Stopped(Exception):
@@ -27,3 +33,16 @@ def blaming_the_user(*kinds):
         yield
     except kinds as error:
         raise UsageError(str(error)) from error
+
+
+def one_line(text):
+    """A message without line breaks or other control characters, and not without end."""
+    joined = "; ".join(line.strip() for line in text.splitlines())
+    visible = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in joined)
+    return shortened(visible, LONGEST)
+
+
+def shortened(text, most=80):
+    """The text; of a long one the beginning and the end."""
+    half = most // 2
+    return text if len(text) <= most else f"{text[:half]} ... {text[-half:]}"

@@ -1,12 +1,10 @@
-"""What a run says and writes: a progress bar, a line for each epoch, metrics.jsonl, and curves at the end."""
+"""What a run says and writes: a progress bar, a line for each epoch, and metrics.jsonl."""
 
 import json
-import sys
-from contextlib import contextmanager
 
 from .checkpoint import write_atomically
-
-METRICS = "metrics.jsonl"
+from .directory import METRICS
+from .screen import Bar, say
 
 
 def duration(seconds):
@@ -14,26 +12,30 @@ def duration(seconds):
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
-        return f"{hours} h {minutes} min"
+        return f"{hours:,} h {minutes} min"
     return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
 
 
-def say(*lines):
-    """Lines on standard output, at once, also when it is a file or a pipe."""
-    print(*lines, sep="\n", flush=True)
+def count(number, thing):
+    """(1, "step") -> "1 step", (1000, "step") -> "1,000 steps"."""
+    plural = f"{thing}es" if thing.endswith("s") else f"{thing}s"
+    return f"{number:,} {thing if number == 1 else plural}"
 
 
-class Bar:
-    """The progress bar of one epoch. Its numbers are refreshed every `every` steps."""
+class EpochBar(Bar):
+    """The bar of one epoch. Its numbers are refreshed every `every` steps."""
 
-    def __init__(self, bar, every):
-        self.bar, self.every = bar, every
+    def __init__(self, session, epochs):
+        progress = session.progress
+        super().__init__(f"epoch {progress.epoch + 1}/{epochs}", session.steps, progress.step)
+        self.every = session.config.print_freq
 
-    def update(self, progress):
-        self.bar.update()
-        if progress.step % self.every == 0:
-            numbers = f"loss {progress.train_loss:.3f}, accuracy {progress.train_accuracy:.1%}"
-            self.bar.set_postfix_str(f"{numbers}, {progress.images_per_second:,.0f} images/s", refresh=False)
+    def step_done(self, progress, left):
+        """left: seconds that the epoch's remaining steps will take."""
+        if progress.step % self.every and self.parts:
+            return self.update()
+        numbers = f"loss {progress.train_loss:.3f}", f"accuracy {progress.train_accuracy:.1%}"
+        return self.update(f"{duration(left)} left", *numbers, f"{progress.images_per_second:,.0f} images/s")
 
 
 class RunLog:
@@ -44,19 +46,12 @@ class RunLog:
         text = "".join(json.dumps(record) + "\n" for record in history)
         write_atomically(directory / METRICS, text.encode())  # a killed run may have written more than it saved
 
-    @contextmanager
     def bar(self, session):
-        """A Bar for the epoch under way; silent unless it goes to a terminal."""
-        from tqdm import tqdm
-
-        progress = session.progress
-        settings = dict(total=session.steps, initial=progress.step, unit="step", leave=False, disable=None)
-        width = dict(dynamic_ncols=True, file=sys.stderr)
-        with tqdm(desc=f"epoch {progress.epoch + 1}/{self.epochs}", **settings, **width) as bar:
-            yield Bar(bar, session.config.print_freq)
+        """A bar for the epoch under way."""
+        return EpochBar(session, self.epochs)
 
     def epoch(self, record, result, seconds):
-        """Record an epoch. seconds: how long it took, the test included."""
+        """Record an epoch. seconds: how long one takes, the test included."""
         self.last_result = result
         with open(self.directory / METRICS, "a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")

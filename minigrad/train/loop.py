@@ -14,9 +14,10 @@ from ..nn import functional as F
 from ..nn import reseed
 from ..optim import GradScaler
 from ..tensor import Tensor
+from . import compilation
 from .errors import Diverged
 from .step import op_by_op
-from .transfer import sent_ahead
+from .transfer import prefetch_to_device
 
 
 class TestResult(NamedTuple):
@@ -67,7 +68,7 @@ def evaluate(model, batches, num_classes, between=lambda: None):
     model.eval()
     loss, confusion = 0.0, np.zeros((num_classes, num_classes), np.int64)
     try:
-        for images, labels in sent_ahead(batches, device):
+        for images, labels in prefetch_to_device(batches, device):
             logits = model(on_device(images, device))
             loss += F.cross_entropy(logits, on_device(labels, device), reduction="sum").item()
             np.add.at(confusion, (CPU.asarray(labels), logits.numpy().argmax(1)), 1)
@@ -78,35 +79,39 @@ def evaluate(model, batches, num_classes, between=lambda: None):
     return TestResult(loss / images, float(np.trace(confusion)) / images, confusion)
 
 
-def fit(session, log, wish):
-    """Train until all epochs are done. Each one is recorded, saved and logged.
+def fit(session, log, request):
+    """Train until all epochs are done. Each one is saved, tested, recorded, saved with its record, and logged.
 
-    Stopped, with the session ready to be saved, when a signal asked for it; Diverged when numbers are not finite.
+    request: a StopRequest. Stopped, with the session ready to be saved, when a signal asked for it; Diverged when
+    numbers are not finite.
     """
     while session.progress.epoch < session.config.epochs:
-        train_epoch(session, log, wish)
-        start = time.perf_counter() - session.progress.seconds
-        result = session.test(wish.check)
+        train_epoch(session, log, request)
+        session.save()  # whatever happens in the test: the trained epoch is there
+        start, compiling = time.perf_counter(), compilation.seconds()
+        result = session.test(request.check)
         if not math.isfinite(result.loss):
             raise Diverged(f"the test loss after epoch {session.progress.epoch + 1} is {result.loss}")
+        tested = time.perf_counter() - start - (compilation.seconds() - compiling)
+        seconds = session.progress.seconds + tested
         record = session.progress.finish_epoch(result, session.epoch_lr())
         session.save(best=session.progress.is_best())
-        log.epoch(record, result, time.perf_counter() - start)
+        log.epoch(record, result, seconds)
 
 
-def train_epoch(session, log, wish):
-    """The steps of the epoch under way that are not done yet."""
+def train_epoch(session, log, request):
+    """The steps of the epoch under way that are not done yet. Their time leaves out what was spent on compiling."""
     progress, device = session.progress, next(session.model.parameters()).device
     session.model.train()
     with log.bar(session) as bar:
-        start = time.perf_counter()
-        for images, labels in sent_ahead(session.batches(), device):
+        start, compiling = time.perf_counter(), compilation.seconds()
+        for images, labels in prefetch_to_device(session.batches(), device):
             result = guarded_step(session, images, labels)
-            now = time.perf_counter()
-            progress.add(result, now - start)
-            start = now
-            bar.update(progress)
-            wish.check()
+            now, compiled = time.perf_counter(), compilation.seconds()
+            progress.add(result, now - start - (compiled - compiling))
+            start, compiling = now, compiled
+            bar.step_done(progress, session.seconds_left())
+            request.check()
 
 
 def guarded_step(session, images, labels):
@@ -115,6 +120,7 @@ def guarded_step(session, images, labels):
     reseed(session.model, config.seed, number)
     settings = dict(label_smoothing=config.label_smoothing, clip_grad_norm=config.clip_grad_norm)
     settings |= dict(low_type=LOW_TYPES.get(config.amp), scaler=session.scaler, step=session.step)
+    session.between_steps = False
     try:
         with detect_anomaly() if config.detect_anomaly else nullcontext():
             result = train_step(session.model, session.optimizer, images, labels, **settings)
@@ -126,4 +132,5 @@ def guarded_step(session, images, labels):
     session.scheduler.step()
     if session.average is not None:
         session.average.update()
+    session.between_steps = True
     return result

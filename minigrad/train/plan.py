@@ -1,5 +1,7 @@
 """What a run will do and cost, before it starts."""
 
+import math
+import os
 import time
 
 import numpy as np
@@ -7,27 +9,39 @@ from threadpoolctl import threadpool_limits
 
 from .. import nn
 from ..device import CPU, get_num_threads
+from ..nn.inspection import shapes_only
+from ..nn.virtual import virtual
+from ..tensor import Tensor
 from .errors import blaming_the_user
-from .log import duration
+from .log import count, duration
 from .loop import LOW_TYPES
+from .setup import within_memory
 
 PROBE, PROBES = 512, 8  # side and number of the matrix products that tell how fast this machine multiplies
 EFFICIENCY = 0.25  # of a whole training step beside a matrix product: layers that only move memory take their time too
+FEW_STEPS = 20  # fewer of them in all teach a net next to nothing
 TRAINING_MACS = 3  # a step computes a forward product and the gradients by input and by weight
 OPTIMIZER_SLOTS = {"sgd": 1, "adam": 2, "adamw": 2}
 
 
 def describe(setup, session, device):
-    """Lines that tell what the run will do: net, data, training, machine, memory and time."""
+    """Lines that tell what the run will do: net, data, training, machine, memory and time; and what to look at first.
+
+    UsageError for a net, an image size and a batch that don't fit each other, or that no machine has the memory for.
+    """
     config, datasets = setup.config, setup.datasets
-    with blaming_the_user(ValueError):  # a window larger than the image
-        found = nn.summary(session.model, (config.image_size, config.image_size, datasets.channels))
-    memory = found.training_bytes(config.batch_size, OPTIMIZER_SLOTS[config.opt], config.amp in LOW_TYPES)
     on_cpu = device is CPU
-    threads = f"{get_num_threads()} threads, " if on_cpu else ""
+    with blaming_the_user(ValueError, OverflowError), within_memory(config):  # a window larger than the image
+        found = nn.summary(session.model, (config.image_size, config.image_size, datasets.channels))
+        refuse_single_values(session, datasets)
+        sized = OPTIMIZER_SLOTS[config.opt], config.amp in LOW_TYPES
+        if on_cpu and found.training_bytes(1, *sized) > machine_memory():
+            raise MemoryError
+    memory = found.training_bytes(config.batch_size, *sized)
+    threads = f"{count(get_num_threads(), 'thread')}, " if on_cpu else ""
     rows = {
         "net": f"{config.arch} ({setup.why})",
-        "": f"{found.parameters:,} parameters, {found.macs:,} MACs an image",
+        "": f"{count(found.parameters, 'parameter')}, {found.macs:,} MACs an image",
         "data": describe_data(config, datasets),
         "training": describe_training(config, session.steps),
         "machine": f"{device.name}, {threads}{device.kernels.__name__}",
@@ -36,23 +50,71 @@ def describe(setup, session, device):
     if on_cpu:
         spent = duration(estimate(found, session))
         rows["time"] = f"about {spent}, estimated from the MACs; each epoch's line says more"
-    return [f"{name:<9} {text}" for name, text in rows.items()]
+    if session.global_step():
+        rows["resumed"] = describe_progress(session)
+    lines = [row(name, text) for name, text in rows.items()]
+    return lines + [row("note", note) for note in (*setup.notes, *notes(session, memory if on_cpu else 0))]
+
+
+def row(name, text):
+    """A line of the plan."""
+    return f"{name:<9} {text}"
+
+
+def describe_progress(session):
+    progress = session.progress
+    if progress.step == 0:
+        return f"after epoch {progress.epoch} of {session.config.epochs}"
+    return f"after step {progress.step} of {session.steps} of epoch {progress.epoch + 1}"
+
+
+def refuse_single_values(session, datasets):
+    """ValueError if batch norm would see a single value a channel: a batch of one image on maps of one pixel."""
+    config = session.config
+    if min(config.batch_size, len(datasets.train)) == 1:
+        shape = (1, config.image_size, config.image_size, datasets.channels)
+        with shapes_only(session.model):
+            session.model.train()(Tensor(virtual(shape, np.dtype(np.float32))))
+
+
+def notes(session, memory):
+    """What may well be a mistake, each in a sentence."""
+    total = session.config.epochs * session.steps
+    if total < FEW_STEPS:
+        yield f"only {count(total, 'step')} in all: few to learn from (more --epochs, a smaller --batch-size)"
+    if session.datasets.train.num_classes == 1:
+        yield "one class only: there is nothing to tell apart, and any net is right"
+    if memory > machine_memory():
+        yield f"this machine has {machine_memory() / 2**20:,.0f} MiB of memory: try a smaller --batch-size"
+
+
+def machine_memory():
+    """Bytes of this machine's memory; infinite where the system doesn't tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return math.inf
 
 
 def describe_data(config, datasets):
     size = f"{config.image_size}x{config.image_size}x{datasets.channels}"
-    counts = f"{len(datasets.train):,} training and {len(datasets.test):,} test images"
+    counts = f"{len(datasets.train):,} training and {count(len(datasets.test), 'test image')}"
     augmented = ", random crops and flips" if config.augment else ""
-    return f"{config.data}: {counts}, {size}, {datasets.train.num_classes} classes{augmented}"
+    return f"{config.data}: {counts}, {size}, {count(datasets.train.num_classes, 'class')}{augmented}"
 
 
 def describe_training(config, steps):
-    warm = f" after {config.lr_warmup_epochs:g} epochs of rise" if config.lr_warmup_epochs else ""
+    warm = f" after {count_of(config.lr_warmup_epochs, 'epoch')} of rise" if config.lr_warmup_epochs else ""
     mixed = f", {config.amp}" if config.amp != "none" else ""
     return (
-        f"{config.epochs} epochs of {steps} steps of {config.batch_size} images; {config.opt}, "
+        f"{count(config.epochs, 'epoch')} of {count(steps, 'step')} of {count(config.batch_size, 'image')}; "
+        f"{config.opt}, "
         f"lr {config.lr:g} {config.lr_scheduler}{warm}, weight decay {config.weight_decay:g}{mixed}"
     )
+
+
+def count_of(number, thing):
+    return f"{number:g} {thing if number == 1 else thing + 's'}"
 
 
 def estimate(found, session):

@@ -62,3 +62,22 @@ class Progress:
 
     def to_dict(self):
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, saved):
+        """What to_dict gave. ValueError, naming the part, for what no run can have written."""
+        kinds = {name: type(value) for name, value in cls().to_dict().items()}
+        if not isinstance(saved, dict) or saved.keys() != kinds.keys():
+            raise ValueError(f"the checkpoint's progress must have {', '.join(kinds)}")
+        for name, value in saved.items():
+            if type(value) is not kinds[name] or (kinds[name] is int and value < 0):
+                raise ValueError(f"the checkpoint's progress has {name} {value!r}, which is no {kinds[name].__name__}")
+        if not all(isinstance(record, dict) and cls.recorded() <= record.keys() for record in saved["history"]):
+            raise ValueError(f"each record of the checkpoint's history must have {', '.join(sorted(cls.recorded()))}")
+        return cls(**saved)
+
+    @staticmethod
+    def recorded():
+        """The names in a record of history that others read."""
+        measured = {f"{part}_{what}" for part in ("train", "test") for what in ("loss", "accuracy")}
+        return measured | {"epoch", "lr", "images_per_second"}

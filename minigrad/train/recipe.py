@@ -85,15 +85,20 @@ def overlay(values, layer):
     return merged
 
 
-def complete(known, layers):
-    """The Config of a run: the recipe that fits `known` (arch, image_size, num_classes as resolved), and the layers."""
+def merged(known, layers):
+    """{name: value} of the recipe that fits `known` (arch, image_size, num_classes as resolved) and the layers."""
     which = next((layer["recipe"] for layer in reversed(layers) if "recipe" in layer), "default")
     values = recipe(known["arch"], known["image_size"], which)
     for layer in layers:
         values = overlay(values, layer)
     if not any("lr_warmup_epochs" in layer for layer in layers):  # the recipe's own fits its own number of epochs
         values["lr_warmup_epochs"] = min(values["lr_warmup_epochs"], 0.4 * values["epochs"])
-    return check_together(Config(**{**values, **known}))
+    return {**values, **known}
+
+
+def complete(known, layers):
+    """The Config of a run. UsageError for settings that contradict each other."""
+    return check_together(Config(**merged(known, layers)))
 
 
 def check_together(config):

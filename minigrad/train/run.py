@@ -1,96 +1,136 @@
 """The three things that the command does: plan, test, train."""
 
-import os
-import time
-from pathlib import Path
+from contextlib import nullcontext, suppress
 
 from ..data import DataError
 from . import checkpoint, plan, plot
-from .config import to_toml
-from .errors import Diverged, Stopped, UsageError, blaming_the_user
-from .log import RunLog, say
+from .checkpoint import write_atomically
+from .config import checked_all, read_toml, to_toml
+from .directory import CONFIG, locked, planned, run_directory
+from .errors import Diverged, OutputClosed, Stopped, UsageError, blaming_the_user
+from .log import RunLog
 from .loop import fit
+from .screen import say
 from .session import Session, check_unfinished
 from .setup import chosen_device, kernels_in_force, products_in_force, set_up
-from .stopping import stop_wishes
-
-CONFIG = "config.toml"
+from .stopping import stop_requests
 
 
 def run(command):
     """Do what a Command asks for; the exit status."""
-    saved = None
-    if command.resume is not None:
-        with blaming_the_user(checkpoint.CheckpointError):
-            saved = checkpoint.load(command.resume)
-    setup = set_up(command.flags, command.file, saved[1]["config"] if saved else {})
-    device = chosen_device(setup.config)
-    with kernels_in_force(setup.config), products_in_force(setup.config):
-        session = Session(setup, device)
-        if saved:
-            session.restore(*saved)
-        if command.evaluate:
-            return test(session, command.resume)
-        say(*plan.describe(setup, session, device))
-        return 0 if command.plan else train(session, command)
+    with directory_of_resumed(command):
+        saved, notes = ({}, None), ()
+        if command.resume is not None:
+            saved, notes = load(command.resume)
+        setup = set_up(command, saved[0])
+        device = chosen_device(setup.config)
+        with kernels_in_force(setup.config), products_in_force(setup.config):
+            session = Session(setup, device)
+            if command.resume is not None:
+                session.restore(*saved[1])
+            if command.evaluate:
+                return test(session, command.resume)
+            say(*plan.describe(setup, session, device), *(plan.row("note", note) for note in notes))
+            return show_directory(session, command) if command.plan else train(session, command)
+
+
+def directory_of_resumed(command):
+    """A lock on the directory that a run will go on in, from before its checkpoint is read."""
+    if command.resume is None or command.evaluate or command.plan or command.output_dir is not None:
+        return nullcontext()
+    with blaming_the_user(checkpoint.CheckpointError):
+        return locked(checkpoint.located(command.resume).parent)
+
+
+def load(path):
+    """((settings, (arrays, facts)), notes) of a checkpoint. UsageError if there is none, or of another version."""
+    with blaming_the_user(checkpoint.CheckpointError):
+        arrays, facts = checkpoint.load(path)
+        path = checkpoint.located(path)
+    settings = facts["config"]
+    if not isinstance(settings, dict):
+        raise UsageError(f"{path}: not a checkpoint of a training run: its settings are no table")
+    settings = checked_all(settings, f"{path}, perhaps made by a newer version: ")
+    return (settings, (arrays, facts)), edited(path.parent / CONFIG, settings)
+
+
+def edited(path, settings):
+    """Notes on where a run's config.toml differs from its checkpoint, which counts. UsageError as of read_toml."""
+    if not path.is_file():
+        return ()
+    values = read_toml(path, str(path))
+    differing = [n for n in {**values, **settings} if values.get(n) != settings.get(n)]
+    found = [f"{name} {settings.get(name)} (in {path}: {values.get(name)})" for name in differing]
+    return [f"as in the checkpoint: {', '.join(found)}; --config reads the file instead"] if found else ()
+
+
+def show_directory(session, command):
+    say(plan.row("run", f"would be written to {planned(session.config, command)}"))
+    return 0
 
 
 def test(session, path):
     """Print the accuracy on the test set."""
-    result = session.test()
+    with blaming_the_user(DataError, OSError, MemoryError):
+        result = session.test()
     images = int(result.confusion.sum())
-    say(f"{path}: test accuracy {result.accuracy:.2%}, loss {result.loss:.4f} ({images:,} images)")
+    say(f"{path}: test accuracy {result.accuracy:.2%}, loss {result.loss:.4f} ({plan.count(images, 'image')})")
     return 0
 
 
 def train(session, command):
     """Train to the end, or until a signal or numbers that are not finite end it; the exit status."""
     check_unfinished(session)
-    session.directory = run_directory(session.config, command)
-    say(f"{'run':<9} {session.directory}", "")
-    with blaming_the_user(DataError, OSError, MemoryError):
-        (session.directory / CONFIG).write_text(to_toml(session.config), encoding="utf-8")
-        log = RunLog(session.directory, session.config.epochs, session.progress.history)
-        try:
-            status = fit_or_stop(session, log)
-        except Diverged as diverged:
-            status = explain(session, diverged)
-        draw(session, log)
+    with stop_requests() as request, run_directory(session.config, command) as session.directory:
+        say(plan.row("run", session.directory), "")
+        with blaming_the_user(DataError, OSError, MemoryError):
+            write_atomically(session.directory / CONFIG, to_toml(session.config).encode())
+            session.restore_best()
+            log = RunLog(session.directory, session.config.epochs, session.progress.history)
+            status = fit_or_stop(session, log, request)
+            draw(session, log)
     return status
 
 
-def fit_or_stop(session, log):
-    with stop_wishes() as wish:
-        try:
-            fit(session, log, wish)
-            return finish(session)
-        except Stopped as stopped:
-            return stop(session, stopped)
-
-
-def run_directory(config, command):
-    """The directory to write to, created: --output-dir, that of the resumed checkpoint, or a new one below runs/."""
-    if command.output_dir is None and command.resume is not None:
-        return checkpoint.located(command.resume).parent
-    directory = Path(command.output_dir or f"runs/{config.arch}-{config.data}-{time.strftime('%Y%m%d-%H%M%S')}")
-    if (directory / checkpoint.LAST).exists():
-        raise UsageError(f"--output-dir {directory} holds a run already; --resume {directory} goes on with it")
+def fit_or_stop(session, log, request):
+    """Train, and say how it ended. However it ends, what was trained since the last checkpoint is saved first."""
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"--output-dir {directory}: {error.strerror}") from error
-    if not os.access(directory, os.W_OK | os.X_OK):
-        raise UsageError(f"--output-dir {directory}: not writable")
-    return directory
+        fit(session, log, request)
+        return finish(session)
+    except Stopped as stopped:
+        return stop(session, stopped)
+    except Diverged as diverged:
+        return explain(session, diverged)
+    except (DataError, OSError, MemoryError) as error:
+        raise UsageError(f"{error or 'out of memory'}{keep(session)}") from error
+    except BaseException:
+        keep(session)
+        raise
+
+
+def keep(session):
+    """Save what was trained, if a step isn't half done: '; stopped after ..., and saved', or nothing."""
+    if not session.between_steps or session.global_step() == 0:
+        return ""
+    with suppress(Diverged, OSError):
+        session.save()
+        return f"; stopped {plan.describe_progress(session)}, and saved: go on with {resume_line(session)}"
+    return ""
+
+
+def resume_line(session):
+    """The command that goes on with the run."""
+    path = session.config.data_path
+    return f"python -m minigrad.train --resume {session.directory}" + (f" --data-path {path}" if path else "")
 
 
 def stop(session, stopped):
     session.save()
-    progress = session.progress
-    say(
-        f"{stopped}: stopped after step {progress.step} of {session.steps} of epoch {progress.epoch + 1}, and saved.",
-        f"Go on with: python -m minigrad.train --resume {session.directory}",
-    )
+    with suppress(OutputClosed):  # the terminal may be what was closed
+        say(
+            f"{stopped}: stopped {plan.describe_progress(session)}, and saved.",
+            f"Go on with: {resume_line(session)}",
+        )
     return stopped.status
 
 

@@ -11,15 +11,17 @@ from . import checkpoint
 from .config import to_dict
 from .errors import Diverged, UsageError, blaming_the_user
 from .graph import GraphedStep
-from .log import say
+from .log import count
 from .loop import evaluate
 from .progress import Progress
+from .screen import Bar, say
 from .setup import (
     FIXED_WITHIN_EPOCH,
     build_model,
     build_optimizer,
     build_schedule,
     check_unchanged,
+    preprocessing,
     test_batches,
     train_loader,
 )
@@ -31,8 +33,10 @@ class Session:
 
     config, model, optimizer, scaler (of the loss), scheduler (moved on at each step), step (what makes one),
     average (of the weights, or None), progress, steps (in an epoch), directory (where it is written; None for a session
-    that is only tested)
+    that is only tested), between_steps (False while a step changes all of these)
     """
+
+    between_steps = True
 
     def __init__(self, setup, device, directory=None):
         self.config, self.datasets, self.directory = setup.config, setup.datasets, directory
@@ -46,6 +50,10 @@ class Session:
         self.step = GraphedStep(say) if self.config.cuda_graph else op_by_op
         self.average = None if decay is None else optim.ExponentialMovingAverage(self.model, decay)
         self.progress = Progress()
+
+    def seconds_left(self):
+        """Until the end of the epoch under way, as its steps so far tell."""
+        return (self.steps - self.progress.step) * self.progress.seconds / max(self.progress.step, 1)
 
     def global_step(self):
         """Steps done since the beginning of the run."""
@@ -61,10 +69,16 @@ class Session:
         return islice(rest, self.steps - self.progress.step)
 
     def test(self, between=lambda: None):
-        """TestResult of the model, or of its average where there is one."""
-        batches = test_batches(self.config, self.datasets.test)
-        with nullcontext() if self.average is None else self.average.applied():
-            return evaluate(self.model, batches, self.config.num_classes, between)
+        """TestResult of the model, or of its average where there is one. between: called after each batch."""
+        batches, number = test_batches(self.config, self.datasets.test)
+        averaged = nullcontext() if self.average is None else self.average.applied()
+        with averaged, Bar("testing", number) as bar:
+
+            def tick():
+                bar.update()
+                between()
+
+            return evaluate(self.model, batches, self.config.num_classes, tick)
 
     # To a checkpoint and back
 
@@ -74,8 +88,8 @@ class Session:
         for name, array in arrays.items():
             if not np.isfinite(array).all():
                 raise Diverged(f"{name} is no longer finite after step {self.global_step()}")
-        names = (checkpoint.LAST, checkpoint.BEST) if best else (checkpoint.LAST,)
-        facts = {"config": to_dict(self.config), "progress": self.progress.to_dict()}
+        names = (checkpoint.BEST, checkpoint.LAST) if best else (checkpoint.LAST,)  # a kill in between: tested again
+        facts = {"config": to_dict(self.config), "progress": self.progress.to_dict(), "net": self.net_facts()}
         if self.scaler.enabled:
             facts["scaler"] = self.scaler.state_dict()
         if self.average is not None:
@@ -90,21 +104,37 @@ class Session:
         host = get_device("cpu")
         return {f"{part}.{name}": host.asarray(a) for part, state in parts.items() for name, a in state.items()}
 
+    def net_facts(self):
+        """What is needed, besides the weights and the configuration, to classify an image with this net."""
+        train = self.datasets.train
+        return {"classes": list(train.classes), "channels": self.datasets.channels, **preprocessing(self.config, train)}
+
     def restore(self, arrays, facts):
         """Go on from a checkpoint. UsageError if it does not fit this session's net or settings."""
-        progress = Progress(**facts["progress"])
-        if progress.step:
-            check_unchanged(facts["config"], self.config, FIXED_WITHIN_EPOCH)
-        with blaming_the_user(ValueError):
+        with blaming_the_user(ValueError, TypeError, KeyError, AttributeError):
+            progress = Progress.from_dict(facts["progress"])
+            if progress.step:
+                check_unchanged(facts["config"], self.config, FIXED_WITHIN_EPOCH)
             self.model.load_state_dict(part(arrays, "model"))
             groups = self.optimizer.state_dict()["param_groups"]  # the settings are the config's, not the file's
             self.optimizer.load_state_dict({"state": part(arrays, "optimizer"), "param_groups": groups})
-        if "scaler" in facts:
-            self.scaler.load_state_dict(facts["scaler"])
-        self.progress = progress
-        base_lrs = self.scheduler.base_lrs
-        self.scheduler.load_state_dict({"last_epoch": self.global_step(), "base_lrs": base_lrs})
-        self.restore_average(part(arrays, "average"), facts)
+            if "scaler" in facts:
+                self.scaler.load_state_dict(facts["scaler"])
+            self.progress = progress
+            base_lrs = self.scheduler.base_lrs
+            self.scheduler.load_state_dict({"last_epoch": self.global_step(), "base_lrs": base_lrs})
+            self.restore_average(part(arrays, "average"), facts)
+
+    def restore_best(self):
+        """Make the best checkpoint right, if the run was killed, or its disk full, before it could be written."""
+        if self.progress.step or not self.progress.is_best():
+            return
+        try:
+            right = checkpoint.read(self.directory / checkpoint.BEST)[1]["progress"]["epoch"] == self.progress.epoch
+        except (checkpoint.CheckpointError, KeyError, TypeError):
+            right = False
+        if not right:
+            self.save(best=True)
 
     def restore_average(self, state, facts):
         """The saved average; one that starts now from the restored weights, if the run had none before."""
@@ -123,4 +153,5 @@ def part(arrays, name):
 
 def check_unfinished(session):
     if session.progress.epoch >= session.config.epochs:
-        raise UsageError(f"this run is complete ({session.progress.epoch} epochs); --epochs N goes on to epoch N")
+        done = count(session.progress.epoch, "epoch")
+        raise UsageError(f"this run is complete ({done}); --epochs N goes on to epoch N")

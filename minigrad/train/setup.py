@@ -1,6 +1,7 @@
 """From a command to everything that a run needs: the data, the net, the optimizer and the schedule."""
 
-from contextlib import nullcontext
+import os
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 
@@ -11,12 +12,14 @@ from .. import data, optim
 from ..data.transforms import CutMix, Mixup
 from ..device import allow_tf32, get_device, get_num_threads, set_num_threads, use_kernels
 from ..optim import lr_scheduler
+from . import fitting
 from .config import Config
 from .errors import UsageError, blaming_the_user
-from .recipe import complete
+from .recipe import complete, merged
 
-FIXED = ("arch", "num_classes", "image_size", "data", "opt")  # a checkpoint fits no other
-FIXED_WITHIN_EPOCH = ("batch_size", "limit_train_batches", "seed", "augment", "mixup_alpha", "cutmix_alpha")
+EMBEDDED, FOLDER = "fashion-mnist-10k", "imagefolder"
+FIXED = ("arch", "num_classes", "image_size", "data", "opt", "seed", "recipe")  # a checkpoint fits no other
+FIXED_WITHIN_EPOCH = ("batch_size", "limit_train_batches", "augment", "mixup_alpha", "cutmix_alpha")
 
 
 @dataclass(frozen=True)
@@ -33,35 +36,114 @@ class Datasets:
 
 @dataclass(frozen=True)
 class Setup:
-    """config: complete, arch being the full name; why: the reason for that net; datasets: what to train and test on."""
+    """config: complete, arch being the full name; why: the reason for that net; datasets: what to train and test on.
+
+    notes: what was chosen for the data at hand, and what is odd about them, a sentence each.
+    """
 
     config: Config
     why: str
     datasets: Datasets
+    notes: tuple = ()
 
 
-def set_up(flags, file, saved):
+def set_up(command, saved):
     """A Setup from three layers of settings (saved: those of a resumed run). UsageError for what can't be done."""
+    file, flags = (own_directory(layer) for layer in (command.file, command.flags))
+    saved = trusted(saved, {**file, **flags})
     layers = [saved, file, flags]
-    wanted = {name: value for layer in layers for name, value in layer.items()}
-    asked = Config(**wanted)
-    datasets = load_data(asked)
-    arch, why, size = choose_net(asked, datasets.train.image_shape[0])
+    asked = Config(**{name: value for layer in layers for name, value in layer.items()})
+    check_data_settings(asked)
+    datasets, said = described(asked) if command.plan else load_data(asked)
+    size, sized = fitting.image_size(asked, datasets.train)
+    arch, why, size = choose_net(asked, size)
     known = dict(arch=arch, image_size=size, num_classes=asked.num_classes or datasets.train.num_classes)
-    config = complete(known, layers)
+    fitted, chosen = fitting.to_number_of_images(merged(known, layers), layers, len(datasets.train))
+    config = complete(known, [*layers, fitted])
     check_classes(config, datasets.train)
     check_unchanged(saved, config, FIXED)
-    return Setup(config, why, datasets)
+    return Setup(config, why, datasets, (*said, *sized, *chosen))
+
+
+def own_directory(layer):
+    """The settings, `data` being a directory of images written as the folder's kind and its path."""
+    name = layer.get("data")
+    if name is None or name in data.names() or not (os.path.isdir(name) or looks_like_a_path(name)):
+        return layer
+    if not os.path.isdir(name):
+        raise UsageError(f"--data {name}: no such directory")
+    if layer.get("data_path", name) != name:
+        raise UsageError(f"--data {name} is a directory already: leave out --data-path {layer['data_path']}")
+    return {**layer, "data": FOLDER, "data_path": name}
+
+
+def looks_like_a_path(name):
+    return os.sep in name or name in (".", "..") or name.startswith("~")
+
+
+def trusted(saved, asked):
+    """The settings of a checkpoint, without those that reach out of it: they must be asked for again."""
+    path = saved.get("data_path")
+    if path is not None and "data_path" not in asked:
+        raise UsageError(f"this run's images were in {path}: add --data-path {path} to read them there")
+    return {name: value for name, value in saved.items() if name != "download"}
+
+
+def check_data_settings(config):
+    """UsageError for settings of the data that have no effect on these data, or that they need."""
+    if config.data == EMBEDDED and config.data_path is not None:
+        raise UsageError(f"--data-path has no effect with --data {EMBEDDED}, which comes with minigrad")
+    if config.data == FOLDER and config.data_path is None:
+        raise UsageError(f"--data {FOLDER} needs --data-path DIR, a directory with train/<class>/*.jpg (or --data DIR)")
+    if config.data == FOLDER and config.download:
+        raise UsageError(f"--download has no effect with --data {FOLDER}: your own images are where they are")
 
 
 def load_data(config):
-    with blaming_the_user(ValueError, data.DataError, OSError):
-        return Datasets(*data.load(config.data, config.data_path, config.download))
+    """(the Datasets, what is to be said of them). UsageError, in words of the command line, if they can't be had."""
+    try:
+        return Datasets(*data.load(config.data, config.data_path, config.download)), ()
+    except (ValueError, data.DataError, OSError, MemoryError) as error:
+        raise UsageError(in_flags(str(error), config)) from error
 
 
-def choose_net(config, native_size):
-    """(full name, why, image size): the size asked for, else the data's own, else the one that the net was made for."""
-    size = config.image_size or native_size
+def in_flags(text, config):
+    """A message of the data layer in words of the command line, on one line, a failed download's in short."""
+    if "cannot download" in text and "By hand:" in text:
+        first, *reasons, by_hand = text.splitlines()
+        return f"{first} {len(reasons)} mirrors tried, the last: {reasons[-1].strip()}; by hand: {by_hand[9:]}"
+    return text.replace("pass download=True", "--download fetches it").replace("download=True", "--download")
+
+
+class Described:
+    """A data set as far as it is known without its files: enough for a plan."""
+
+    def __init__(self, name, images, num_classes, image_shape):
+        self.name, self.images, self.num_classes, self.image_shape = name, images, num_classes, image_shape
+        self.classes = tuple(f"class {i}" for i in range(num_classes))
+
+    def __len__(self):
+        return self.images
+
+
+KNOWN = {  # training images, test images, classes, shape
+    "mnist": (60_000, 10_000, 10, (28, 28, 1)),
+    "fashion-mnist": (60_000, 10_000, 10, (28, 28, 1)),
+    "cifar10": (50_000, 10_000, 10, (32, 32, 3)),
+    "cifar100": (50_000, 10_000, 100, (32, 32, 3)),
+}
+
+
+def described(config):
+    """As load_data, for a plan, which runs nothing: data sets that anybody may fetch need not be there."""
+    if config.data not in KNOWN:
+        return load_data(config)
+    train, test, *rest = KNOWN[config.data]
+    return Datasets(*(Described(config.data, images, *rest) for images in (train, test))), ()
+
+
+def choose_net(config, size):
+    """(full name, why, image size): the size given, else the one that the net was made for."""
     with blaming_the_user(ValueError):
         arch, why = architectures.resolve(config.arch, size)
         return arch, why, size or find(arch).image_size
@@ -98,10 +180,20 @@ def products_in_force(config):
     return allow_tf32(config.amp == "tf32")
 
 
+@contextmanager
+def within_memory(config):
+    """In this block a lack of memory is that of the net that was asked for."""
+    try:
+        yield
+    except MemoryError as error:
+        size = f"image_size {config.image_size} and num_classes {config.num_classes}"
+        raise UsageError(f"{config.arch} with {size} needs more memory than this machine has") from error
+
+
 def build_model(setup, device):
     config = setup.config
     settings = dict(num_classes=config.num_classes, image_size=config.image_size, seed=config.seed)
-    with blaming_the_user(ValueError):
+    with blaming_the_user(ValueError, OverflowError), within_memory(config):
         return architectures.create(config.arch, in_channels=setup.datasets.channels, **settings).to(device)
 
 
@@ -116,7 +208,8 @@ def build_optimizer(config, model):
 
 def build_schedule(config, steps):
     """step number -> learning rate for a run of config.epochs times `steps` steps, warm-up included."""
-    total, rise = config.epochs * steps, round(config.lr_warmup_epochs * steps)
+    total = config.epochs * steps
+    rise = min(round(config.lr_warmup_epochs * steps), total - 1)
     rest = total - rise
     if config.lr_scheduler == "onecycle":
         return lr_scheduler.one_cycle(total, pct_start=rise / total)
@@ -158,6 +251,15 @@ def train_loader(config, dataset):
 
 
 def test_batches(config, dataset):
+    """(the batches of a test, their number)"""
     transform = data.default_transforms(config.data, config.image_size, train=False)
     loader = data.DataLoader(dataset, config.batch_size, num_workers=config.workers, transform=transform)
-    return islice(loader.iterate(0), config.limit_test_batches)
+    number = min(len(loader), config.limit_test_batches or len(loader))
+    return islice(loader.iterate(0), number), number
+
+
+def preprocessing(config, dataset):
+    """What a test does to an image before the net sees it: resized, perhaps cropped, then (x / 255 - mean) / std."""
+    mean, std = data.STATISTICS[config.data]
+    resize = round(config.image_size * 256 / 224) if dataset.image_shape[0] is None else None  # the short side, or both
+    return {"mean": list(mean), "std": list(std), "resize": resize}

@@ -62,7 +62,7 @@ class Line:
         slot.left = self.compute.record()
 
 
-def sent_ahead(batches, device):
+def prefetch_to_device(batches, device):
     """Batches (tuples of arrays) on the device. Each is valid until the next one is asked for.
 
     A thread gets the next batch and starts its copy while the caller works on the current one. On the CPU, where there

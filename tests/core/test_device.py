@@ -14,7 +14,7 @@ import minigrad as mg
 from architectures import create  # noqa: F401 (the last test uses it)
 from minigrad import nn, optim
 from minigrad.train import loop
-from minigrad.train.transfer import sent_ahead
+from minigrad.train.transfer import prefetch_to_device
 
 missing = prepare("emulated")
 pytestmark = pytest.mark.skipif(missing is not None, reason=str(missing))
@@ -105,7 +105,7 @@ def test_a_run_goes_on_where_it_was_stopped(tmp_path):
 def test_batches_arrive_whole_and_in_order(device):
     sizes = [5, 5, 5, 5, 2]
     wanted = [batch(n, seed) for seed, n in enumerate(sizes)]
-    for (images, labels), (x, y) in zip(sent_ahead(iter(wanted), device), wanted, strict=True):
+    for (images, labels), (x, y) in zip(prefetch_to_device(iter(wanted), device), wanted, strict=True):
         np.testing.assert_array_equal(images.get(), x)
         np.testing.assert_array_equal(labels.get(), y)
 
@@ -118,7 +118,7 @@ def test_the_next_batch_is_fetched_before_it_is_asked_for(device):
             fetched.append(k)
             yield batch(seed=k)
 
-    arriving = sent_ahead(batches(), device)
+    arriving = prefetch_to_device(batches(), device)
     next(arriving)
     next(arriving)
     assert fetched[:2] == [0, 1]
@@ -131,12 +131,12 @@ def test_an_error_in_the_data_reaches_the_caller(device):
         raise OSError("the disk is gone")
 
     with pytest.raises(OSError, match="the disk is gone"):
-        list(sent_ahead(batches(), device))
+        list(prefetch_to_device(batches(), device))
 
 
 def test_the_cpu_gets_the_batches_themselves():
     wanted = [batch()]
-    assert list(sent_ahead(wanted, mg.device.CPU)) == wanted
+    assert list(prefetch_to_device(wanted, mg.device.CPU)) == wanted
 
 
 # The GPU path stands alone

@@ -31,7 +31,7 @@ def test_a_pipe_gets_plain_lines(finished):
     lines = done.stdout.splitlines()
     assert sum(line.startswith("epoch ") for line in lines) == 2
     text = done.stdout
-    assert "lenet5" in text and "61,706 parameters" in text and "416,520 MACs" in text and "1 threads" in text
+    assert "lenet5" in text and "61,706 parameters" in text and "416,520 MACs" in text and "1 thread, " in text
     assert "10,000 training and 2,000 test images" in text and "2 epochs of 4 steps of 32" in text
     assert lines[-2].startswith("test accuracy ") and lines[-1] == f"written to {directory}"
 

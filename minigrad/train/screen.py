@@ -1,0 +1,96 @@
+"""What goes to the screen: lines that fit its width, a bar, and quiet where nobody looks."""
+
+import errno
+import os
+import sys
+import textwrap
+from contextlib import contextmanager
+
+from .errors import OutputClosed, UsageError
+
+USUAL_COLUMNS, NARROWEST_BAR = 80, 8
+INDENT = 10  # of what continues a line: the second column of a run's plan
+
+
+@contextmanager
+def writing():
+    """In this block standard output is written to; it is flushed at the end.
+
+    OutputClosed where nobody reads it any more (a closed pipe or terminal), UsageError where it can't be written.
+    """
+    try:
+        try:
+            yield
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except OSError as error:
+        if error.errno in (errno.EPIPE, errno.EIO):
+            raise OutputClosed from error
+        raise UsageError(f"standard output: {error.strerror}") from error
+
+
+def say(*lines):
+    """Lines on standard output, at once, also in a file or a pipe. On a terminal they are broken between words."""
+    width = columns(sys.stdout)
+    with writing():
+        for line in lines:
+            print(encodable(line if width is None else fitted(line, width)))
+
+
+def columns(stream):
+    """The width of the terminal that a stream goes to; None if it goes elsewhere."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or USUAL_COLUMNS if stream.isatty() else None
+    except (AttributeError, OSError, ValueError):  # no stream, or one of a notebook
+        return None
+
+
+def fitted(line, width):
+    """The line broken between words into lines of at most this width. Longer words stay whole."""
+    indent = " " * min(INDENT, width // 4)
+    rules = dict(break_long_words=False, break_on_hyphens=False)
+    return "\n".join(textwrap.wrap(line, width, subsequent_indent=indent, **rules))
+
+
+def encodable(text):
+    """The text with what standard output can't express written as escapes."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def bar_format(width, left, parts):
+    """tqdm's format of a bar between `left` and as many of the parts, the most important first, as the width allows."""
+    right = parts[0]
+    for part in parts[1:]:
+        if len(left) + len(right) + len(part) + len(" || , ") + NARROWEST_BAR > width:
+            break
+        right += f", {part}"
+    return f"{left} |{{bar}}| {right}"
+
+
+class Bar:
+    """A progress bar on standard error, shown only by a terminal; a context manager that removes it at the end."""
+
+    def __init__(self, left, total, done=0):
+        from tqdm import tqdm
+
+        self.left, self.parts = left, ()
+        settings = dict(total=total, initial=done, leave=False, disable=None, file=sys.stderr)
+        self.bar = tqdm(desc=left, bar_format=f"{left} |{{bar}}| {{n_fmt}}/{{total_fmt}}", **settings)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.bar.close()
+
+    def update(self, *parts):
+        """One step further. parts: what is told besides, the most important first; none: as before."""
+        if self.bar.disable:
+            return
+        self.parts = parts or self.parts
+        width = (columns(sys.stderr) or USUAL_COLUMNS) - 1  # in the last column some terminals break the line
+        self.bar.ncols = width
+        self.bar.bar_format = bar_format(width, self.left, (f"{self.bar.n + 1}/{self.bar.total}", *self.parts))
+        self.bar.update()
