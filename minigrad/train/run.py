@@ -47,9 +47,9 @@ def load(path):
     with blaming_the_user(checkpoint.CheckpointError):
         arrays, facts = checkpoint.load(path)
         path = checkpoint.located(path)
-    settings = facts["config"]
-    if not isinstance(settings, dict):
-        raise UsageError(f"{path}: not a checkpoint of a training run: its settings are no table")
+    settings = facts.get("config")
+    if not isinstance(settings, dict) or "progress" not in facts:
+        raise UsageError(f"{path}: not a checkpoint of a training run: it has no table of settings, or no progress")
     settings = checked_all(settings, f"{path}, perhaps made by a newer version: ")
     return (settings, (arrays, facts)), edited(path.parent / CONFIG, settings)
 

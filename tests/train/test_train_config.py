@@ -36,9 +36,9 @@ def test_flags_beat_file_beats_resumed_run_beats_recipe():
 
 def test_the_command_line_gives_both_layers(tmp_path):
     (tmp_path / "a.toml").write_text('lr = 1\nopt = "adam"\n')
-    asked = parse(["--config", str(tmp_path / "a.toml"), "-b", "7", "--no-augment", "-e", "--resume", "x"])
+    asked = parse(["--config", str(tmp_path / "a.toml"), "-b", "7", "--no-augment", "--resume", "x"])
     assert asked.file == {"lr": 1.0, "opt": "adam"} and asked.flags == {"batch_size": 7, "augment": False}
-    assert asked.evaluate and asked.resume == "x" and not asked.plan
+    assert asked.resume == "x" and not asked.evaluate and not asked.plan
 
 
 def some_value(field):
@@ -144,3 +144,17 @@ def test_config_toml_repeats_the_run(tmp_path):
 def test_help_names_every_setting():
     text = parser().format_help()
     assert all("--" + name.replace("_", "-") in text for name in FIELDS)
+
+
+@pytest.mark.parametrize("flags", [
+    ["--plan"], ["--output-dir", "x"], ["--lr", "1"], ["--epochs", "3"], ["--no-augment"], ["--seed", "3"],
+    ["--amp", "bf16"], ["--model-ema", "0.9"], ["--cuda-graph"], ["--opt", "sgd"], ["--print-freq", "3"], ["--limit-train-batches", "3"],
+])  # fmt: skip
+def test_what_has_no_effect_on_a_test_is_refused_with_evaluate(flags):
+    with pytest.raises(UsageError, match=f"{flags[0].replace('--no-', '--')} has no effect with --evaluate"):
+        parse(["--evaluate", "--resume", "x", *flags])
+
+
+def test_what_a_test_depends_on_is_taken_with_evaluate():
+    flags = ["-b", "7", "-j", "0", "--limit-test-batches", "3", "--kernels", "reference", "--amp", "tf32"]
+    assert parse(["--evaluate", "--resume", "x", *flags]).evaluate

@@ -131,7 +131,7 @@ CHECKPOINTS = {
         "perhaps made by a newer version: unknown setting 'warp'",
     ),
     "a setting of another type": (lambda run, p: changed(run, p, config=lambda c: {**c, "lr": "fast"}), "lr must be"),
-    "settings in a list": (lambda run, p: changed(run, p, config=[1]), "settings are no table"),
+    "settings in a list": (lambda run, p: changed(run, p, config=[1]), "no table of settings"),
     "no progress": (lambda run, p: changed(run, p, progress={}), "progress must have"),
     "a negative step": (lambda run, p: changed(run, p, progress=lambda v: {**v, "step": -1}), "step -1"),
     "a step in words": (lambda run, p: changed(run, p, progress=lambda v: {**v, "epoch": "one"}), "epoch 'one'"),
