@@ -148,7 +148,8 @@ def test_help_names_every_setting():
 
 @pytest.mark.parametrize("flags", [
     ["--plan"], ["--output-dir", "x"], ["--lr", "1"], ["--epochs", "3"], ["--no-augment"], ["--seed", "3"],
-    ["--amp", "bf16"], ["--model-ema", "0.9"], ["--cuda-graph"], ["--opt", "sgd"], ["--print-freq", "3"], ["--limit-train-batches", "3"],
+    ["--amp", "bf16"], ["--model-ema", "0.9"], ["--cuda-graph"], ["--opt", "sgd"],
+    ["--print-freq", "3"], ["--limit-train-batches", "3"],
 ])  # fmt: skip
 def test_what_has_no_effect_on_a_test_is_refused_with_evaluate(flags):
     with pytest.raises(UsageError, match=f"{flags[0].replace('--no-', '--')} has no effect with --evaluate"):
