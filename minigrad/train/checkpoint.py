@@ -86,7 +86,7 @@ def read(path):
         with open(path, "rb", opener=without_waiting) as file:
             metadata = read_metadata(file)
             file.seek(0)
-            arrays = from_bytes(file.read())
+            arrays = dict(sorted(from_bytes(file.read()).items()))
     except (OSError, Unreadable, SafetensorError, ValueError, RecursionError, MemoryError) as error:
         reason = str(error) or "it does not fit in memory"
         raise CheckpointError(f"{path}: damaged, or not a checkpoint: {reason}") from error

@@ -95,10 +95,11 @@ def train(session, command):
 def fit_or_stop(session, log, request):
     """Train, and say how it ended. However it ends, what was trained since the last checkpoint is saved first."""
     try:
-        fit(session, log, request)
-        return finish(session)
-    except Stopped as stopped:
-        return stop(session, stopped)
+        try:
+            fit(session, log, request)
+            return finish(session)
+        except Stopped as stopped:
+            return stop(session, stopped)
     except Diverged as diverged:
         return explain(session, diverged)
     except (DataError, OSError, MemoryError) as error:
