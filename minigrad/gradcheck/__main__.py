@@ -66,12 +66,14 @@ def check(cases):
     return wrong
 
 
-def mutate(cases, explained, kernels):
-    """Run the mutants of all backward passes, print the table and the survivors; how many have no explanation."""
+def mutate(cases, module, kernels):
+    """Run the mutants of these cases' backward passes, print table and survivors; how many have no explanation."""
     from tqdm import tqdm
 
-    judge, verdicts = Judge(), []
-    for subject in (bar := tqdm(subjects(cases, kernels), unit="function", file=sys.stderr, disable=None)):
+    judge, verdicts, explained = Judge(), [], getattr(module, "EXPLAINED", ())
+    for subject in (
+        bar := tqdm(subjects(cases, kernels, module.CASES), unit="function", file=sys.stderr, disable=None)
+    ):
         bar.set_postfix_str(subject.region.function.__name__)
         verdicts.extend(campaign(subject, judge, explained))
     print("\n".join(table(verdicts)))
@@ -112,7 +114,7 @@ def main(argv=None):
     if not arguments.mutate:
         return int(check(cases) > 0)
     with use_kernels("reference") as kernels:
-        return int(mutate(cases, getattr(module, "EXPLAINED", ()), kernels) > 0)
+        return int(mutate(cases, module, kernels) > 0)
 
 
 if __name__ == "__main__":

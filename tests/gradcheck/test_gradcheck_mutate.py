@@ -158,3 +158,20 @@ def test_survivors_make_the_exit_status(capsys, monkeypatch, tmp_path):
 def test_wrong_arguments(arguments, says, capsys):
     assert main(arguments) == 2
     assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", [pytest.param("conv2d", marks=pytest.mark.long), "linear", "batch_norm", "add"])
+def test_some_ops_alone_leave_no_more_survivors_than_all(name, capsys):
+    """What only other ops run is not mutated; what they share is judged by the cases of both."""
+    assert main(["--mutate", name]) == 0
+    text = capsys.readouterr().out
+    assert "SURVIVED" not in text and "killed" in text
+    assert "relu_backward" not in text
+
+
+def test_what_no_case_runs_at_all_is_still_a_hole():
+    cases = [c for c in CASES if c.op is ops.conv2d][:1]
+    with mg.use_kernels("reference"):
+        names = {s.region.function.__name__ for s in subjects(cases, kernels.reference)}
+        among_all = {s.region.function.__name__ for s in subjects(cases, kernels.reference, CASES)}
+    assert "relu_backward" in names and "relu_backward" not in among_all and "convolve" in among_all

@@ -2,6 +2,7 @@
 
 import re
 import signal
+import sys
 import warnings
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
@@ -32,19 +33,41 @@ class Verdict(NamedTuple):
 
 
 class Subject(NamedTuple):
-    """A region of source to mutate, with the cases whose backward pass runs through it."""
+    """A region of source to mutate, with the cases whose backward pass may run through it."""
 
     region: object
     cases: list
 
 
-def subjects(cases, kernels):
-    """One Subject for each function that has a part in the backward pass of a case's op (not of a composition)."""
+def subjects(cases, kernels, table=()):
+    """One Subject for each function that has a part in the backward pass of a case's op.
+
+    table: all cases there are, if `cases` are only some of them. Then a function that only others of the table run is
+    left to these; and all of the table that can reach a function judge it, as the chosen ones need not see all of it.
+    """
     found = {}
-    for case in (c for c in cases if written_op(c.op)):
+    for case in dict.fromkeys((*cases, *table)):
         for region in regions(written_op(case.op), kernels):
-            found.setdefault(region.function, Subject(region, []))[1].append(case)
-    return list(found.values())
+            found.setdefault(region.function, Subject(region, [])).cases.append(case)
+    ours = {f: subject for f, subject in found.items() if not set(cases).isdisjoint(subject.cases)}
+    run = {case: functions_run(case) for case in {case for s in ours.values() for case in s.cases}}
+    return [subject for f, subject in ours.items() if concerned(f.__code__, subject.cases, set(cases), run)]
+
+
+def concerned(code, reaching, chosen, run):
+    """Is this function the chosen cases' affair? One that no case at all runs is, too: that is a hole in the cases."""
+    return any(code in run[case] for case in chosen.intersection(reaching)) or all(code not in run[c] for c in reaching)
+
+
+def functions_run(case):
+    """The code objects of all functions that a case's forward and backward pass enter."""
+    entered, kept = set(), sys.getprofile()
+    sys.setprofile(lambda frame, event, _: entered.add(frame.f_code) if event == "call" else None)
+    try:
+        outcome(case.run, case.tensors())
+    finally:
+        sys.setprofile(kept)
+    return entered
 
 
 def campaign(subject, judge, explained):
