@@ -3,12 +3,16 @@
 from .activation import add_relu_forward as add_relu_forward
 from .activation import relu_backward as relu_backward
 from .activation import relu_forward as relu_forward
+from .adaptive_max_pool import adaptive_max_pool2d_backward as adaptive_max_pool2d_backward
+from .adaptive_max_pool import adaptive_max_pool2d_forward as adaptive_max_pool2d_forward
 from .conv import conv2d_backward_input as conv2d_backward_input
 from .conv import conv2d_backward_weight as conv2d_backward_weight
 from .conv import conv2d_forward as conv2d_forward
 from .dense import norm_relu_conv_backward as norm_relu_conv_backward
 from .dense import norm_relu_conv_forward as norm_relu_conv_forward
 from .dropout import dropout_forward as dropout_forward
+from .group_norm import group_norm_backward as group_norm_backward
+from .group_norm import group_norm_forward as group_norm_forward
 from .joining import concat_forward as concat_forward
 from .linear import linear_backward_input as linear_backward_input
 from .linear import linear_backward_weight as linear_backward_weight

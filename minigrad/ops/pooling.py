@@ -3,8 +3,10 @@
 P = (H + 2 padding - dilation (size - 1) - 1) / stride + 1, rounded down, or up with ceil_mode; Q likewise from W.
 """
 
+from kernels.reference.pool import window_areas
+
 from ..tensor import op
-from .checks import images, pair, windows
+from .checks import images, pair, whole, windows
 
 
 def checked(name, x, size, stride, padding):
@@ -49,6 +51,33 @@ def avg_pool2d(ctx, x, *, kernel_size, stride=None, padding=0, ceil_mode=False, 
 
     def backward(dy):
         return (k.avg_pool2d_backward(dy, x_shape, size, stride, padding, count_include_pad),)
+
+    return y, backward
+
+
+def sum_pool2d(x, *, kernel_size, stride=None, padding=0, ceil_mode=False, divisor=1):
+    """The sum of each window / divisor, torch's divisor_override. A composition of avg_pool2d."""
+    y = avg_pool2d(x, kernel_size=kernel_size, stride=stride, padding=padding, ceil_mode=ceil_mode)
+    size, stride, padding = checked("sum_pool2d", x, kernel_size, stride, padding)
+    areas = window_areas(x.device.xp, x.shape[1:3], size, stride, padding, y.shape[1:3], True)
+    return y * (areas / whole("sum_pool2d", "divisor", divisor)).astype(x.dtype)
+
+
+@op
+def adaptive_max_pool2d(ctx, x, *, output_size):
+    """y = the largest of each window of adaptive_avg_pool2d;   dx = sum of dy over the windows that this pixel won
+
+    x (N, H, W, C)   output_size (P, Q), or one int   ->   y (N, P, Q, C). Where several are largest the first wins.
+    """
+    k, x_shape = ctx.kernels, x.shape
+    images("adaptive_max_pool2d", x)
+    output_size = pair("adaptive_max_pool2d", "output_size", output_size, 1)
+    if 0 in x.shape[1:3]:
+        raise ValueError(f"adaptive_max_pool2d: the image is empty; x {x.shape}")
+    y, winner = k.adaptive_max_pool2d_forward(x, output_size)
+
+    def backward(dy):
+        return (k.adaptive_max_pool2d_backward(dy, winner, x_shape),)
 
     return y, backward
 

@@ -37,3 +37,8 @@ def reduced_tensor(name, loss, reduction):
     """reduced, of a tensor of losses."""
     checked_reduction(name, reduction)
     return loss if reduction == "none" else loss.mean() if reduction == "mean" else loss.sum()
+
+
+def beside(x, value):
+    """A constant (tensor, array or list) as an array on the device of the tensor x."""
+    return value.data if isinstance(value, Tensor) else x.device.xp.asarray(value)

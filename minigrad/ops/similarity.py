@@ -5,7 +5,7 @@ from ..tensor import op
 from .arithmetic import unbroadcast
 from .checks import axis
 from .elementwise import clamp, where
-from .reduced import reduced_tensor
+from .reduced import beside, reduced_tensor
 from .statistics import norm
 
 
@@ -45,5 +45,5 @@ def normalize(x, *, p=2, dim=-1, eps=1e-12):
 def cosine_embedding_loss(a, b, target, *, margin=0.0, reduction="mean"):
     """1 - cosine_similarity(a, b) of rows whose target is 1, max(0, it - margin) where it is -1. A composition."""
     y = cosine_similarity(a, b)
-    target = getattr(target, "data", target)
+    target = beside(y, target)
     return reduced_tensor("cosine_embedding_loss", where(target == 1, 1 - y, clamp(y - margin, min=0)), reduction)

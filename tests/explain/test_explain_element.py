@@ -9,6 +9,7 @@ import minigrad as mg
 from minigrad import Tensor, nn, op, ops
 from minigrad.explain import element
 from minigrad.explain.dissect import settings_of
+from minigrad.gradcheck.problem import written_op
 from minigrad.nn import functional as F
 
 TAKEN_APART = (
@@ -36,7 +37,8 @@ def test_terms_sum_to_every_gradient(case):
             found = element(loss, t, index)
             assert found.total == pytest.approx(found.gradient, rel=1e-10, abs=1e-12)
             assert found.gradient == pytest.approx(e.grad[index], rel=1e-12, abs=1e-14)
-            assert all(p.factor_name for p in found.parts) == (case.op.__name__ in TAKEN_APART)
+            if written_op(case.op):  # a composition ends in one of several ops
+                assert all(p.factor_name for p in found.parts) == (case.op.__name__ in TAKEN_APART)
         assert t.grad is None
 
 

@@ -3,6 +3,7 @@
 import math
 
 from ...ops.checks import pair, whole
+from ...ops.padding import MODES, window_padding
 from .. import functional as F
 from ..init import small_uniform
 from ..module import Module
@@ -17,6 +18,15 @@ def channel_settings(name, in_channels, out_channels, groups):
     return *channels, groups
 
 
+def all_outside(extra, padding, mode):
+    """All that is padded, as pads of an image: what is to be no zeros, kernels can't pad."""
+    if mode not in MODES:
+        raise ValueError(f"Conv2d: padding_mode must be 'zeros' or one of {MODES}; got {mode!r}")
+    extra = extra or ((0, 0),) * 4
+    inner = tuple((p + a, p + b) for p, (a, b) in zip(padding, extra[1:3]))
+    return ((0, 0), *inner, (0, 0)) if any(map(any, inner)) else None
+
+
 class Conv2d(Module):
     """Convolution: each output pixel sums a window of the input times a filter.
 
@@ -26,10 +36,12 @@ class Conv2d(Module):
     in_channels, out_channels   channels of x and of the output
     kernel_size   (R, S), the size of a filter in pixels
     stride        pixels from one window to the next
-    padding       zeros put around the image, on each of the four sides
+    padding       zeros put around the image on each of the four sides; also "same" (with stride 1 the output is as
+                  large as x), "valid" (none), or (left, right, top, bottom)
     dilation      pixels from one filter element to the next
     groups        channels are cut into so many parts; each output channel sees one part of the input channels
     bias          add a number to each output channel?
+    padding_mode  what stands in the place of zeros: "reflect", "replicate" or "circular" (see ops.pad_by)
     rng           a numpy Generator for the initial values, uniform within +-1 / sqrt(R S in_channels / groups)
 
     kernel_size, stride, padding and dilation are an int, or a (vertical, horizontal) pair. weight (out_channels, R, S,
@@ -40,14 +52,18 @@ class Conv2d(Module):
     fuses_relu = True
 
     def __init__(
-        self, in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1, bias=True, *, rng=None
-    ):
+        self, in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1, bias=True,
+        padding_mode="zeros", *, rng=None,
+    ):  # fmt: skip
         settings = channel_settings("Conv2d", in_channels, out_channels, groups)
         self.in_channels, self.out_channels, self.groups = settings
         self.kernel_size = pair("Conv2d", "kernel_size", kernel_size, 1)
         self.stride = pair("Conv2d", "stride", stride, 1)
-        self.padding = pair("Conv2d", "padding", padding, 0)
         self.dilation = pair("Conv2d", "dilation", dilation, 1)
+        self.outer, self.padding = window_padding("Conv2d", padding, self.kernel_size, self.stride, self.dilation)
+        self.padding_mode = padding_mode
+        if padding_mode != "zeros":
+            self.outer, self.padding = all_outside(self.outer, self.padding, padding_mode), (0, 0)
         c = self.in_channels // self.groups
         fan_in = math.prod(self.kernel_size) * c
         self.weight = small_uniform((self.out_channels, *self.kernel_size, c), fan_in, rng)
@@ -55,6 +71,8 @@ class Conv2d(Module):
 
     def forward(self, x, relu=False):
         """x (N, H, W, C) -> (N, P, Q, K), then max(y, 0) if relu."""
+        if self.outer is not None:
+            x = F.pad(x, self.outer, "constant" if self.padding_mode == "zeros" else self.padding_mode)
         return F.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups, relu)
 
     def extra_repr(self):

@@ -37,6 +37,21 @@ class Dropout(Module):
         return f"p={self.p}"
 
 
+class Dropout2d(Dropout):
+    """Zero each channel of each image with probability p and divide the others by 1 - p, in training mode.
+
+        x (N, H, W, C) -> the same shape
+
+    What is dropped is a function of (seed, number of calls so far), as of Dropout; `reseed` sets both here, too.
+    """
+
+    def forward(self, x):
+        """x (N, H, W, C) -> the same shape; x itself in evaluation mode."""
+        if not self.training or self.p == 0:
+            return x
+        return ops.dropout2d(x, p=self.p, seed=draw(self.next_seed))
+
+
 def reseed(module, seed, step=0):
     """Make every Dropout below `module` drop what (seed, its place, step) determine, from here on."""
     for place, layer in enumerate(m for m in module.modules() if isinstance(m, Dropout)):

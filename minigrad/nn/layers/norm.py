@@ -3,6 +3,7 @@
 import numpy as np
 
 from ...ops.checks import whole
+from ...recompute import draw
 from .. import functional as F
 from ..module import Buffer, Module, Parameter
 
@@ -17,7 +18,9 @@ class BatchNorm2d(Module):
 
     num_features   channels of x
     eps            added to the variance
-    momentum       the share of the batch in the running statistics
+    momentum       the share of the batch in the running statistics; None: they are the mean of all batches so far
+    affine         have weight and bias? Without, they are 1 and 0
+    track_running_stats   keep running statistics? Without, evaluation takes the batch's, as training does
 
     weight, bias (parameters), running_mean, running_var (buffers): (num_features,) each. ValueError for num_features
     that is no int >= 1, in the call for an x of other channels, and in training mode for one value a channel.
@@ -25,21 +28,49 @@ class BatchNorm2d(Module):
 
     fuses_relu = True
 
-    def __init__(self, num_features, eps=1e-5, momentum=0.1):
-        self.num_features, self.eps, self.momentum = whole("BatchNorm2d", "num_features", num_features), eps, momentum
-        self.weight = Parameter(np.ones(self.num_features, np.float32))
-        self.bias = Parameter(np.zeros(self.num_features, np.float32))
-        self.running_mean = Buffer(np.zeros(self.num_features, np.float32))
-        self.running_var = Buffer(np.ones(self.num_features, np.float32))
+    def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True):
+        name = type(self).__name__
+        self.num_features, self.eps, self.momentum = whole(name, "num_features", num_features), eps, momentum
+        self.affine, self.track_running_stats = affine, track_running_stats
+        self.weight = Parameter(np.ones(self.num_features, np.float32)) if affine else None
+        self.bias = Parameter(np.zeros(self.num_features, np.float32)) if affine else None
+        self.running_mean = Buffer(np.zeros(self.num_features, np.float32)) if track_running_stats else None
+        self.running_var = Buffer(np.ones(self.num_features, np.float32)) if track_running_stats else None
+        if track_running_stats and momentum is None:
+            self.num_batches_tracked = Buffer(np.zeros((), np.int64))
 
     def forward(self, x, relu=False):
         """x (N, H, W, C) -> the same shape, then max(y, 0) if relu."""
+        training = self.training or self.running_mean is None
+        share = self.momentum
+        if share is None:
+            share = draw(self.next_share) if training and self.track_running_stats else 0.0
         running = self.running_mean, self.running_var
-        return F.batch_norm(x, *running, self.weight, self.bias, self.training, self.momentum, self.eps, relu)
+        return F.batch_norm(x, *running, self.weight, self.bias, training, share, self.eps, relu)
+
+    def next_share(self):
+        """1 / (number of batches so far): with it the running statistics are the mean over all batches."""
+        self.num_batches_tracked.copy_(self.num_batches_tracked.data + 1)
+        return 1 / self.num_batches_tracked.item()
 
     def extra_repr(self):
-        """Channels, eps and momentum."""
-        return f"{self.num_features}, eps={self.eps}, momentum={self.momentum}"
+        """Channels, eps, momentum, and what is not usual."""
+        text = f"{self.num_features}, eps={self.eps}, momentum={self.momentum}"
+        unusual = (n for n in ("affine", "track_running_stats") if not getattr(self, n))
+        return text + "".join(f", {n}=False" for n in unusual)
+
+
+class BatchNorm1d(BatchNorm2d):
+    """Batch normalisation of each channel of rows or signals: x (N, C) or (N, L, C) -> the same shape.
+
+    Arguments, parameters and buffers are those of BatchNorm2d. ValueError in the call for an x of other axes.
+    """
+
+    def forward(self, x, relu=False):
+        """x (N, C) or (N, L, C) -> the same shape, then max(y, 0) if relu."""
+        if x.ndim not in (2, 3):
+            raise ValueError(f"BatchNorm1d: x must have axes (N, C) or (N, L, C); got shape {x.shape}")
+        return super().forward(x, relu)
 
 
 class LocalResponseNorm(Module):

@@ -48,26 +48,49 @@ class AvgPool2d(Module):
     padding             zeros around the image; at most half of kernel_size
     ceil_mode           round P and Q up?
     count_include_pad   do the zeros of the padding count in the mean?
+    divisor_override    what each window's sum is divided by, in the place of how many numbers it has
 
     The first three are an int or a (vertical, horizontal) pair. ValueError for sizes out of range, and in the call for
     a window that does not fit into x.
     """
 
-    def __init__(self, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
+    def __init__(
+        self, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
+    ):
         self.kernel_size = checked("AvgPool2d", "kernel_size", kernel_size, 1)
         self.stride = None if stride is None else checked("AvgPool2d", "stride", stride, 1)
         self.padding = checked("AvgPool2d", "padding", padding, 0)
         self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
+        self.divisor_override = divisor_override
 
     def forward(self, x):
         """x (N, H, W, C) -> (N, P, Q, C)."""
         settings = (self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
-        return F.avg_pool2d(x, *settings)
+        return F.avg_pool2d(x, *settings, self.divisor_override)
 
     def extra_repr(self):
         """Window, stride and padding."""
         stride = self.kernel_size if self.stride is None else self.stride
         return f"{self.kernel_size}, stride={stride}, padding={self.padding}"
+
+
+class AdaptiveMaxPool2d(Module):
+    """The largest of each of P x Q windows that cover the image: x (N, H, W, C) -> (N, P, Q, C).
+
+    output_size: (P, Q), or an int for both; the windows are those of AdaptiveAvgPool2d. ValueError in the call for an
+    output_size out of range or an x that is not (N, H, W, C).
+    """
+
+    def __init__(self, output_size):
+        self.output_size = output_size
+
+    def forward(self, x):
+        """x (N, H, W, C) -> (N, P, Q, C)."""
+        return F.adaptive_max_pool2d(x, self.output_size)
+
+    def extra_repr(self):
+        """(P, Q)"""
+        return f"{self.output_size}"
 
 
 class AdaptiveAvgPool2d(Module):
