@@ -5,8 +5,8 @@ import inspect
 
 from minigrad.ops.checks import pair
 
-from . import alexnet, densenet, googlenet, inception_v4, lenet, resnet, vgg
-from .variant import SMALL, initialise
+from . import adapted, alexnet, densenet, googlenet, inception_v4, lenet, resnet, vgg
+from .variant import SMALL, Made, initialise
 
 MODULES = lenet, alexnet, vgg, googlenet, inception_v4, resnet, densenet
 VARIANTS = {name: variant for module in MODULES for name, variant in module.VARIANTS.items()}
@@ -59,15 +59,22 @@ def resolve(name, image_size=None):
     return large, f"images of {h}x{w} are larger than {SMALL} pixels a side: the family's standard net"
 
 
-def create(name, num_classes=None, image_size=None, in_channels=None, seed=0, **options):
-    """Build a net by name, with initial weights that are the same for the same seed.
+def create(name, num_classes=None, image_size=None, in_channels=None, seed=0, weights=None, **options):
+    """Build a net by name, with initial weights that are the same for the same seed, or with those of a file.
 
     name         one of names(), of families(), or a parsed one such as densenet_bc_40_12
     num_classes, image_size (an int or an (H, W) pair), in_channels: None means what the net's paper used
-    options      the builder's own, such as shortcut="C" (ResNet) or memory_efficient=True (DenseNet)
+    weights      a file of weights, see architectures.pretrained, which also takes origin and strict as options. The
+                 net is then in evaluation mode
+    options      the builder's own, such as shortcut="C" (ResNet) or memory_efficient=True (DenseNet); and, for every
+                 net, eps (of batch norm) and padding="same" (TensorFlow's, at convolutions with a stride)
 
     ValueError for an unknown name (with the nearest ones), an unknown option, or an image too small for the net.
     """
+    if weights is not None:
+        from .pretrained import pretrained
+
+        return pretrained(name, weights, num_classes, image_size, in_channels, seed, **options)
     name = resolve(name, image_size)[0]
     variant = find(name)
     hw = pair(name, "image_size", variant.image_size if image_size is None else image_size, 1)
@@ -75,15 +82,28 @@ def create(name, num_classes=None, image_size=None, in_channels=None, seed=0, **
         raise ValueError(f"{name}: images must be at least {variant.least}x{variant.least}; got {hw[0]}x{hw[1]}")
     classes = variant.num_classes if num_classes is None else num_classes
     channels = variant.in_channels if in_channels is None else in_channels
-    return initialise(build(name, variant, classes, channels, hw, options), variant.recipe, seed)
+    net = adapted.adapt(name, *build(name, variant, classes, channels, hw, options))
+    net.made = Made(name, classes, channels, hw, options, {**defaults(variant), **options})
+    return initialise(net, variant.recipe, seed)
 
 
 def build(name, variant, num_classes, in_channels, image_size, options):
-    """Call the variant's builder with those of the settings that it takes. ValueError for an option it doesn't take."""
+    """(net, options left over): the variant's builder with those of the settings that it takes.
+
+    ValueError for an option that neither it nor `adapted` takes.
+    """
     settings = {"num_classes": num_classes, "in_channels": in_channels, "image_size": image_size}
     takes = inspect.signature(variant.build).parameters
-    unknown = [option for option in options if option not in takes]
+    unknown = [option for option in options if option not in takes and option not in adapted.OPTIONS]
     if unknown:
-        known = [p for p in takes if p not in settings]
-        raise ValueError(f"{name}: unknown option {unknown[0]!r}; it takes {', '.join(known) or 'none'}")
-    return variant.build(**{k: v for k, v in settings.items() if k in takes}, **options)
+        known = [p for p in (*takes, *adapted.OPTIONS) if p not in settings]
+        raise ValueError(f"{name}: unknown option {unknown[0]!r}; it takes {', '.join(known)}")
+    own = {k: v for k, v in options.items() if k in takes}
+    net = variant.build(**{k: v for k, v in settings.items() if k in takes}, **own)
+    return net, {k: v for k, v in options.items() if k not in takes}
+
+
+def defaults(variant):
+    """{option: value} of a builder that is given none."""
+    takes = inspect.signature(variant.build).parameters.values()
+    return {p.name: p.default for p in takes if p.default is not p.empty}

@@ -51,14 +51,14 @@ RECIPE = Recipe(conv=he_out, linear=normal_01)
 
 
 class ZeroPadShortcut(Module):
-    """Option A: every stride-th pixel, with channels of zeros appended. No parameters (section 4.2)."""
+    """Option A: every stride-th pixel, with channels of zeros before and after it. No parameters (section 4.2)."""
 
-    def __init__(self, extra, stride):
-        self.extra, self.stride = extra, stride
+    def __init__(self, before, after, stride):
+        self.before, self.after, self.stride = before, after, stride
 
     def forward(self, x):
         x = x[:, :: self.stride, :: self.stride] if self.stride > 1 else x
-        return F.pad(x, ((0, 0), (0, 0), (0, 0), (0, self.extra)))
+        return F.pad(x, ((0, 0), (0, 0), (0, 0), (self.before, self.after)))
 
 
 def projection(c, k, stride, norm):
@@ -70,16 +70,18 @@ def projection(c, k, stride, norm):
 def shortcut_path(option, c, k, stride, norm=True):
     """What the input of a block goes through on its way around: c channels in, k out.
 
-    option (section 4.1): "A" pads with zero channels, "B" projects where shapes differ, "C" projects everywhere;
-    None is no shortcut at all, which makes a plain net.
+    option (section 4.1): "A" pads with zero channels at the end, "A_centre" with half of them at each end (as some
+    published weights need), "B" projects where shapes differ, "C" projects everywhere; None is no shortcut at all,
+    which makes a plain net.
     """
-    if option not in ("A", "B", "C", None):
-        raise ValueError(f"resnet: shortcut must be 'A', 'B', 'C' or None (plain); got {option!r}")
+    if option not in ("A", "A_centre", "B", "C", None):
+        raise ValueError(f"resnet: shortcut must be 'A', 'A_centre', 'B', 'C' or None (plain); got {option!r}")
     if option is None:
         return None
     if option != "C" and stride == 1 and c == k:
         return Identity()
-    return ZeroPadShortcut(k - c, stride) if option == "A" else projection(c, k, stride, norm)
+    before = (k - c) // 2 if option == "A_centre" else 0
+    return ZeroPadShortcut(before, k - c - before, stride) if option[0] == "A" else projection(c, k, stride, norm)
 
 
 class BasicBlock(Module):

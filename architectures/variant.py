@@ -1,6 +1,6 @@
 """What a family file says about each of its nets."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from kernels.shapes import window_counts
@@ -14,6 +14,23 @@ from minigrad.nn.recipe import normal_01 as normal_01
 from minigrad.ops.checks import pair
 
 SMALL = 64  # the largest image, in pixels a side, that gets a net (or a head) for small images
+
+
+class Made(NamedTuple):
+    """What a net was made as, kept as net.made: enough to make it again.
+
+    name         the full name
+    num_classes, in_channels, image_size (H, W)
+    options      those that were given to create
+    settings     options with the builder's own values for those that were not given
+    """
+
+    name: str
+    num_classes: int
+    in_channels: int
+    image_size: tuple[int, int]
+    options: Mapping
+    settings: Mapping
 
 
 class Variant(NamedTuple):

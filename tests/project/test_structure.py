@@ -28,6 +28,7 @@ LAYERS = [
     "minigrad.recompute",
     "minigrad.nn",
     "minigrad.optim",
+    "minigrad.interop",
     "architectures",
     "minigrad.explain",
     "minigrad.doctor",

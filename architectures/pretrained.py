@@ -1,0 +1,43 @@
+"""Nets with weights from a file."""
+
+from minigrad.interop import WeightsError
+from minigrad.interop.loading import Source, check_options, classes_in, fill, recognise
+
+from .registry import create, defaults, find, resolve
+
+
+def pretrained(
+    name, path, num_classes=None, image_size=None, in_channels=None, seed=0, origin=None, strict=True, **options
+):
+    """A net by name with the weights in a file, in evaluation mode.
+
+    The file's origin decides how its arrays are read and which options the net needs (eps, padding, shortcut): they are
+    set, unless they were given. name may be the less exact one: "resnet50" for a file of resnet50_v1.
+
+    num_classes  None: as many as the file has. Another number than the file's: a fresh last layer, the rest loaded
+    origin, strict  as in minigrad.interop.load_weights
+
+    net.preprocessing is what the weights expect of their images, None where that is not known; net.loaded lists what
+    kept its initial values. WeightsError, in one line, for a file that is refused or does not fit.
+    """
+    source = recognise(path, origin)
+    name = full_name(name, image_size, source)
+    takes = {**dict.fromkeys(("eps", "padding")), **defaults(find(name))}
+    options = {**{k: v for k, v in source.options.items() if k in takes}, **options}
+    settings = dict(image_size=image_size, in_channels=in_channels, seed=seed, **options)
+    net = create(name, num_classes, **settings)
+    check_options(net, source)
+    if num_classes is None and (classes := classes_in(net, source)) not in (None, net.made.num_classes):
+        net = create(name, classes, **settings)
+    net.loaded = fill(net, source, strict, head=num_classes is not None)
+    return net
+
+
+def full_name(name, image_size, source: Source):
+    """The net that the file is of, where it is of one only; else the name that was asked for."""
+    asked = resolve(name, image_size)[0]
+    if not source.net:
+        return asked
+    if name not in source.net and asked not in source.net:
+        raise WeightsError(f"{source.contents.path}: weights of {source.net[0]}, not of {asked}")
+    return source.net[0]

@@ -1,0 +1,42 @@
+"""What a file of weights holds, whatever its format."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .errors import WeightsError
+
+ORIGINS = ("torch", "keras", "caffe", "minigrad")
+
+
+@dataclass(frozen=True)
+class Contents:
+    """path; arrays {name: array}, as the file has them; origin: who wrote it, which says how the arrays are laid out.
+
+    origin is one of ORIGINS, or None where the format does not tell.
+    facts: what else the file says, such as a Keras model's layers; {} for most.
+    """
+
+    path: str
+    arrays: dict
+    origin: str | None
+    facts: dict = field(default_factory=dict)
+
+    def checked(self):
+        """The same, after a look at the values. WeightsError for numbers that no net can have."""
+        if not self.arrays:
+            raise WeightsError(f"{self.path}: holds no weights")
+        for name, array in self.arrays.items():
+            check_values(self.path, name, array)
+        return self
+
+
+def check_values(path, name, array):
+    """Refuse complex numbers, texts, NaN, infinities, and variances below 0."""
+    if array.dtype.kind not in "fiub":
+        raise WeightsError(f"{path}: {name} holds {array.dtype} values; weights are real numbers")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise WeightsError(f"{path}: {name} holds NaN or infinite values")
+    is_variance = name.endswith(("running_var", "moving_variance", "moving_variance:0"))
+    if is_variance and array.size and array.min() < 0:
+        raise WeightsError(f"{path}: {name} is a variance and has values below 0 ({array.min():.3g})")

@@ -1,0 +1,59 @@
+"""Which reader a file needs: told by its first bytes, not by its name."""
+
+import tarfile
+import zipfile
+from pathlib import Path
+
+from . import caffe, keras, npz, safetensors_files, torch_files
+from .contents import ORIGINS, Contents
+from .errors import WeightsError
+
+
+def read(path, origin=None) -> Contents:
+    """The arrays in a file of weights, with their names and layout as they are there.
+
+    path: torch's .pth .pt .th .tar, .safetensors, .npz, Keras' .h5, or Caffe's raw blobs in a tar.
+    origin: "torch", "keras", "caffe" or "minigrad", who wrote it; None takes what the file says.
+    WeightsError, in one line, for a file that is missing, damaged, refused or of another kind. Nothing in the file is
+    executed, and memory stays within a few times the file's length.
+    """
+    if origin is not None and origin not in ORIGINS:
+        raise WeightsError(f"origin must be one of {', '.join(ORIGINS)}; got {origin!r}")
+    if not Path(path).is_file():
+        raise WeightsError(f"{path}: no such file")
+    found = reader(path).read(path).checked()
+    if origin is None or found.origin == origin:
+        return found
+    if found.origin is not None and not (found.origin == "torch" and str(path).endswith(".safetensors")):
+        raise WeightsError(f"{path}: written by {found.origin}, not by {origin}")
+    return Contents(found.path, found.arrays, origin, found.facts)
+
+
+def reader(path):
+    """The module that reads such a file."""
+    with open(path, "rb") as file:
+        start = file.read(16)
+    if start.startswith(b"\x89HDF\r\n\x1a\n"):
+        return keras
+    if zipfile.is_zipfile(path):
+        return zip_reader(path)
+    if start[8:9] == b"{":
+        return safetensors_files
+    if start[:1] == b"\x80":
+        return torch_files
+    if tarfile.is_tarfile(path):
+        return caffe
+    raise WeightsError(f"{path}: no known file of weights (.pth, .safetensors, .npz, .h5, raw blobs in a tar)")
+
+
+def zip_reader(path):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except zipfile.BadZipFile as error:
+        raise WeightsError(f"{path}: damaged: {error}") from None
+    if names and all(name.endswith(".npy") for name in names):
+        return npz
+    if "model.weights.h5" in names:
+        raise WeightsError(f"{path}: a .keras archive; save the weights alone: model.save('name.h5')")
+    return torch_files

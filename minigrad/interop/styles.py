@@ -1,0 +1,174 @@
+"""Who names what how: for each published kind of file the names of weights here, and what the net has to be like.
+
+A style sees the names in a file and knows: which net (where the file fits one only), which options of the net the
+arithmetic needs, the names, and, where it is known, what the images have to be like. Sources are those of
+`minigrad.interop.zoo` and, for torchvision and timm, the packages themselves.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from .errors import WeightsError
+from .preprocessing import BVLC, CAFFE_RESNET, CIFAR_AKAMASTER, Preprocessing
+
+NOTHING: Mapping = MappingProxyType({})
+
+
+class Style(NamedTuple):
+    """recognises(names) tells a file by its names; rename(name) gives the name here, or None for what is ignored.
+
+    net           the one net that such a file is of, and the less exact names for it that are taken to mean it
+    options       of architectures.create, without which the numbers would be wrong
+    """
+
+    name: str
+    origin: str
+    recognises: Callable
+    rename: Callable
+    net: tuple = ()
+    options: Mapping = NOTHING
+    preprocessing: Preprocessing | None = None
+
+
+def substituted(rules):
+    """rename(name) by regular expressions, each used once, in order."""
+    compiled = [(re.compile(pattern), replacement) for pattern, replacement in rules]
+
+    def rename(name):
+        for pattern, replacement in compiled:
+            name = pattern.sub(replacement, name)
+        return name
+
+    return rename
+
+
+def has(*fragments):
+    """recognises(names): every fragment is part of some name."""
+    return lambda names: all(any(re.search(f, name) for name in names) for f in fragments)
+
+
+# torch: names are ours but for a few habits
+
+WRAPPER = re.compile(r"^(module|_orig_mod|model|net)\.")
+TORCH = substituted([
+    (r"(^|\.)shortcut\.", r"\1downsample."),
+    (r"(denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2."),
+    (r"^pre_logits\.fc1\.", "classifier.0."),  # timm's VGG
+    (r"^pre_logits\.fc2\.", "classifier.3."),
+    (r"^head\.fc\.", "classifier.6."),
+])  # fmt: skip
+LINEAR = substituted([(r"^linear\.", "fc."), (r"(^|\.)shortcut\.", r"\1downsample.")])
+
+
+def one_up(match):
+    return f"features.denseblock{match[1]}.denselayer{int(match[2]) + 1}.{match[3].replace('bn', 'norm')}"
+
+
+DENSENET_CIFAR = substituted([
+    (r"^block(\d)\.layer\.(\d+)\.((?:bn|conv)[12])", one_up),
+    (r"^trans(\d)\.bn1", r"features.transition\1.norm"),
+    (r"^trans(\d)\.conv1", r"features.transition\1.conv"),
+    (r"^conv1\.", "features.conv0."),
+    (r"^bn1\.", "features.norm5."),
+    (r"^fc\.", "classifier."),
+])  # fmt: skip
+
+# Keras' ResNet-50 under the names of Caffe's
+
+KERAS_WEIGHTS = {
+    "kernel": "weight", "bias": "bias", "gamma": "weight", "beta": "bias", "moving_mean": "running_mean",
+    "moving_variance": "running_var", "depthwise_kernel": "weight",
+}  # fmt: skip
+HALVES = {"res": "conv", "bn": "bn"}
+
+
+def block(match):
+    """res3b -> layer2.1"""
+    return f"layer{int(match[2]) - 1}.{ord(match[3]) - ord('a')}"
+
+
+KERAS_LAYERS = substituted([
+    (r"^(res|bn)(\d)([a-z])_branch1$", lambda m: f"{block(m)}.downsample.{int(m[1] == 'bn')}"),
+    (r"^(res|bn)(\d)([a-z])_branch2([abc])$", lambda m: f"{block(m)}.{HALVES[m[1]]}{'abc'.index(m[4]) + 1}"),
+    (r"^bn_conv1$", "bn1"),
+    (r"^fc1000$", "fc"),
+])  # fmt: skip
+
+
+def keras_resnet50(name):
+    layer, _, weight = name.rpartition("/")
+    return f"{KERAS_LAYERS(layer)}.{KERAS_WEIGHTS.get(weight, weight)}"
+
+
+# Caffe's GoogLeNet
+
+BRANCHES = {
+    "1x1": "branch1", "3x3_reduce": "branch2.0", "3x3": "branch2.1", "5x5_reduce": "branch3.0", "5x5": "branch3.1",
+    "pool_proj": "branch4.1",
+}  # fmt: skip
+CAFFE_LAYERS = {
+    "conv1/7x7_s2": "conv1.conv", "conv2/3x3_reduce": "conv2.conv", "conv2/3x3": "conv3.conv",
+    "loss3/classifier": "fc",
+}  # fmt: skip
+
+
+def bvlc_googlenet(name):
+    layer, _, weight = name.rpartition("/")
+    module, _, branch = layer.partition("/")
+    if layer not in CAFFE_LAYERS and branch in BRANCHES:
+        layer = f"{module.replace('_', '')}.{BRANCHES[branch]}.conv"
+    return f"{CAFFE_LAYERS.get(layer, layer)}.{'weight' if weight == 'filter' else weight}"
+
+
+RESNET50 = ("resnet50_v1", "resnet50")
+GOOGLENET = ("googlenet_paper", "googlenet")
+STYLES = (
+    Style(
+        "DenseNets for CIFAR", "torch", has(r"^block1\.layer\.0\."), DENSENET_CIFAR
+    ),
+    Style("ResNets for CIFAR", "torch", has(r"^linear\.", r"^layer1\.0\."), LINEAR, preprocessing=CIFAR_AKAMASTER),
+    Style("torchvision's names", "torch", lambda names: True, TORCH),
+    Style(
+        "Keras' ResNet-50", "keras", has(r"^res2a_branch1/"), keras_resnet50, RESNET50, {"eps": 1e-3}, CAFFE_RESNET
+    ),
+    Style(
+        "BVLC's GoogLeNet", "caffe", has(r"^inception_3a/1x1/"), bvlc_googlenet, GOOGLENET, {"aux_logits": False}, BVLC
+    ),
+    Style("minigrad's names", "minigrad", lambda names: True, lambda name: name),
+)  # fmt: skip
+
+
+def unwrapped(names):
+    """{name: the same without module., _orig_mod. and the like}, where every name begins so."""
+    short = {name: name for name in names}
+    while short and all(WRAPPER.match(s) for s in short.values()):
+        short = {name: WRAPPER.sub("", s) for name, s in short.items()}
+    return short
+
+
+def recognised(contents):
+    """The Style of a file of known origin. WeightsError if there is none."""
+    names = list(unwrapped(contents.arrays).values())
+    for style in STYLES:
+        if style.origin == contents.origin and style.recognises(names):
+            return style
+    known = ", ".join(s.name for s in STYLES if s.origin == contents.origin)
+    raise WeightsError(
+        f"{contents.path}: from {contents.origin}, but its names ({', '.join(names[:3])}, ...) are not known ones; "
+        f"known: {known}"
+    )
+
+
+def renamed(style, contents):
+    """{name here: (name there, array)}. num_batches_tracked, which nothing here needs, is left out."""
+    found = {}
+    for name, short in unwrapped(contents.arrays).items():
+        if short.endswith("num_batches_tracked"):
+            continue
+        here = style.rename(short)
+        if here in found:
+            raise WeightsError(f"{contents.path}: {name} and {found[here][0]} would both be {here}")
+        found[here] = name, contents.arrays[name]
+    return found
