@@ -86,7 +86,7 @@ def fill(net, source, strict=True, image_size=None, head=False):
     fold_biases(net, found, shown)
     own = {name: t for name, t in (*net.named_parameters(), *net.named_buffers())}
     origin, state = source.contents.origin, {}
-    for name in found.keys() & own.keys():
+    for name in (n for n in own if n in found):
         state[name] = converted(origin, *found[name], own[name].shape, shown.flattened.get(name))
     loaded = check_fit(net, source, found, state, own, strict, shown.head if head else None)
     net.load_state_dict({n: a for n, a in state.items() if n not in loaded.missing}, strict=False)

@@ -11,7 +11,6 @@ from typing import NamedTuple
 from .errors import MAX_TENSORS, WeightsError
 
 MAX_OPCODES = 60 * MAX_TENSORS
-MARK = object()
 
 
 class Name(NamedTuple):
@@ -46,7 +45,7 @@ class Machine:
 
     def __init__(self, path, check):
         self.path, self.check = path, check
-        self.stack, self.memo = [], {}
+        self.stack, self.marks, self.memo = [], [], {}
 
     def run(self, file):
         """The object that the pickle describes: dicts, lists, tuples, numbers, texts, Calls and Persistents."""
@@ -62,28 +61,27 @@ class Machine:
             raise WeightsError(f"{self.path}: damaged, or not a torch file ({type(error).__name__}: {error})") from None
 
     def step(self, opcode, argument):
-        if opcode in CONSTANTS:
-            self.stack.append(CONSTANTS[opcode])
-        elif opcode in LITERALS:
+        if opcode in LITERALS:
             self.stack.append(argument)
         elif opcode in EMPTY:
             self.stack.append(EMPTY[opcode]())
+        elif opcode in HANDLERS:
+            HANDLERS[opcode](self, argument)
+        elif opcode in CONSTANTS:
+            self.stack.append(CONSTANTS[opcode])
         elif opcode not in IGNORED:
-            handler = getattr(self, f"on_{opcode.lower()}", None)
-            if handler is None:
-                raise WeightsError(f"{self.path}: refused: its pickle uses {opcode}, which no plain state_dict needs")
-            handler(argument)
+            raise WeightsError(f"{self.path}: refused: its pickle uses {opcode}, which no plain state_dict needs")
 
     def pop_mark(self):
-        """What lies above the last mark, which goes with it."""
-        at = max(i for i, v in enumerate(self.stack) if v is MARK)
-        items, self.stack[at:] = self.stack[at + 1 :], []
+        """What lies above the last mark. (Marks are places: to search for one would take longer with every item.)"""
+        at = self.marks.pop()
+        items, self.stack[at:] = self.stack[at:], []
         return items
 
     # Opcodes, by their names in pickletools
 
     def on_mark(self, _):
-        self.stack.append(MARK)
+        self.marks.append(len(self.stack))
 
     def on_pop(self, _):
         self.stack.pop()
@@ -177,3 +175,4 @@ LITERALS = frozenset((
     "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE",
 ))  # fmt: skip
 IGNORED = frozenset(("PROTO", "FRAME", "STOP"))
+HANDLERS = {name.removeprefix("on_").upper(): f for name, f in vars(Machine).items() if name.startswith("on_")}
