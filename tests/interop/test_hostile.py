@@ -110,7 +110,7 @@ def test_a_zip_in_a_zip_is_no_pickle(tmp_path):
 
 
 def test_compressed_entries_are_refused_unread(tmp_path):
-    torch_zip(tmp_path / "a.pth", bytes(200 << 20), compression=zipfile.ZIP_DEFLATED)
+    torch_zip(tmp_path / "a.pth", bytes(20 << 20), compression=zipfile.ZIP_DEFLATED)
     refused(tmp_path / "a.pth", "compressed entries", megabytes=2)
 
 
@@ -122,9 +122,9 @@ def test_paths_in_an_archive_lead_nowhere(tmp_path):
     assert not (tmp_path.parent / "evil").exists()
 
 
-def test_a_million_tensors(tmp_path, monkeypatch):
+def test_far_too_many_tensors(tmp_path, monkeypatch):
     one = tensor_pickle((1,), (1,))
-    torch_zip(tmp_path / "a.pth", one[:4] + 1_000_000 * one[4:-2] + one[-2:], [("0", bytes(4))])
+    torch_zip(tmp_path / "a.pth", one[:4] + 200_000 * one[4:-2] + one[-2:], [("0", bytes(4))])
     refused(tmp_path / "a.pth", "describes its tensors", megabytes=1)
     monkeypatch.setattr(errors, "MAX_TENSORS", 100)
     torch_zip(tmp_path / "b.pth", tensor_pickle((1,), (1,), keys=map(str, range(101))), [("0", bytes(4))])
