@@ -18,3 +18,10 @@ from .tensor import op as op
 from .tensor import tensor as tensor
 
 __version__ = "0.1.0"
+
+
+def load(path, arch=None, preprocessing=None, classes=None, **options):
+    """A net with the weights in a file, ready for inference: see minigrad.predict.load. Then .predict(images)."""
+    from . import predict
+
+    return predict.load(path, arch, preprocessing, classes, **options)

@@ -13,7 +13,7 @@ DTYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1",
     "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1", "BOOL": "?",
 }  # fmt: skip
-FORMATS = {"pt": "torch", "keras": "keras", "minigrad": "minigrad"}  # what writers put under "format"
+FORMATS = {"pt": "torch", "keras": "keras"}  # what writers put under "format"
 
 
 def read(path):
@@ -28,8 +28,15 @@ def read(path):
     except SafetensorError as error:
         raise WeightsError(f"{path}: damaged, or not a safetensors file: {error}") from None
     arrays = {name: array_of(path, name, entry) for name, entry in entries}
-    origin = "minigrad" if "minigrad" in metadata else FORMATS.get(metadata.get("format"))
-    return Contents(str(path), arrays, origin, {"metadata": metadata})
+    if "minigrad" in metadata:  # a checkpoint of the train command
+        return Contents(str(path), weights_of(arrays), "minigrad", {"metadata": metadata})
+    return Contents(str(path), arrays, FORMATS.get(metadata.get("format")), {"metadata": metadata})
+
+
+def weights_of(arrays):
+    """A checkpoint's weights: the model's, or their average where the run kept one."""
+    parts = [{n.removeprefix(p): a for n, a in arrays.items() if n.startswith(p)} for p in ("model.", "average.")]
+    return {**parts[0], **parts[1]}
 
 
 def header(path):

@@ -33,6 +33,8 @@ LAYERS = [
     "minigrad.explain",
     "minigrad.doctor",
     "minigrad.gradcheck",
+    "minigrad.predict",
+    "minigrad.export",
     "minigrad.train",
 ]
 SOURCES = [p for package in PACKAGES for p in sorted((ROOT / package).rglob("*.py"))]

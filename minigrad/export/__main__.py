@@ -1,0 +1,61 @@
+"""`python -m minigrad.export`. Exit status: 0 done, 2 a wrong call or file."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from ..interop import WeightsError
+from ..predict import load
+from .write import FORMATS, export
+
+EXAMPLES = """examples:
+  python -m minigrad.export runs/NAME --to onnx                        runs/NAME/best.onnx
+  python -m minigrad.export runs/NAME --to onnx --fold -o net.onnx     batch norm within the convolutions
+  python -m minigrad.export runs/NAME/last.safetensors --to torch      weights for torch's load_state_dict
+  python -m minigrad.export resnet50.npz --arch resnet50 --to onnx     published weights
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, whose errors are one line."""
+
+    def error(self, message):
+        raise WeightsError(message)
+
+
+def parser():
+    top = Parser(
+        prog="minigrad.export", usage="python -m minigrad.export RUN_OR_FILE --to FORMAT [option ...]",
+        description="Write a net for others.", epilog=EXAMPLES, allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    top.add_argument("source", metavar="RUN_OR_FILE", help="a run's directory, a checkpoint, or a file of weights")
+    top.add_argument("--to", required=True, choices=tuple(FORMATS), help="the format")
+    top.add_argument("-o", "--output", metavar="FILE", help="where to (default: beside the source)")
+    top.add_argument("-a", "--arch", metavar="NAME", help="the net, where the file does not tell")
+    top.add_argument("--fold", action="store_true", help="ONNX: batch norms become part of the convolutions")
+    return top
+
+
+def main(argv=None):
+    """Run the command with these arguments (those of the process, if None); the exit status."""
+    try:
+        asked = parser().parse_args(argv)
+        source, classifier = Path(asked.source), load(asked.source, asked.arch)
+        path = Path(asked.output) if asked.output else beside(source, FORMATS[asked.to])
+        export(classifier, path, asked.to, asked.fold)
+        print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+        return 0
+    except (WeightsError, ValueError, OSError) as error:
+        print(f"minigrad.export: error: {'; '.join(str(error).splitlines())}", file=sys.stderr)
+        return 2
+
+
+def beside(source, ending):
+    """Where a file goes unless told: never over the source."""
+    path = (source / "best").with_suffix(ending) if source.is_dir() else source.with_suffix(ending)
+    return path if not path.exists() else path.with_stem(f"{path.stem}-exported")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""One net, written for others."""
+
+import json
+
+from ..interop import WeightsError
+from ..interop.loading import image_shape
+from ..interop.onnx_writer import write_onnx
+from ..interop.torch_writer import write_safetensors, write_torch
+from ..predict import Classifier
+
+FORMATS = {"onnx": ".onnx", "safetensors": ".safetensors", "torch": ".pth"}
+
+
+def export(net, path, to, fold=False, image_size=None):
+    """Write a net to a file, with its classes' names and what it expects of its images.
+
+    net    a Module or a Classifier
+    to     "onnx": a graph of opset 18 for batches of any size, images (N, C, H, W) normalised; "safetensors" or
+           "torch": the weights under torchvision's names in torch's layout, which load_state_dict takes
+    fold   ONNX: batch norms become part of the convolutions before them
+    image_size  of images, an int or (H, W); None: what the net was made for
+
+    Returns path. WeightsError for another format, or an op that ONNX does not have.
+    """
+    if to not in FORMATS:
+        raise WeightsError(f"export: to must be one of {', '.join(FORMATS)}; got {to!r}")
+    if fold and to != "onnx":
+        raise WeightsError(f"export: fold is for ONNX; {to} keeps batch norm under its names")
+    classifier = (
+        net if isinstance(net, Classifier) else Classifier(net, preprocessing=getattr(net, "preprocessing", None))
+    )
+    facts = facts_of(classifier)
+    if to == "onnx":
+        metadata = {name: value if isinstance(value, str) else json.dumps(value) for name, value in facts.items()}
+        return write_onnx(classifier.net, path, image_shape(classifier.net, image_size), metadata, fold)
+    return (write_safetensors if to == "safetensors" else write_torch)(classifier.net, path, facts, image_size)
+
+
+def facts_of(classifier):
+    """What a file says beside the weights, as JSON can hold it: enough for minigrad.load to make the net again."""
+    made, facts = getattr(classifier.net, "made", None), {}
+    if made is not None:
+        facts |= {"arch": made.name, "num_classes": made.num_classes, "in_channels": made.in_channels}
+        facts |= {"image_size": list(made.image_size), "options": dict(made.options)}
+    if classifier.classes is not None:
+        facts["classes"] = list(classifier.classes)
+    if classifier.preprocessing is not None:
+        facts["preprocessing"] = classifier.preprocessing.to_dict()
+    return facts

@@ -1,0 +1,87 @@
+"""From a file to a Classifier: a run of the train command, an exported net, or published weights."""
+
+import json
+from pathlib import Path
+
+import architectures
+
+from ..interop import Preprocessing, WeightsError, read
+from ..interop.loading import load_weights
+from ..interop.zoo import known
+from . import imagenet
+from .checkpoints import described
+from .classifier import Classifier
+
+BEST, LAST = "best.safetensors", "last.safetensors"
+
+
+def load(path, arch=None, preprocessing=None, classes=None, **options):
+    """A net with the weights in a file, ready for inference: a Classifier in evaluation mode.
+
+    path     a run's directory (its best checkpoint) or one of its checkpoints; a net that `minigrad.export` wrote; or
+             published weights (torch's, Keras', Caffe's), for which arch says of which net they are
+    arch     a name for architectures.create; not needed where the file tells
+    preprocessing, classes   instead of what the file tells
+    options  of architectures.create, such as num_classes, origin, strict
+
+    WeightsError, in one line, for a file that is missing, refused or does not fit.
+    """
+    path = located(path)
+    facts = facts_of(path)
+    if facts is not None and arch is None:
+        found = of_facts(path, facts, options)
+    else:
+        found = of_weights(path, arch, options)
+    return Classifier(found.net, classes or found.classes, preprocessing or found.preprocessing)
+
+
+def located(path):
+    """A run's best checkpoint, else its last; a file as it is. WeightsError where there is none."""
+    path = Path(path)
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise WeightsError(f"{path}: no such file")
+    for name in (BEST, LAST):
+        if (path / name).is_file():
+            return path / name
+    raise WeightsError(f"{path}: no checkpoint in it ({BEST} or {LAST})")
+
+
+def facts_of(path):
+    """What a file of minigrad's own says of its net; None for other files."""
+    if path.suffix != ".safetensors":
+        return None
+    metadata = read(path).facts["metadata"]
+    text = metadata.get("minigrad_net") or metadata.get("minigrad")
+    try:
+        facts = None if text is None else json.loads(text)
+    except (ValueError, RecursionError):
+        facts = ()
+    if not isinstance(facts, dict | None):
+        raise WeightsError(f"{path}: damaged: what it says of its net can't be read")
+    return facts
+
+
+def of_weights(path, arch, options):
+    row = known(path)
+    arch = arch or (row.net if row else None)
+    if arch is None:
+        raise WeightsError(f"{path}: does not say of which net it is: give arch, one of architectures.names()")
+    net = architectures.create(arch, weights=path, **options)
+    return Classifier(net, usual_classes(net), net.preprocessing)
+
+
+def usual_classes(net):
+    """ImageNet's names for a net of its 1000 classes; None for others."""
+    return imagenet.names() if net.made.num_classes == 1000 else None
+
+
+def of_facts(path, facts, options):
+    """The Classifier that a checkpoint of the train command or an exported file describes."""
+    net_facts = facts if "arch" in facts else described(path, facts)
+    settings = {k: net_facts[k] for k in ("num_classes", "image_size", "in_channels")}
+    net = architectures.create(net_facts["arch"], **settings, **net_facts.get("options", {}), **options)
+    load_weights(net, path)
+    wanted = net_facts.get("preprocessing")
+    return Classifier(net, net_facts.get("classes"), Preprocessing(**wanted) if wanted else None)
