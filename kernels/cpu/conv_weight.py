@@ -13,8 +13,9 @@ just an offset in an x panel. With few input channels (an image's three) such pa
 empty. There the block of x keeps its layout, and the taps of a filter row, s and c merged, are the rows of one matrix.
 Either way the work of a block is a list of slots: places in x where a tile's rows begin.
 
-Each thread sums its own blocks, in order, into its own accumulator; these are added at the end, in order. So the result
-depends on the number of threads, but never on their timing.
+The blocks are cut into parts by shape alone. Each part adds up its blocks, in order, into its own accumulator; these
+are added at the end, in order. What more threads divide among them is the output channels, each of which has its own
+sums. So neither the number of threads nor their timing changes a bit of the result.
 """
 
 import functools
@@ -40,7 +41,8 @@ from .tile import (
 
 X_BLOCK_BYTES = 192 << 10  # of x in one block, to stay in the second-level cache
 DY_BLOCK_BYTES = 512 << 10  # of dy: where it would be more than twice that, it is cut into chunks of channels
-SMALL_ACCUMULATOR = 1 << 20  # bytes up to which every thread may have its own
+PARTS = 8  # of the blocks, each with its own accumulator,
+PARTS_BYTES = 1 << 20  # if they take no more memory than this; but 2 parts may take twice as much
 
 
 class Plan(NamedTuple):
@@ -80,14 +82,19 @@ class Plan(NamedTuple):
     panel_bytes: int  # of a panel of x's block
 
 
-def divide_work(blocks, panels, panel_bytes, accumulator_bytes, threads):
-    """(parts, panels in a chunk): threads share the pixels or, where dw is large or blocks are few, the channels."""
-    most = max(1, DY_BLOCK_BYTES // panel_bytes)
-    if panels > 2 * most:
-        return 1, divide_evenly(panels, most)
-    if panels == 1 or panels < threads or (accumulator_bytes <= SMALL_ACCUMULATOR and blocks >= 4 * threads):
-        return min(blocks, threads), panels
-    return 1, divide_evenly(panels, -(-panels // threads))
+def part_count(blocks, panels, accumulator_bytes):
+    """In how many parts the blocks are added up: a power of two, by shape alone. 1 if dw is large or blocks are few."""
+    if panels == 1:
+        return min(blocks, PARTS)
+    if blocks < PARTS or accumulator_bytes > PARTS_BYTES:
+        return 1
+    return max(2, 1 << (min(PARTS, PARTS_BYTES // accumulator_bytes).bit_length() - 1))
+
+
+def chunk_panels(parts, panels, most, threads):
+    """Panels in a task: at most `most` if there are many more, and so few that each thread has a task."""
+    tasks = -(-threads // parts)
+    return divide_evenly(panels, min(most if panels > 2 * most else panels, -(-panels // tasks)))
 
 
 @functools.lru_cache(1024)
@@ -114,11 +121,12 @@ def make_plan(x_shape, x_strides, dy_shape, dy_strides, w_shape, stride, padding
     blocks = -(-images // block_images) * row_blocks
     block_bytes = block_images * block_rows * columns * lanes * item
     accumulator_bytes = groups * panels * len(slots) * high * lanes * item
-    parts, chunk_panels = divide_work(blocks, panels, block_bytes, accumulator_bytes, threads)
+    parts = part_count(blocks, panels, accumulator_bytes)
+    chunk = chunk_panels(parts * groups, panels, max(1, DY_BLOCK_BYTES // block_bytes), threads)
     plan = Plan(
         item, images, rows, columns, height, width, *x_strides[:3], *dy_strides[:3], groups, depth, k // groups,
-        *stride, *reach, *padding, block_images, block_rows, row_blocks, blocks, parts, -(-panels // chunk_panels),
-        panels, chunk_panels, int(merged), pixel_bytes, panel_bytes,
+        *stride, *reach, *padding, block_images, block_rows, row_blocks, blocks, parts, -(-panels // chunk),
+        panels, chunk, int(merged), pixel_bytes, panel_bytes,
     )  # fmt: skip
     return plan, np.array(offsets, np.int64), np.array(row_of, np.int64)
 

@@ -8,8 +8,10 @@ which the filter needs in its last axis: w (R, S, C). A tap (r, s) ties the outp
 import numba
 import numpy as np
 
-from .runtime import get_num_threads, parallel, serial
+from .runtime import parallel, serial
+from .taps import fma
 
+PARTS = 16  # of the output rows, each with its own sums: whatever the number of threads
 STRIDE, PADDING, DILATION = range(3)  # rows of the array `how`; its columns are the axes
 
 
@@ -43,7 +45,7 @@ def forward(x, w, b, low, how, y):
                     i, j = input_position(p, r, 0, how), input_position(q, s, 1, how)
                     if 0 <= i < x.shape[1] and 0 <= j < x.shape[2]:
                         for c in range(channels):
-                            y[n, p, q, c] += x[n, i, j, c] * w[r, s, c]
+                            y[n, p, q, c] = fma(x[n, i, j, c], w[r, s, c], y[n, p, q, c])
             for c in range(channels):
                 y[n, p, q, c] = low if y[n, p, q, c] < low else y[n, p, q, c]  # keeps NaN
 
@@ -60,7 +62,7 @@ def backward_input(dy, w, how, dx):
                     p, q = output_position(i, r, 0, how), output_position(j, s, 1, how)
                     if 0 <= p < dy.shape[1] and 0 <= q < dy.shape[2]:
                         for c in range(channels):
-                            dx[n, i, j, c] += dy[n, p, q, c] * w[r, s, c]
+                            dx[n, i, j, c] = fma(dy[n, p, q, c], w[r, s, c], dx[n, i, j, c])
 
 
 @parallel
@@ -81,7 +83,7 @@ def backward_weight(dy, x, how, sums):
                         j = input_position(q, s, 1, how)
                         if 0 <= j < x.shape[2]:
                             for c in range(channels):
-                                row_sum[c] += dy[n, p, q, c] * x[n, i, j, c]
+                                row_sum[c] = fma(dy[n, p, q, c], x[n, i, j, c], row_sum[c])
                     for c in range(channels):
                         sums[part, r, s, c] += row_sum[c]
 
@@ -109,6 +111,6 @@ def depthwise_backward_input(dy, w, how, x_shape):
 def depthwise_backward_weight(dy, x, how, w_shape):
     """dw (C, R, S, 1)"""
     k, r_size, s_size, _ = w_shape
-    sums = np.zeros((get_num_threads(), r_size, s_size, k), dy.dtype)
+    sums = np.zeros((PARTS, r_size, s_size, k), dy.dtype)
     backward_weight(np.ascontiguousarray(dy), np.ascontiguousarray(x), np.array(how), sums)
     return np.ascontiguousarray(sums.sum(0).transpose(2, 0, 1))[..., None]

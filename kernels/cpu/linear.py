@@ -16,20 +16,22 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .gather import gather
 from .layout import deliver, with_contiguous_channels
-from .norm_rows import fma
 from .pack import filters_of
 from .product import odd_lines, round_up
 from .runtime import get_num_threads, parallel
-from .taps import at, for_vectors, splat, vector
+from .taps import INT32, at, emit_fma, for_vectors, splat, variable, vector
 from .tile import INT, load, prefetch, store
 
 FEW = 32  # rows up to which streaming is faster (measured)
 PIECE = 512  # columns of w at a time: four rows' pieces are 8 kB of float32
 FOUR = (0, 0, 0, 0)
+LINE = 64  # bytes of a vector of sums
+SUMS = 4  # vectors: so many additions are under way at a time
 
 
 def as_rows(a):
@@ -65,7 +67,7 @@ def add_rows(typingctx, rows, zero, weights, x, x_step, count, y, ahead):
             target = at(b, y, c, zero.type)
             total = load(b, target, kind, 1)
             for scalar, source in zip(scalars, sources):
-                total = fma(b, splat(b, scalar, lanes), load(b, at(b, source, c, zero.type), kind, 1), total)
+                total = emit_fma(b, splat(b, scalar, lanes), load(b, at(b, source, c, zero.type), kind, 1), total)
             store(b, total, target, 1)
         return context.get_dummy_value()
 
@@ -102,13 +104,63 @@ def stream(dy, w):
     return np.ascontiguousarray(dx[:, :columns])
 
 
+@intrinsic
+def dot(typingctx, start, x, y, count):
+    """start + the sum of x[i] y[i], where x and y are addresses of `count` elements of the type of `start`.
+
+    In each lane of SUMS vectors a sum of its own; at the end they are joined in halves. What fills no vector is added
+    last, one by one.
+    """
+
+    def codegen(context, b, signature, args):
+        start, x, y, count = args
+        kind, lanes = start.type, LINE * 8 // signature.args[0].bitwidth
+        sums = [variable(b, splat(b, ir.Constant(kind, 0), lanes)) for _ in range(SUMS)]
+        done = add_products(b, sums, lanes, (x, y), ir.Constant(INT, 0), count)
+        done = add_products(b, sums[:1], lanes, (x, y), done, count)
+        rest = [variable(b, b.fadd(start, sum_of_lanes(b, [b.load(s) for s in sums])))]
+        add_products(b, rest, 1, (x, y), done, count)
+        return b.load(rest[0])
+
+    return start(start, types.int64, types.int64, types.int64), codegen
+
+
+def add_products(b, sums, lanes, addresses, done, count):
+    """Add x[i] y[i] for i from `done` on, to one sum after the other, as long as all get some; the next i."""
+    element = getattr(sums[0].type.pointee, "element", sums[0].type.pointee)
+    step = ir.Constant(INT, lanes * len(sums))
+    turns = b.udiv(b.sub(count, done), step)
+    with cgutils.for_range(b, turns, intp=INT) as loop:
+        first = b.add(done, b.mul(loop.index, step))
+        for i, total in enumerate(sums):
+            places = [at(b, address, b.add(first, ir.Constant(INT, i * lanes)), element) for address in addresses]
+            x, y = (load(b, place, vector(element, lanes), 1) for place in places)
+            b.store(emit_fma(b, x, y, b.load(total)), total)
+    return b.add(done, b.mul(turns, step))
+
+
+def sum_of_lanes(b, vectors):
+    """The sum of all numbers in a power of two vectors: the second half is added to the first, until one is left."""
+    while len(vectors) > 1:
+        half = len(vectors) // 2
+        vectors = [b.fadd(first, second) for first, second in zip(vectors[:half], vectors[half:])]
+    (total,) = vectors
+    while total.type.count > 1:
+        half = total.type.count // 2
+        first, second = (
+            b.shuffle_vector(total, total, ir.Constant(ir.VectorType(INT32, half), list(range(begin, begin + half))))
+            for begin in (0, half)
+        )
+        total = b.fadd(first, second)
+    return b.extract_element(total, ir.Constant(INT32, 0))
+
+
 @parallel
 def row_times_weights(x, w, b, low, y):
     """y (K,) = max(w x + b, low): as fast as the weights can be read."""
+    row = w.strides[0]
     for k in numba.prange(len(w)):
-        total = b[k]
-        for c in range(len(x)):
-            total += w[k, c] * x[c]
+        total = dot(b[k], np.int64(x.ctypes.data), np.int64(w.ctypes.data) + k * row, len(x))
         y[k] = low if total < low else total
 
 

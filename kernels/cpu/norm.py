@@ -13,6 +13,7 @@ from numba import prange
 from .norm_rows import add_through_moments
 from .rows import addresses, deliver, pixels, result, row_views
 from .runtime import parallel, serial
+from .taps import fma
 
 LANES = 512  # a row has about this many: loops over it are long, and its sums still fit the first-level cache
 SAMPLES = 16  # pixels from which the pivot is taken
@@ -55,7 +56,7 @@ def moment_sums(x, step, rows, width, pivot, sums):
             for i in range(xs.size):
                 d = xs[i] - pivot[i]
                 s[i] += d
-                q[i] += d * d
+                q[i] = fma(d, d, q[i])
         fold_lanes(s, sums[chunk, 0])
         fold_lanes(q, sums[chunk, 1])
 
@@ -69,10 +70,10 @@ def gradient_sums(dy, dy_step, x, x_step, rows, width, scale, shift, mean, floor
         for r in range(rows * chunk // chunks, rows * (chunk + 1) // chunks):
             dys, xs = dy[r * dy_step : r * dy_step + width], x[r * x_step : r * x_step + width]
             for i in range(xs.size):
-                dy_i, z = dys[i], xs[i] * scale[i] + shift[i]
+                dy_i, z = dys[i], fma(xs[i], scale[i], shift[i])
                 d = zero if z <= floor else dy_i
                 s[i] += d
-                q[i] += d * (xs[i] - mean[i])
+                q[i] = fma(d, xs[i] - mean[i], q[i])
         fold_lanes(s, sums[chunk, 0])
         fold_lanes(q, sums[chunk, 1])
 
@@ -83,7 +84,7 @@ def scale_rows(x, x_step, y, y_step, rows, width, scale, shift, floor):
     for r in prange(rows):
         xs, ys = x[r * x_step : r * x_step + width], y[r * y_step : r * y_step + width]
         for i in range(xs.size):
-            z = xs[i] * scale[i] + shift[i]
+            z = fma(xs[i], scale[i], shift[i])
             ys[i] = floor if z < floor else z
 
 
@@ -95,9 +96,9 @@ def gradient_rows(dy, dy_step, x, x_step, dx, dx_step, rows, width, scale, shift
         dys, xs = dy[r * dy_step : r * dy_step + width], x[r * x_step : r * x_step + width]
         dxs = dx[r * dx_step : r * dx_step + width]
         for i in range(xs.size):
-            dy_i, z = dys[i], xs[i] * scale[i] + shift[i]
+            dy_i, z = dys[i], fma(xs[i], scale[i], shift[i])
             d = zero if z <= floor else dy_i
-            dxs[i] = scale[i] * d + (slope[i] * (xs[i] - mean[i]) + offset[i])
+            dxs[i] = fma(scale[i], d, fma(slope[i], xs[i] - mean[i], offset[i]))
 
 
 def lane_views(*arrays):

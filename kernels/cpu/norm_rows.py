@@ -12,18 +12,10 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from . import tile
-from .taps import at, for_vectors, splat, variable, vector
+from .taps import at, emit_fma, for_vectors, splat, variable, vector
 from .tile import INT, load, store
 
 DOUBLE = ir.DoubleType()
-
-
-def fma(b, x, y, z):
-    """x y + z of numbers or vectors, rounded once"""
-    element = getattr(x.type, "element", x.type)
-    name = element.intrinsic_name if element == x.type else f"v{x.type.count}{element.intrinsic_name}"
-    kind = ir.FunctionType(x.type, [x.type] * 3)
-    return b.call(cgutils.get_or_insert_function(b.module, kind, f"llvm.fma.{name}"), [x, y, z])
 
 
 class Column:
@@ -42,7 +34,7 @@ class Column:
 
     def activated(self, x, scale, shift):
         """max(scale x + shift, 0), NaN where that is NaN"""
-        z = fma(self.b, x, scale, shift)
+        z = emit_fma(self.b, x, scale, shift)
         return self.b.select(self.b.fcmp_ordered("<", z, self.zero), self.zero, z)
 
     def add_to(self, sums, total):
@@ -87,7 +79,7 @@ def add_through_moments(typingctx, like, g, g_step, y, y_step, dy, dy_step, coun
         for column in columns(b, like.type, channels):
             mean, slope, offset = map(column.load, terms)
             for at_g, at_y, target in pixels(b, count, (g, g_step), (y, y_step), (dy, dy_step)):
-                through = fma(b, slope, b.fsub(column.load(at_y), mean), offset)
+                through = emit_fma(b, slope, b.fsub(column.load(at_y), mean), offset)
                 column.store(b.fadd(column.load(at_g), through), target)
         return context.get_dummy_value()
 
@@ -107,7 +99,7 @@ def copy_and_sum(typingctx, like, source, source_step, y, y_step, count, channel
                 column.store(value, there)
                 away = b.fsub(value, middle)
                 b.store(b.fadd(b.load(s), away), s)
-                b.store(fma(b, away, away, b.load(q)), q)
+                b.store(emit_fma(b, away, away, b.load(q)), q)
             column.add_to(sums, s)
             column.add_to(squares, q)
         return context.get_dummy_value()
@@ -132,11 +124,11 @@ def through_norm_relu(
             s, q = variable(b, column.zero), variable(b, column.zero)
             for at_dz, at_x, at_dx in pixels(b, count, (dz, dz_step), (x, x_step), (dx, dx_step)):
                 value = column.load(at_x)
-                cut = b.fcmp_ordered("<=", fma(b, value, scale, shift), column.zero)
+                cut = b.fcmp_ordered("<=", emit_fma(b, value, scale, shift), column.zero)
                 d = b.select(cut, column.zero, column.load(at_dz))
                 b.store(b.fadd(b.load(s), d), s)
-                b.store(fma(b, d, b.fsub(value, mean), b.load(q)), q)
-                column.store(fma(b, scale, d, b.select(add, column.load(at_dx), column.zero)), at_dx)
+                b.store(emit_fma(b, d, b.fsub(value, mean), b.load(q)), q)
+                column.store(emit_fma(b, scale, d, b.select(add, column.load(at_dx), column.zero)), at_dx)
             column.add_to(sums, s)
             column.add_to(products, q)
         return context.get_dummy_value()

@@ -38,6 +38,24 @@ def splat(b, value, lanes):
     return b.shuffle_vector(one, one, ir.Constant(ir.VectorType(INT32, lanes), [0] * lanes))
 
 
+def emit_fma(b, x, y, z):
+    """x y + z of numbers or vectors, rounded once"""
+    element = getattr(x.type, "element", x.type)
+    name = element.intrinsic_name if element == x.type else f"v{x.type.count}{element.intrinsic_name}"
+    kind = ir.FunctionType(x.type, [x.type] * 3)
+    return b.call(cgutils.get_or_insert_function(b.module, kind, f"llvm.fma.{name}"), [x, y, z])
+
+
+@intrinsic
+def fma(typingctx, x, y, z):
+    """x y + z, rounded once"""
+
+    def codegen(context, b, signature, args):
+        return emit_fma(b, *args)
+
+    return x(x, x, x), codegen
+
+
 def at(b, address, index, kind):
     """The address of element `index` (not in bytes) of an array of `kind`."""
     size = 8 if kind == ir.DoubleType() else 4 if kind == ir.FloatType() else kind.width // 8
@@ -124,7 +142,7 @@ def weighted_sum(typingctx, zero, x, x_step, weights, count, y, channels, add):
                 weight = splat(b, element(context, b, signature.args[3], weights, loop.index), lanes)
                 pixel = b.add(x, b.mul(loop.index, x_step))
                 value = load(b, at(b, pixel, c, zero.type), vector(zero.type, lanes), 1)
-                b.store(b.fadd(b.load(total), b.fmul(weight, value, ("contract",)), ("contract",)), total)
+                b.store(emit_fma(b, weight, value, b.load(total)), total)
             store(b, b.load(total), here, 1)
         return context.get_dummy_value()
 
