@@ -22,7 +22,10 @@ class Device:
     @functools.cached_property
     def own_kernels(self):
         """Imported on first use: compiling kernels is not a price for `import minigrad`."""
-        return importlib.import_module(self._kernels_module)
+        kernels = importlib.import_module(self._kernels_module)
+        if hasattr(kernels, "start_first_compilation"):
+            kernels.start_first_compilation()
+        return kernels
 
     @property
     def kernels(self):

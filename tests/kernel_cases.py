@@ -1,8 +1,12 @@
 """Arrays in every layout, and the comparison of a kernel with the reference, for the tests of the CPU kernels."""
 
+import inspect
+import sys
+
 import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
+from numba.core.dispatcher import Dispatcher
 
 from kernels import cpu, reference
 
@@ -77,3 +81,23 @@ def agrees(call, *args, dtype, tolerance=1.0, **kwargs):
         else:
             assert a.dtype == e.dtype and np.array_equal(a, e)
     return actual
+
+
+def dispatchers():
+    """{name: Numba's dispatcher} of every compiled function of the CPU kernels, where it is defined."""
+    found = {}
+    for module in [m for name, m in sys.modules.items() if name.startswith("kernels.cpu.")]:
+        for name, value in vars(module).items():
+            function = inspect.unwrap(value, stop=is_dispatcher) if callable(value) else value
+            if is_dispatcher(function) and function.py_func.__module__ == module.__name__:
+                found[f"{module.__name__}.{name}"] = function
+    return found
+
+
+def is_dispatcher(value):
+    return isinstance(value, Dispatcher)
+
+
+def compiled_versions():
+    """How many versions there are of each compiled function."""
+    return {name: len(f.signatures) for name, f in dispatchers().items()}

@@ -65,6 +65,11 @@ def cache_directory():
     raise OSError(f"no writable folder for compiled kernels: tried {chosen} and {base}; set MINIGRAD_CACHE to one")
 
 
+def cache_folder():
+    """Where the kernels of this version are kept: what cache_directory chose when this module was imported."""
+    return pathlib.Path(numba.config.CACHE_DIR)
+
+
 def remove_old_versions(folder):
     """Mark the folder as used now, and remove all versions beside it but the last used KEPT_VERSIONS."""
     with contextlib.suppress(OSError):  # another process may be doing the same
@@ -90,17 +95,41 @@ def keep_freed_memory():
 
 
 # ---------------------------------------------------------------------------- threads
+class Threads(threading.local):
+    """The number of threads of the kernels: Numba keeps one for each Python thread, here all follow the process's.
+
+    A Python thread adopts the process's number when it calls its first kernel, and whenever it asks for the number. So
+    between the moment when memory is laid out for so many threads and the kernel's call, it can't change.
+    """
+
+    of_process = numba.config.NUMBA_NUM_THREADS  # set on the class
+    here = None  # in this Python thread, set on the object
+
+    def adopt(self):
+        self.here = Threads.of_process
+        numba.set_num_threads(self.here)
+        return self.here
+
+
+THREADS = Threads()
+
+
 def set_num_threads(n):
-    """Use n threads in the compiled kernels and in BLAS. ValueError unless 1 <= n <= the number of cores at start."""
+    """Use n threads in the compiled kernels, whichever Python thread calls them, and in BLAS.
+
+    ValueError unless 1 <= n <= the number of cores at start.
+    """
     most = numba.config.NUMBA_NUM_THREADS
     if not 1 <= n <= most:
         raise ValueError(f"set_num_threads: n must be from 1 to {most}, the number of cores; got {n}")
-    numba.set_num_threads(n)
+    Threads.of_process = n
+    THREADS.adopt()
     threadpoolctl.threadpool_limits(n, user_api="blas")
 
 
 def get_num_threads():
-    return numba.get_num_threads()
+    """How many threads the kernels use: the process's number, in every Python thread."""
+    return THREADS.adopt()
 
 
 def threads_wanted():
@@ -136,10 +165,11 @@ def start_threads():
 
 
 # ---------------------------------------------------------------------------- compilation
-# Floating-point freedom for vectorised sums, without the flags that assume NaN and infinity away.
-FASTMATH = {"reassoc", "contract", "arcp", "nsz", "afn"}
-OPTIONS = {"nogil": True, "cache": True, "fastmath": FASTMATH, "error_model": "numpy"}  # x / 0 is inf or NaN, no error
+# No "fastmath": every sum is added in the order in which it is written, and x y + z is rounded once where fma says so,
+# else twice. What the compiler may choose it chooses differently from one compilation to the next, and results with it.
+OPTIONS = {"nogil": True, "cache": True, "error_model": "numpy"}  # x / 0 is inf or NaN, no error
 KERNEL_LOCK = threading.Lock()
+KERNELS = []  # the functions of all kernels, in the order in which they were defined
 
 
 def one_at_a_time(kernel):
@@ -153,9 +183,22 @@ def one_at_a_time(kernel):
     return locked
 
 
+def from_any_thread(kernel):
+    """A Python thread that calls its first kernel uses as many threads for it as the others do."""
+
+    @functools.wraps(kernel)
+    def call(*args):
+        if THREADS.here is None:
+            THREADS.adopt()
+        return kernel(*args)
+
+    return call
+
+
 def parallel(fn):
-    """Compile fn with prange over threads, on first call, cached on disk."""
-    kernel = numba.njit(parallel=True, **OPTIONS)(fn)
+    """Compile fn with prange over threads, on first call, cached on disk: a kernel."""
+    KERNELS.append(fn)
+    kernel = from_any_thread(numba.njit(parallel=True, **OPTIONS)(fn))
     return one_at_a_time(kernel) if numba.threading_layer() == "workqueue" else kernel
 
 

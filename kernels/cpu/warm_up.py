@@ -1,20 +1,16 @@
 """Compile the kernels before they are needed: python -m kernels.cpu.warm_up [--dtype float64].
 
-Compiling takes as long as it takes, but two processes that begin at opposite ends of the list need half as long: what
-one has compiled the other finds in the cache. So a program that finds the cache empty starts such a second process,
-which begins with the kernels of the backward pass while the first step goes forward. It stays in the background (nice),
-ends with the program, and is started once for each cache. MINIGRAD_WARM_UP=0 does without.
+Two processes share the work, from both ends of the list (see compiling.py).
 """
 
 import argparse
-import atexit
 import os
-import subprocess
-import sys
+import time
 
 import numpy as np
 
 from .. import reference
+from . import compiling, runtime
 
 DTYPES = ("float32", "float64")
 ONE = (1, 1)
@@ -44,11 +40,11 @@ def convolution(k, ones, name, which):
 
 def dense_layer(k, ones, size, which):
     """Half of a bottleneck layer, as a task: the 1x1 reads a slice of the block's buffer, the 3x3 writes one."""
-    buffer, inner = ones(1, 8, 8, 48), ones(1, 8, 8, 16)
+    buffer, inner = ones(1, 20, 20, 48), ones(1, 20, 20, 16)  # as large as it must be for the fused kernels
     x, w, y = (
         (buffer[..., :24], ones(16, 1, 1, 24), None) if size == 1 else (inner, ones(12, 3, 3, 16), buffer[..., 24:36])
     )
-    dy, add_to = (inner, ones(1, 8, 8, 48)[..., :24]) if size == 1 else (y, None)
+    dy, add_to = (inner, ones(1, 20, 20, 48)[..., :24]) if size == 1 else (y, None)
     given = x, *(ones(x.shape[-1]) for _ in range(4)), 1e-5, w
     moments = dy, *(ones(len(w)) for _ in range(3))
     calls = {
@@ -118,40 +114,8 @@ def tasks(dtype):
     ]
 
 
-def claimed(folder):
-    """Whether this process is the first to ask for a second one for this cache."""
-    try:
-        os.close(os.open(os.path.join(folder, "warm-up"), os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-    except OSError:
-        return False
-    return True
-
-
-def start_second(*flags):
-    """The process that compiles from the other end of the list; it ends, at the latest, with this one."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = [sys.executable, "-m", "kernels.cpu.warm_up", "--alone", *flags]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL, env=environment)  # fmt: skip
-
-    def end():
-        process.terminate()
-        process.wait()
-
-    atexit.register(end)
-    return process
-
-
-def help_once():
-    """Start the second process where nothing was compiled yet, and there is a core for it."""
-    from numba import config
-
-    wanted = os.environ.get("MINIGRAD_WARM_UP", "1") != "0" and (os.cpu_count() or 1) > 1 and not config.DISABLE_JIT
-    if wanted and sys.executable and claimed(config.CACHE_DIR):
-        start_second()
-
-
 def compile_all(dtype, backwards, show):
+    """Call every kernel once; then mark the cache as complete."""
     from tqdm import tqdm
 
     todo = tasks(dtype)[:: -1 if backwards else 1]
@@ -159,6 +123,16 @@ def compile_all(dtype, backwards, show):
         for name, call in bar:
             bar.set_postfix_str(name)
             call()
+    compiling.mark(dtype).touch()
+
+
+def summary(dtype, began):
+    """What the command did, in a sentence."""
+    here, folder = len(compiling.compiled()), runtime.cache_folder()
+    if not here:
+        return f"nothing to compile: all {len(runtime.KERNELS)} kernels for {dtype} are in {folder}"
+    seconds = time.perf_counter() - began
+    return f"all {len(runtime.KERNELS)} kernels for {dtype} are compiled, in {seconds:.0f} s; they are in {folder}"
 
 
 def main(argv=None):
@@ -171,8 +145,11 @@ def main(argv=None):
             os.nice(5)
         compile_all(args.dtype, backwards=False, show=False)
         return
-    start_second("--dtype", args.dtype)
+    began = time.perf_counter()
+    if not compiling.complete(args.dtype):
+        compiling.start_second("--dtype", args.dtype)
     compile_all(args.dtype, backwards=True, show=True)
+    print(summary(args.dtype, began))
 
 
 if __name__ == "__main__":

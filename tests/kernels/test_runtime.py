@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 import threadpoolctl
+from kernel_cases import dispatchers
 
 from kernels import cpu
 from kernels.cpu import runtime
@@ -35,9 +36,10 @@ def output(code, **environment):
 # ------------------------------------------------------------------------------------- cache
 EVERY_KERNEL = """
 import sys
+sys.path.append("tests")
 import numpy as np
 from kernels import cpu
-from numba.core.dispatcher import Dispatcher
+from kernel_cases import dispatchers
 
 x, v, w = np.ones((2, 6, 6, 4), "f"), np.ones(4, "f"), np.ones((4, 3, 3, 4), "f")
 how = (1, 1), (1, 1), (1, 1), 1
@@ -60,11 +62,7 @@ cpu.sgd_step([x], [x.copy()], None, 0.1, 0.0, 0.0, 0.0, False)
 cpu.sgd_step([x], [x.copy()], [x.copy()], 0.1, 0.9, 0.0, 0.0, False)
 cpu.adam_step([x], [x.copy()], [x.copy()], [x.copy()], 1, 0.1, 0.9, 0.99, 1e-8, 0.0, True)
 
-kernels = {
-    f"{name}.{k}": f
-    for name, module in list(sys.modules.items()) if name.startswith("kernels.cpu.")
-    for k, f in vars(module).items() if isinstance(f, Dispatcher) and f.py_func.__module__ == name
-}
+kernels = dispatchers()
 print("called", sum(bool(f.stats.cache_hits or f.stats.cache_misses) for f in kernels.values()))
 print("compiled", [name for name, f in kernels.items() if f.stats.cache_misses])
 """
@@ -89,7 +87,7 @@ def test_a_read_only_input_compiles_nothing_new():
 
 
 def runtime_kernel(module, name):
-    return getattr(sys.modules[f"kernels.cpu.{module}"], name)
+    return dispatchers()[f"kernels.cpu.{module}.{name}"]
 
 
 WHERE = "from kernels.cpu import runtime; print(runtime.numba.config.CACHE_DIR)"
@@ -150,13 +148,10 @@ def test_a_changed_source_is_another_version(tmp_path, monkeypatch):
 
 def test_kernels_compile_nothing_from_outside_their_folder():
     """source_key hashes this folder alone, so what is compiled may use no function and no number from elsewhere."""
-    for name, module in list(sys.modules.items()):
-        if name.startswith("kernels.cpu."):
-            for kernel in vars(module).values():
-                if isinstance(kernel, runtime.numba.core.dispatcher.Dispatcher):
-                    used = [kernel.py_func.__globals__.get(n) for n in kernel.py_func.__code__.co_names]
-                    origins = {getattr(u, "__module__", None) or "" for u in used if callable(u)}
-                    assert not any(o.startswith(("kernels.reference", "kernels.shapes")) for o in origins), kernel
+    for name, kernel in dispatchers().items():
+        used = [kernel.py_func.__globals__.get(n) for n in kernel.py_func.__code__.co_names]
+        origins = {getattr(u, "__module__", None) or "" for u in used if callable(u)}
+        assert not any(o.startswith(("kernels.reference", "kernels.shapes")) for o in origins), name
 
 
 def test_old_versions_are_removed(tmp_path):
@@ -198,6 +193,30 @@ def test_one_number_rules_numba_and_blas():
             assert runtime.get_num_threads() == n and set(blas_threads()) == {n}
     finally:
         runtime.set_num_threads(before)
+
+
+IN_A_NEW_THREAD = """
+import threading, numba, numpy as np
+from kernels import cpu
+from kernels.cpu import runtime
+
+def in_a_new_thread(work):
+    found = []
+    thread = threading.Thread(target=lambda: found.extend((work(), numba.get_num_threads())))
+    thread.start(), thread.join()
+    return found
+
+print(in_a_new_thread(runtime.get_num_threads), end=" ")
+print(in_a_new_thread(lambda: cpu.relu_forward(np.ones(3, "f")).size), end=" ")
+runtime.set_num_threads(2)
+print(in_a_new_thread(runtime.get_num_threads))
+"""
+
+
+@needs_two_cores
+def test_a_new_python_thread_has_the_number_of_the_process():
+    """Numba gives a new Python thread all cores, whatever was set."""
+    assert output(IN_A_NEW_THREAD, MINIGRAD_NUM_THREADS="1") == "[1, 1] [3, 1] [2, 2]"
 
 
 def test_the_environment_sets_the_threads_and_stays_as_it_was():

@@ -1,31 +1,16 @@
-"""Compiling ahead: the list is complete, and a second process is started once, where it can help."""
+"""Compiling ahead: the list is complete, what is compiled is told, and a second process is started once."""
 
-import importlib
 import os
-import pkgutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-from numba.core.dispatcher import Dispatcher
+from kernel_cases import compiled_versions
 
 import architectures
-import kernels.cpu
-from kernels.cpu import warm_up
+from kernels.cpu import compiling, runtime, warm_up
 from minigrad import nn, optim, tensor
-
-
-def compiled():
-    """How many versions there are of each kernel."""
-    modules = [importlib.import_module(f"kernels.cpu.{m.name}") for m in pkgutil.iter_modules(kernels.cpu.__path__)]
-    found = {}
-    for module in modules:
-        for name, value in vars(module).items():
-            kernel = value if isinstance(value, Dispatcher) else getattr(value, "__wrapped__", None)  # one_at_a_time
-            if isinstance(kernel, Dispatcher):
-                found[f"{module.__name__}.{name}"] = len(kernel.signatures)
-    return found
 
 
 def step(net, image, channels):
@@ -39,21 +24,48 @@ def step(net, image, channels):
 def test_after_it_no_net_compiles_anything():
     """Of float32, in training with SGD: with other inputs nothing new may be compiled, as there is one form of each."""
     warm_up.compile_all("float32", backwards=True, show=False)
-    before = compiled()
+    before = compiled_versions()
     assert sum(before.values()) > 30
     for family in ("densenet", "resnet", "vgg", "alexnet", "googlenet"):
         step(architectures.resolve(family, 28)[0], 28, 1)
     step("resnet18", 48, 3)
-    assert {name: n for name, n in compiled().items() if n != before.get(name, 0)} == {}
+    assert {name: n for name, n in compiled_versions().items() if n != before.get(name, 0)} == {}
+
+
+def test_after_it_the_cache_is_complete():
+    warm_up.compile_all("float32", backwards=True, show=False)
+    assert compiling.complete("float32") and compiling.ready() == len(runtime.KERNELS) > 30
+    assert not compiling.complete("float16")
+
+
+def test_what_is_compiled_is_told_and_counted():
+    def one_more(x):
+        return x + 1
+
+    before, spent, told = compiling.compiled(), compiling.seconds(), []
+    kernel = runtime.numba.njit(one_more)
+    with compiling.watched(told.append):
+        assert kernel(1) == kernel(1) == 2
+    assert compiling.compiled()[len(before) :] == ("one_more",) and compiling.seconds() > spent
+    assert [p.kernel for p in told] == ["one_more", ""]
+    assert all(0 <= p.ready <= p.total == len(runtime.KERNELS) for p in told)
+    assert told[1].seconds == compiling.seconds() > told[0].seconds
+    kernel(1.0)
+    assert len(told) == 2 and compiling.compiled()[-1] == "one_more"
+
+
+def test_the_import_starts_no_process():
+    code = "import subprocess; subprocess.Popen = None; import kernels.cpu, kernels.cpu.warm_up"
+    subprocess.run([sys.executable, "-c", code], env={**os.environ, "MINIGRAD_WARM_UP": "1"}, check=True)
 
 
 def test_a_cache_is_claimed_once(tmp_path):
-    assert warm_up.claimed(tmp_path) and not warm_up.claimed(tmp_path)
-    assert not warm_up.claimed(tmp_path / "missing")
+    assert compiling.claimed(tmp_path) and not compiling.claimed(tmp_path)
+    assert not compiling.claimed(tmp_path / "missing")
 
 
 CODE = """
-from kernels.cpu import runtime, warm_up
+from kernels.cpu import compiling
 import subprocess
 real, started = subprocess.Popen, []
 def popen(command, **how):
@@ -62,8 +74,8 @@ def popen(command, **how):
 subprocess.Popen = popen
 import numba
 numba.config.CACHE_DIR = {folder!r}
-warm_up.help_once()
-warm_up.help_once()
+compiling.start_first_compilation()
+compiling.start_first_compilation()
 print(len(started))
 """
 
