@@ -32,7 +32,7 @@ def extract_files(archive: Path, wanted: set[str], directory: Path, limit: int =
             stream.finish()
         if missing := wanted - set(found):
             raise DataError(f"{shown(archive)}: lacks {', '.join(sorted(missing))}")
-        (directory / SUMS).write_text("".join(f"{md5}  {name}\n" for name, md5 in sorted(found.items())))
+        write_new(directory / SUMS, "".join(f"{md5}  {name}\n" for name, md5 in sorted(found.items())))
         for name in found:
             os.replace(directory / f"{name}.part", directory / name)
     finally:
@@ -53,9 +53,16 @@ def members(archive: Path, stream):
             tar.members.clear()  # else tarfile keeps them all
 
 
+def write_new(path: Path, text: str) -> None:
+    """A new file in the place of whatever is there: a link of this name would lead elsewhere."""
+    path.unlink(missing_ok=True)
+    with open(path, "x", encoding="utf-8") as file:
+        file.write(text)
+
+
 def copy(stream, member, path: Path) -> str:
-    """Write a member to `path`, a new file; its md5."""
-    path.unlink(missing_ok=True)  # a link of this name would lead elsewhere
+    """Write a member to `path`, a new file as in `write_new`; its md5."""
+    path.unlink(missing_ok=True)
     stream.seek(member.offset_data)
     digest, rest = hashlib.md5(usedforsecurity=False), member.size
     with open(path, "xb") as out:

@@ -188,7 +188,7 @@ class DataLoader:
         for i, label in zip(indices, labels, strict=True):
             try:
                 kind = kind_of(label)
-            except TypeError as error:
+            except (TypeError, ValueError) as error:
                 raise DataError(f"DataLoader: {self.name(i)}: {error}") from error
             self.first_label = self.first_label or (self.name(i), kind)
             first, expected = self.first_label

@@ -11,6 +11,7 @@ import numpy as np
 from .foreign import blaming, read_bytes
 
 LIMIT = 1 << 28  # bytes
+OPERATIONS = 1_000_000  # of a pickle; CIFAR's largest has a third of that
 
 
 class PickledDtype:
@@ -73,7 +74,9 @@ def check_opcodes(data: bytes) -> None:
     The walk fails at a length that goes beyond the end. A place in the memo is allocated up to its number. Integers of
     more than 64 bits can be made to have all the same hash, so that a dict of them takes for ever.
     """
-    for opcode, argument, _ in pickletools.genops(data):
+    for number, (opcode, argument, _) in enumerate(pickletools.genops(data)):
+        if number == OPERATIONS:
+            raise pickle.UnpicklingError(f"it has more than {OPERATIONS:,} operations")
         if opcode.name.endswith("PUT") and argument > len(data):
             raise pickle.UnpicklingError(f"it asks for {argument:,} places in the memo")
         if isinstance(argument, int) and not -(2**63) <= argument < 2**64:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from minigrad.data import ArrayDataset, DataError, DataLoader, ImageFolder, transforms
+from minigrad.data import ArrayDataset, BadImage, DataError, DataLoader, DataWarning, ImageFolder, transforms
 
 CHAIN = transforms.Compose(
     [transforms.RandomCrop(6, padding=2), transforms.RandomHorizontalFlip(), transforms.Normalize([0.4], [0.3])]
@@ -89,6 +89,28 @@ def test_set_epoch_is_what_iteration_runs():
     assert_same(loader, loader.iterate(5))
 
 
+def test_each_pass_is_another_epoch():
+    loader = DataLoader(noise(), 8, shuffle=True, transform=CHAIN)
+    passes = [list(loader) for _ in range(3)]
+    for epoch, batches in enumerate(passes):
+        assert_same(batches, loader.iterate(epoch))
+    assert not np.array_equal(passes[0][0][1], passes[1][0][1])  # another order
+    loader.set_epoch(5)
+    assert_same(loader, loader.iterate(5))
+    assert_same(loader, loader.iterate(6))
+
+
+def test_two_passes_at_once_differ():
+    loader = DataLoader(noise(), 8, shuffle=True)
+    assert any(not np.array_equal(a[1], b[1]) for a, b in zip(loader, loader))
+
+
+def test_each_pass_without_shuffling_has_another_augmentation():
+    loader = DataLoader(noise(), 50, transform=CHAIN)
+    (first,), (second,) = loader, loader
+    assert np.array_equal(first[1], second[1]) and not np.array_equal(first[0], second[0])
+
+
 @pytest.mark.parametrize("wrap", [lambda d: d, Listed], ids=["array", "one by one"])
 @pytest.mark.parametrize("num_workers", [1, 2, 5])
 def test_batches_do_not_depend_on_workers(wrap, num_workers):
@@ -146,6 +168,63 @@ def test_batch_transform_makes_soft_labels_and_follows_the_batch():
     assert whole[0][1].max(1).min() != whole[1][1].max(1).min()  # another lam
 
 
+IMAGE = np.zeros((2, 2, 1), np.uint8)
+
+
+def labels_of(*labels, **settings):
+    """What the loader makes of these labels, in one batch."""
+    return next(iter(DataLoader([(IMAGE, label) for label in labels], len(labels), **settings)))[1]
+
+
+@pytest.mark.parametrize(
+    "labels, dtype",
+    [
+        ([2, 0], np.int64),
+        ([np.uint8(2), np.int32(0)], np.int64),
+        ([True, False], np.int64),
+        ([2.7, 0.5], np.float32),
+        ([np.float64(2.7), np.float16(0.5)], np.float32),
+        ([np.array([0.3, 0.7]), np.array([0.9, 0.1])], np.float32),
+        ([[0.3, 0.7], [0.9, 0.1]], np.float32),
+        ([np.eye(3, dtype=np.uint8)] * 2, np.int64),
+        ([np.array(1.5), np.array(2.5)], np.float32),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_labels_are_kept(labels, dtype, num_workers):
+    batch = labels_of(*labels, num_workers=num_workers)
+    assert batch.dtype == dtype
+    np.testing.assert_array_equal(batch, np.array(labels).astype(dtype))
+
+
+def test_tuples_and_dicts_of_labels_are_kept():
+    batch = labels_of({"class": 1, "box": (0.5, [1, 2])}, {"class": 3, "box": (1.5, [3, 4])})
+    assert batch["class"].tolist() == [1, 3] and batch["class"].dtype == np.int64
+    assert batch["box"][0].tolist() == [0.5, 1.5] and batch["box"][1].tolist() == [[1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize(
+    "labels, message",
+    [
+        ([1, 0.5], "sample 0 has integer, sample 1 has float"),
+        ([0.5, 1], "sample 0 has float, sample 1 has integer"),
+        ([1, np.zeros(2)], r"sample 0 has integer, sample 1 has float array \(2,\)"),
+        ([np.zeros(2), np.zeros(3)], r"float array \(2,\), sample 1 has float array \(3,\)"),
+        ([{"a": 1}, {"b": 1}], r"dict \('a': integer\), sample 1 has dict \('b': integer\)"),
+        ([(1, 2), (1,)], r"tuple \(integer, integer\), sample 1 has tuple \(integer\)"),
+        (["cat", "dog"], "sample 0: a label must be a number, an array of numbers, or .* got 'cat'"),
+        ([[1, [2, 3]]] * 2, "sample 0: .*inhomogeneous"),
+        ([None, None], "sample 0: a label must be a number, .* got None"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_labels_of_several_kinds_are_refused(labels, message, batch_size):
+    with pytest.raises(DataError, match=message):
+        list(DataLoader([(IMAGE, label) for label in labels], batch_size))
+
+
 def test_plain_function_as_transform():
     loader = DataLoader(numbered(4), 2, transform=lambda image, rng: image[:2])
     assert next(iter(loader))[0].shape == (2, 2, 6, 1)
@@ -188,6 +267,50 @@ def test_files_are_named(tmp_path):
     (tmp_path / "b/1.png").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"b/1\.png: cannot decode"):
         list(DataLoader(folder, 3, num_workers=1, transform=transforms.Resize((4, 4))))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Six images of two classes; numbers 1 and 4 are bad."""
+    for i, name in enumerate(("a/1.png", "a/2.png", "a/3.png", "b/1.png", "b/2.png", "b/3.png")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (4, 4), (i, i, i)).save(tmp_path / name)
+    for name in ("a/2.png", "b/2.png"):
+        (tmp_path / name).write_bytes(b"no image")
+    return ImageFolder(tmp_path, train=None)
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_bad_image_is_an_error_that_knows_its_file(folder, num_workers):
+    seen = []
+    with pytest.raises(BadImage, match=r"sample 1: .*a/2\.png: cannot decode") as caught:
+        seen.extend(DataLoader(folder, 1, num_workers=num_workers))
+    assert len(seen) == 1 and caught.value.path == folder.paths[1]
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_bad_images_can_be_skipped_and_are_counted(folder, num_workers):
+    loader = DataLoader(folder, 3, num_workers=num_workers, skip_bad_images=True)
+    with pytest.warns(DataWarning, match=r"2 of 6 images can't be decoded and are left out, the last: .*b/2\.png: "):
+        batches = list(loader)
+    assert [y.tolist() for _, y in batches] == [[0, 0], [1, 1]]
+    np.testing.assert_allclose(np.concatenate([x[:, 0, 0, 0] for x, _ in batches]) * 255, [0, 2, 3, 5], rtol=1e-6)
+    assert list(loader.skipped) == [str(folder.paths[1]), str(folder.paths[4])]
+    assert len(list(loader)) == 2  # known by now: no second warning
+
+
+def test_a_batch_of_bad_images_only_is_an_error(folder):
+    with pytest.raises(DataError, match=r"none of the 1 images of a batch can be decoded; .*a/2\.png"):
+        list(DataLoader(folder, 1, skip_bad_images=True))
+
+
+def test_skipping_is_for_bad_images_only():
+    class Broken(Listed):
+        def __getitem__(self, i):
+            raise OSError("disk on fire")
+
+    with pytest.raises(DataError, match="sample 0: disk on fire"):
+        list(DataLoader(Broken(numbered()), 5, skip_bad_images=True))
 
 
 def test_workers_end_when_the_consumer_leaves():

@@ -296,6 +296,7 @@ def test_repr_names_the_settings():
         (lambda: T.Mixup(0, 10), "Mixup: alpha must be > 0"),
         (lambda: T.CutMix(1, 0), "CutMix: .*num_classes >= 1"),
         (lambda: T.ToFloat()(np.zeros((2, 2))), r"must be \(H, W, C\) or \(N, H, W, C\); got shape \(2, 2\)"),
+        (lambda: T.one_hot(np.zeros(3), 2), "labels must be class numbers .*; got float64"),
         (lambda: T.Cutout(2)(photos(), streams(3)), r"need \(4,\) streams; got \(3,\)"),
     ],
 )

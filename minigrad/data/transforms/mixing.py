@@ -9,6 +9,8 @@ def one_hot(labels: np.ndarray, num_classes: int) -> np.ndarray:
     """labels (B,) to float32 (B, num_classes); labels that are soft already pass through."""
     if labels.ndim == 2:
         return labels
+    if labels.dtype.kind not in "iu":
+        raise ValueError(f"one_hot: labels must be class numbers (B,), or soft (B, num_classes); got {labels.dtype}")
     return np.eye(num_classes, dtype=np.float32)[labels]
 
 
