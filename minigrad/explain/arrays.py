@@ -1,4 +1,4 @@
-"""Arrays as a page shows them: numbers when there are few, a heat map when there are many."""
+"""Arrays in a text, in a few words; and as a page shows them: numbers when there are few, else a heat map."""
 
 import base64
 
@@ -38,6 +38,37 @@ def line(array):
         return "empty"
     low, high, mean, std = (number(f(array)) for f in (np.min, np.max, np.mean, np.std))
     return f"{low} to {high}, mean {mean}, std {std}"
+
+
+def in_words(array):
+    """An array in a few words: the number, up to six numbers, or shape, range and norm."""
+    array = get_device("cpu").asarray(array)
+    if array.ndim == 0:
+        return f"{array.item():.6g}"
+    if array.size <= 6:
+        return np.array2string(array, precision=4, separator=", ").replace("\n", "")
+    if not array.size:
+        return f"{array.shape} empty"
+    good = array[np.isfinite(array)]
+    if not good.size:
+        return f"{array.shape} nothing finite"
+    rest = f", {array.size - good.size:,} not finite" if good.size < array.size else ""
+    return f"{array.shape} from {good.min():.4g} to {good.max():.4g}, norm {np.linalg.norm(good):.4g}{rest}"
+
+
+def summary(thing, fields):
+    """A text that names the fields of a result, one a line, with its arrays in a few words."""
+    width = max(map(len, fields))
+    lines = [type(thing).__name__]
+    for name in fields:
+        value = getattr(thing, name)
+        items = value.items() if isinstance(value, dict) else [("", value)]
+        lines += [f"  {name:<{width}}  {f'{key}: ' if key else ''}{value_in_words(v)}" for key, v in items]
+    return "\n".join(lines)
+
+
+def value_in_words(value):
+    return in_words(value) if hasattr(value, "strides") else str(value)
 
 
 def magnitude(array):

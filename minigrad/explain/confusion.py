@@ -8,7 +8,7 @@ from ..autograd import no_grad
 from ..data import DataLoader
 from ..nn.inspection import unchanged
 from ..tensor import Tensor
-from .figure import Plotted, figure
+from .figure import Plotted, figure, plain
 
 CELLS_WITH_NUMBERS, CLASSES_WITH_NAMES = 20, 60
 
@@ -68,7 +68,8 @@ def confusion_figure(counts, names, title):
     fig, axes = figure(figsize=(side + 1, side))
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
     fig.colorbar(image, ax=axes, label="% of the images of the true class", shrink=0.8)
-    axes.set(xlabel="predicted", ylabel="true", title=title)
+    axes.set(xlabel="predicted", ylabel="true", title=plain(title))
+    names = [plain(name) for name in names]
     if len(names) <= CLASSES_WITH_NAMES:
         axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
         axes.set_yticks(range(len(names)), names)

@@ -23,6 +23,7 @@ from kernels.reference.pool import adaptive_windows, window_areas
 from .. import ops
 from ..device import get_device
 from ..ops.checks import pair
+from .arrays import summary
 
 
 class Part(NamedTuple):
@@ -45,6 +46,9 @@ class Part(NamedTuple):
     factor_array: np.ndarray | None
     dy_array: np.ndarray
     window: tuple | None = None
+
+    def __repr__(self):
+        return summary(self, self._fields)
 
     @property
     def product(self):

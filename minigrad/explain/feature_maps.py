@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from .capture import displayable, draw_map, maps, output, run
-from .figure import Plotted, figure
+from .figure import Plotted, figure, plain
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FeatureMaps(Plotted):
     """image (H, W, C); maps: {layer: (P, Q, K)}; channels: how many of each the picture shows."""
 
@@ -32,7 +32,7 @@ class FeatureMaps(Plotted):
             for ax, k in zip(row, self.strongest(layer)):
                 draw_map(ax, values[..., k], str(k))
             size = "x".join(map(str, values.shape))
-            label = f"{layer}\n{size}"
+            label = f"{plain(layer)}\n{size}"
             row[0].text(-0.15, 0.5, label, transform=row[0].transAxes, ha="right", va="center", fontsize=8)
         return fig
 

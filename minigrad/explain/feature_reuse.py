@@ -7,10 +7,10 @@ import numpy as np
 
 from ..device import get_device
 from ..nn import Conv2d, Linear
-from .figure import Plotted, figure
+from .figure import Plotted, figure, plain
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FeatureReuse(Plotted):
     """blocks: {name: (L + 1, L + 1)}, the strength from source s (0: the block's input, l: layer l) to each target.
 
@@ -27,7 +27,11 @@ class FeatureReuse(Plotted):
             drawn = ax.imshow(strength, cmap="viridis", vmin=0)
             fig.colorbar(drawn, ax=ax, label="mean |weight|", shrink=0.8)
             n = len(strength)
-            ax.set(title=name.rpartition(".")[2], xlabel="target layer; last: what follows", ylabel="source; 0: input")
+            ax.set(
+                title=plain(name.rpartition(".")[2]),
+                xlabel="target layer; last: what follows",
+                ylabel="source; 0: input",
+            )
             step = max(1, n // 8)
             ax.set_xticks(range(0, n, step), range(1, n + 1, step))
             ax.set_yticks(range(0, n, step))

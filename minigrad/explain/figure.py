@@ -1,7 +1,10 @@
 """Figures that a script saves and a notebook shows. Matplotlib is imported on first use."""
 
+import dataclasses
 import functools
 import io
+
+from .arrays import summary
 
 
 def figure(rows=1, columns=1, *, figsize=None, **settings):
@@ -28,6 +31,11 @@ def _kind_of_figure():
     return Picture
 
 
+def plain(text):
+    """A name as matplotlib shows it letter by letter: no formula between two $, and ? for what is no character."""
+    return str(text).encode("utf-8", "replace").decode().replace("$", r"\$")
+
+
 def png(fig):
     """The bytes of a PNG file of a figure."""
     file = io.BytesIO()
@@ -37,6 +45,9 @@ def png(fig):
 
 class Plotted:
     """A result whose picture, plot(), is what a notebook shows of it."""
+
+    def __repr__(self):
+        return summary(self, [field.name for field in dataclasses.fields(self)])
 
     def plot(self):
         """The picture, a matplotlib Figure."""

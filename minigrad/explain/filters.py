@@ -7,12 +7,12 @@ import numpy as np
 from ..device import get_device
 from ..nn import Conv2d
 from .capture import draw_map
-from .figure import Plotted, figure
+from .figure import Plotted, figure, plain
 
 MOST = 16  # filters and channels of filters that see more than a colour image
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Filters(Plotted):
     """layer: the convolution's name; weight (K, R, S, C/groups)."""
 
@@ -23,7 +23,7 @@ class Filters(Plotted):
         """A tile for each filter, in colour if it sees 3 channels; with another number, a tile for each channel."""
         k, _, _, c = self.weight.shape
         limit = float(np.abs(self.weight).max()) or 1.0
-        title = f"{self.layer}: {k} filters of {'x'.join(map(str, self.weight.shape[1:]))}"
+        title = f"{plain(self.layer)}: {k} filters of {'x'.join(map(str, self.weight.shape[1:]))}"
         square = -(-k // max(1, round(k**0.5)))
         if c == 3:
             return _mosaic(self.weight / (2 * limit) + 0.5, square, title, limit, in_colour=True)

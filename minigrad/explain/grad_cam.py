@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from .capture import chosen_class, displayable, draw_map, maps, output, run, score_gradients
-from .figure import Plotted, figure
+from .figure import Plotted, figure, plain
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GradCam(Plotted):
     """What Grad-CAM found.
 
@@ -31,7 +31,7 @@ class GradCam(Plotted):
         fig, (left, middle, right) = figure(1, 3, figsize=(10.5, 4.1))
         draw_map(left, displayable(self.image), "image", cmap="gray")
         title = f"Grad-CAM, class {self.class_} (score {self.score:.3g})"
-        drawn = draw_map(middle, self.coarse, f"{title}\n{self.layer} {self.coarse.shape}")
+        drawn = draw_map(middle, self.coarse, f"{title}\n{plain(self.layer)} {self.coarse.shape}")
         fig.colorbar(drawn, ax=middle, label="weighted sum of maps, at least 0", shrink=0.9)
         draw_map(right, displayable(self.image), "laid over the image", cmap="gray")
         draw_map(right, self.map, "laid over the image", alpha=0.55)

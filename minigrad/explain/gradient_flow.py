@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..device import get_device
-from .figure import Plotted, figure
+from .figure import Plotted, figure, plain
 from .watch import gradients_apart
 
 NAMED = 60  # so many layers have their names on the axis
@@ -52,7 +52,7 @@ class GradientFlow(Plotted):
             (panels[0], [layer.rms for layer in self.layers], "gradient of the weight, root mean square"),
             (panels[1], [layer.ratio for layer in self.layers], "norm of gradient / norm of weight"),
         ):
-            _panel(ax, np.array(values), name, [layer.name.removesuffix(".weight") for layer in self.layers])
+            _panel(ax, np.array(values), name, [plain(layer.name.removesuffix(".weight")) for layer in self.layers])
         return fig
 
 

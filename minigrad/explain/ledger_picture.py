@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .figure import figure
+from .figure import figure, plain
 
 MB = 1e6
 
@@ -26,7 +26,7 @@ def _bars(ax, found, sums):
         ax.barh(
             at + (k - (len(shown) - 1) / 2) * height, values, height, color=colour, label=f"{label}: {total:.2f} MB"
         )
-    ax.set_yticks(at, sums, fontsize=8)
+    ax.set_yticks(at, [plain(name) for name in sums], fontsize=8)
     ax.invert_yaxis()
     ax.set(title="kept for the backward pass", xlabel="MB")
     ax.legend(loc="lower right")

@@ -75,7 +75,8 @@ def style():
 
 
 PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>
 <style>body{{margin:0}} @media (prefers-color-scheme: dark) {{body{{background:#14181d}}}}
 {style}</style></head>
 <body><div id="minigrad"></div>
@@ -95,7 +96,7 @@ explorer.render({{ model, el: document.getElementById("minigrad") }});
 
 def page(mode, stepper, path=None):
     """One HTML text with script, style and numbers in it, written to path if there is one."""
-    state = json.dumps(dict(mode=mode, data=data_of(stepper), step=stepper.position)).replace("</", "<\\/")
+    state = json.dumps(dict(mode=mode, data=data_of(stepper), step=stepper.position)).replace("<", "\\u003c")
     own_script = script().replace("export default explorer;", "")
     title = f"minigrad: {mode} of {stepper.trace.label(stepper.trace.order[0])}"
     text = PAGE.format(title=html.escape(title), style=style(), script=own_script, state=state)

@@ -8,7 +8,7 @@ from .capture import chosen_class, displayable, draw_map, run, score_gradients
 from .figure import Plotted, figure
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Saliency(Plotted):
     """image, gradient (H, W, C); map (H, W): the largest |gradient| over channels; class_; score: its logit."""
 

@@ -5,8 +5,8 @@ import inspect
 import re
 import textwrap
 
-# a line of a docstring that defines something: "y = ...", "dx[n,i,j,c] = ...", "x_l = ..."
-DEFINITION = re.compile(r"^(y|loss|xhat|x_l|dx_l|dxs|d[a-z]+)\b[^=]*=[^=]|^dx, d")
+# a line of a docstring that defines something: "y = ...", "dx[n,i,j,c] = ...", "x_l = ...", "dx_i = ..."
+DEFINITION = re.compile(r"^(y|loss|xhat|x_l|d[a-z]+)(_[a-z])?\b[^=]*=[^=]|^dx, d")
 
 
 def formula(fn):

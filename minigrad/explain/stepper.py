@@ -2,10 +2,8 @@
 
 import sys
 
-import numpy as np
-
 from ..autograd import Leaf
-from ..device import get_device
+from .arrays import in_words
 from .source import backward_source, formula
 from .trace import Trace, variables_of
 
@@ -128,7 +126,7 @@ class Stepper:
 
     def __str__(self):
         if self.step is None:
-            return f"Stepper before the first of {len(self)} steps: loss = {brief(self.trace.loss.data)}"
+            return f"Stepper before the first of {len(self)} steps: loss = {in_words(self.trace.loss.data)}"
         return str(self.step)
 
     def __repr__(self):
@@ -196,24 +194,12 @@ class StepView:
         yield f"step {self.index + 1} of {self.total}: {self.name}" + (f"  (in {self.module})" if self.module else "")
         if self.added is not None:
             before, after = self.added
-            yield f"  added     {brief(self.dy)} to {self.name}.grad"
-            yield f"  {self.name + '.grad':9} {'none' if before is None else brief(before)} -> {brief(after)}"
+            yield f"  added     {in_words(self.dy)} to {self.name}.grad"
+            yield f"  {self.name + '.grad':9} {'none' if before is None else in_words(before)} -> {in_words(after)}"
             return
         yield from (f"  {'formula' if not i else '':9} {line}" for i, line in enumerate(self.formula.splitlines()))
-        yield f"  dy        {brief(self.dy)}"
-        yield from (f"  saved     {name} = {brief(a)}" for name, a in self.saved)
-        yield from (f"  sends     d{name} = {brief(a)} to {to}" for name, to, a in self.sends)
+        yield f"  dy        {in_words(self.dy)}"
+        yield from (f"  saved     {name} = {in_words(a)}" for name, a in self.saved)
+        yield from (f"  sends     d{name} = {in_words(a)} to {to}" for name, to, a in self.sends)
         yield f"  backward  {self.where}"
         yield from (f"    {line}" for line in self.source.splitlines())
-
-
-def brief(array):
-    """An array in a few words: the number, up to six numbers, or shape, range and norm."""
-    array = get_device("cpu").asarray(array)
-    if array.ndim == 0:
-        return f"{array.item():.6g}"
-    if array.size <= 6:
-        return np.array2string(array, precision=4, separator=", ").replace("\n", "")
-    if not array.size:
-        return f"{array.shape} empty"
-    return f"{array.shape} from {array.min():.4g} to {array.max():.4g}, norm {np.linalg.norm(array.ravel()):.4g}"

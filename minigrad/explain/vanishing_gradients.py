@@ -122,6 +122,9 @@ class Curve(NamedTuple):
         extras = [name for on, name in ((self.norm, "batch norm"), (self.auxiliary, "auxiliary heads")) if on]
         return ", ".join((self.net, *extras))
 
+    def __repr__(self):
+        return f"<Curve of {self}: {len(self.layers)} layers, {len(self.gradients)} seeds>"
+
 
 @dataclass(frozen=True, repr=False)
 class VanishingGradients(Plotted):

@@ -1,7 +1,7 @@
 """Pictures of a run: its curves, and which classes it takes for which. Matplotlib is imported on first use."""
 
 from ..explain.confusion import confusion_figure
-from ..explain.figure import figure
+from ..explain.figure import figure, plain
 
 
 def curves(history, path, title):
@@ -15,7 +15,7 @@ def curves(history, path, title):
     lr.plot(epochs, [record["lr"] for record in history], "o-", color="tab:green", markersize=4)
     for axes, name in ((loss, "loss"), (accuracy, "accuracy, %"), (lr, "learning rate at the epoch's start")):
         decorate(axes, name)
-    fig.suptitle(title)
+    fig.suptitle(plain(title))
     fig.savefig(path, dpi=110)
 
 

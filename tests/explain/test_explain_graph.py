@@ -11,7 +11,7 @@ import pytest
 import architectures
 import minigrad as mg
 from minigrad import explain
-from minigrad.explain import diagram, layered, pixels
+from minigrad.explain import arrays, diagram, layered
 from minigrad.nn import functional as F
 
 RNG = np.random.default_rng(0)
@@ -105,13 +105,13 @@ def test_edges_of_a_layout_avoid_layers_they_pass():
 
 
 def test_arrays_are_numbers_or_a_heat_map():
-    few = pixels.shown(np.array([[1.0, 2.5], [-3.0, 0.0]]))
+    few = arrays.described(np.array([[1.0, 2.5], [-3.0, 0.0]]))
     assert few["rows"] == [["1", "2.5"], ["-3", "0"]] and few["line"] == "-3 to 2.5, mean 0.125, std 2.0117"
     many = np.zeros((2, 32, 32, 20), np.float32)
     many[0, 0, 0, 0], many[1] = -2.0, 1.0
-    shown = pixels.shown(many)
+    shown = arrays.described(many)
     data = base64.b64decode(shown["heat"]["data"])
     assert len(data) == shown["heat"]["width"] * shown["heat"]["height"] and data[0] == 1 and set(data[1:]) == {128}
     assert shown["heat"]["top"] == "2" and "16 of 20 channels" in shown["caption"]
-    assert pixels.shown(np.zeros((0, 3)))["line"] == "empty"
+    assert arrays.described(np.zeros((0, 3)))["line"] == "empty"
     json.dumps(shown)

@@ -6,7 +6,10 @@ import pytest
 import architectures
 import minigrad as mg
 from minigrad import data, explain, nn
+from minigrad.explain.confusion import confusion_figure
+from minigrad.explain.figure import plain, png
 from minigrad.explain.grad_cam import enlarged
+from minigrad.nn import functional as F
 
 FAMILIES = ["vgg_small_bn", "resnet20", "googlenet_small", "densenet_small", "alexnet_small"]
 
@@ -210,3 +213,41 @@ def test_results_show_themselves_in_notebooks():
 def test_bad_arguments(call, message):
     with pytest.raises(ValueError, match=message):
         call(small_net())
+
+
+NAMES = [r"$\frac$", "a $ b $", "one $", "odd\udce9name", "<!--<script>"]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
+def test_names_are_drawn_letter_by_letter(name):
+    """A name is no formula: neither a class's nor a layer's."""
+    picture = confusion_figure(np.eye(2), (name, "b"), f"title {name}")
+    assert picture._repr_png_().startswith(b"\x89PNG")
+    net = nn.Sequential({name: nn.Conv2d(2, 4, 3, padding=1), "flatten": nn.Flatten(), "fc": nn.Linear(64, 3)})
+    x = np.random.default_rng(0).random((4, 4, 2), np.float32)
+    loss = F.cross_entropy(net(mg.tensor(x[None])), np.array([0]))
+    for found in (
+        explain.filters(net, name),
+        explain.feature_maps(net, x, [name], channels=2),
+        explain.grad_cam(net, x, layer=name),
+        explain.gradient_flow(net, loss),
+        explain.ledger(net, (4, 4, 2), measure=False),
+    ):
+        assert png(found.plot()).startswith(b"\x89PNG")
+    assert plain("$\udce9") == r"\$?"
+
+
+def test_printing_a_result_prints_a_summary_never_its_arrays():
+    """In a notebook and in a script alike, whatever a result holds."""
+    net, x = small_net(), image()
+    loss = F.cross_entropy(net(mg.tensor(x[None])), np.array([0]))
+    dense = architectures.create("densenet_bc_16_4", in_channels=1, image_size=28)
+    part = explain.element(loss, net.a.weight, (0, 0, 0, 0)).parts[0]
+    lab = explain.vanishing_gradients(6, 4, nets=["plain"], norms=[False], heads=[False], seeds=1, batch_size=2)
+    results = [explain.saliency(net, x), explain.grad_cam(net, x), explain.filters(net), explain.feature_maps(net, x)]
+    results += [explain.feature_reuse(dense), part, lab, lab.curves[0], explain.Stepper(loss), explain.graph(loss)]
+    for result in results:
+        text = f"{result!r}\n{result}"
+        assert len(text) < 3000 and "array(" not in text, text
+    text = str(results[0])
+    assert text.startswith("Saliency\n") and "image     (8, 8, 2) from" in text and "class_    " in text

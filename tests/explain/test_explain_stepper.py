@@ -143,6 +143,13 @@ def test_what_is_no_loss_is_refused():
 @pytest.mark.parametrize("name, op", inspect.getmembers(ops, inspect.isfunction))
 def test_every_op_has_a_formula_of_both_passes_to_show(name, op):
     text = formula(op)
-    assert re.search(r"^(y|loss|x_l)\b.* = ", text, re.M) and re.search(r"\bd[a-z]+(_l|\[.*?\])?\s* (=|is|as)", text), (
-        text
-    )
+    assert re.search(r"^(y|loss|x)(_[a-z])?\b.* = ", text, re.M) and re.search(
+        r"\bd[a-z]+(_[a-z]|\[.*?\])?\s* (=|is|as)", text
+    ), text
+
+
+def test_a_name_that_looks_like_html_stays_inside_the_pages_script():
+    """`<!--<script>` in it would make the browser read the rest of the page as a comment."""
+    net = nn.Sequential({"<!--<script>": nn.Linear(2, 1), "</script>": nn.Linear(1, 1)})
+    text = explain.Stepper(lambda: net(mg.tensor([[1.0, 2.0]])).sum()).to_html()
+    assert text.lower().count("<script") == 1 == text.count("</script>") and "<!--" not in text.partition("<script")[2]
