@@ -3,12 +3,11 @@
 What takes one number for a pair (stride, padding, dilation, kernel_size) also takes a (vertical, horizontal) pair.
 """
 
-import os
-
 from .. import ops
 from ..ops import lookup
 from ..ops.by_position import by_position
 from ..ops.padding import padded_windows, pairs_of
+from ..random import fresh_seed
 from ..recompute import draw, recomputing
 from ..tensor import Tensor
 
@@ -135,14 +134,14 @@ def dropout(x, p=0.5, training=True, seed=None):
     """Zero each element with probability p while training. seed: what decides which; None draws a fresh one."""
     if not training or p == 0:
         return x
-    return ops.dropout(x, p=p, seed=draw(lambda: int.from_bytes(os.urandom(7)) if seed is None else seed))
+    return ops.dropout(x, p=p, seed=draw(lambda: fresh_seed() if seed is None else seed))
 
 
 def dropout2d(x, p=0.5, training=True, seed=None):
     """Zero each channel of each image with probability p while training. seed: what decides which; None: a new one."""
     if not training or p == 0:
         return x
-    return ops.dropout2d(x, p=p, seed=draw(lambda: int.from_bytes(os.urandom(7)) if seed is None else seed))
+    return ops.dropout2d(x, p=p, seed=draw(lambda: fresh_seed() if seed is None else seed))
 
 
 def pad(x, pads, mode="constant", value=0.0):

@@ -3,7 +3,7 @@
     init.kaiming_normal_(w, nonlinearity="relu")
     init.normal_(w, 0, 0.02, generator=rng)         or, the same, init.normal_(w, rng, 0, 0.02)
 
-generator (also `rng`, or second in place): the numpy Generator that draws the numbers; None: other numbers each time.
+generator (also `rng`, or second in place): the numpy Generator that draws the numbers; None: minigrad.manual_seed's.
 The fans of a weight count what one output sums over (fan_in) and what one input feeds (fan_out):
 linear (K, C): C and K; convolution (K, R, S, C/groups): R S C/groups and R S K.
 """
@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import random
 from .module import Parameter
 
 GAINS = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2), "selu": 3 / 4}
@@ -45,11 +46,11 @@ def _fan(shape, mode):
 
 
 def number_source(name, rng=None):
-    """The Generator itself, or a fresh one for None. TypeError for anything else."""
+    """The Generator itself, or the one that manual_seed seeds for None. TypeError for anything else."""
     if rng is not None and not isinstance(rng, np.random.Generator):
         wanted = "a numpy Generator (np.random.default_rng(seed))"
         raise TypeError(f"{name}: rng must be {wanted} or None; got {type(rng).__name__} {rng!r}")
-    return np.random.default_rng() if rng is None else rng
+    return random.generator() if rng is None else rng
 
 
 def drawing(fill: Callable[..., Any]) -> Callable[..., Any]:

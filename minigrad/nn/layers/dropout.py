@@ -1,10 +1,9 @@
 """Dropout, and the seeds that make its masks repeatable."""
 
-import os
-
 import numpy as np
 
 from ... import ops
+from ...random import fresh_seed
 from ...recompute import draw
 from ..module import Module
 
@@ -19,7 +18,7 @@ class Dropout(Module):
     def __init__(self, p=0.5):
         if not 0 <= p <= 1:
             raise ValueError(f"Dropout: p must be a probability from 0 to 1; got {p}")
-        self.p, self.seed, self.calls = p, int.from_bytes(os.urandom(4)), 0
+        self.p, self.seed, self.calls = p, fresh_seed(32), 0
 
     def forward(self, x):
         """x of any shape -> the same shape; x itself in evaluation mode."""
