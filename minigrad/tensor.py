@@ -14,6 +14,7 @@ import numpy as np
 from .autograd import Leaf, Node, backward, backward_steps, recording, watcher
 from .device import Device, device_of, get_device
 from .guards import argument_names, guards, shared_version
+from .leaf import fitting_gradient, leaf_node, set_requires_grad
 from .precision import autocasted, is_floating_point, one_type, widest
 
 
@@ -44,9 +45,7 @@ class Tensor:
     __array_priority__ = 1000  # array + tensor calls Tensor.__radd__
 
     def __init__(self, data, requires_grad=False, *, node=None, version=None):
-        if requires_grad and not is_floating_point(data.dtype):
-            raise TypeError(f"Tensor: only floating-point tensors can require a gradient; this one is {data.dtype}")
-        self.data, self.node = data, Leaf() if requires_grad else node
+        self.data, self.node = data, leaf_node(data.dtype) if requires_grad else node
         self.version = [0] if version is None else version  # a cell shared by all tensors on this memory
 
     shape = property(lambda self: self.data.shape, doc="the length of each axis")
@@ -54,7 +53,7 @@ class Tensor:
     size = property(lambda self: self.data.size, doc="how many numbers")
     dtype = property(lambda self: self.data.dtype, doc="the type of the numbers, NumPy's")
     device = property(lambda self: device_of(self.data), doc="the Device that the array is on")
-    requires_grad = property(lambda self: self.node is not None, doc="will backward() reach it?")
+    requires_grad = property(lambda t: t.node is not None, set_requires_grad, doc="will backward() reach it? Settable")
     is_leaf = property(lambda self: self.node is None or isinstance(self.node, Leaf), doc="was it made by no op?")
     T = property(lambda self: self.transpose(), doc="all axes in reverse order")
 
@@ -65,11 +64,15 @@ class Tensor:
 
     @grad.setter
     def grad(self, value):
-        if self.node is None:
+        if self.node is not None:
+            self.node.grad = None if value is None else fitting_gradient(self, value)
+        elif value is not None:
             raise RuntimeError("grad: this tensor does not require a gradient")
-        if value is not None and value.shape != self.shape:
-            raise ValueError(f"grad: shape {value.shape} does not match the tensor's {self.shape}")
-        self.node.grad = value
+
+    def requires_grad_(self, requires_grad=True):
+        """Set requires_grad of a leaf: False freezes it and forgets its gradient. Returns self."""
+        self.requires_grad = requires_grad
+        return self
 
     def __repr__(self):
         tail = "" if self.node is None else f", node={self.node.name}" if not self.is_leaf else ", requires_grad=True"

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..autograd import Node
 from ..device import device_of, get_device
+from ..nn import unfused
 from ..precision import is_floating_point
 from ..tensor import Tensor
 from .watch import Place, Places, gradients_apart, input_names, watching
@@ -85,7 +86,7 @@ def find_nan(fn):
     were, unless fn itself calls backward(). NumPy's warnings about overflow and the like are silent in between.
     """
     detector = Detector()
-    with watching(detector), np.errstate(all="ignore"):
+    with unfused(), watching(detector), np.errstate(all="ignore"):
         y = fn()
         if isinstance(y, Tensor) and y.node is not None:
             with gradients_apart(y):
@@ -100,7 +101,7 @@ def detect_anomaly():
     As torch.autograd.detect_anomaly; what was recorded within the block is also checked when its backward pass runs
     later. Every op is followed by a look at all that it computed: use it to find a fault, not to train.
     """
-    with watching(Detector(stop=True)), np.errstate(all="ignore"):
+    with unfused(), watching(Detector(stop=True)), np.errstate(all="ignore"):
         yield
 
 

@@ -12,7 +12,7 @@ import itertools
 
 from ..autograd import Leaf, toposort
 from ..device import device_of
-from ..nn import Module
+from ..nn import Module, unfused
 from ..nn.inspection import tensors_in
 from ..tensor import Context, Tensor
 from .watch import Places, input_names, watching
@@ -60,7 +60,7 @@ def recorded(fn):
         if out.node is not None:
             outputs[out.node], paths[out.node] = out.data, places.here().module
 
-    with watching(look):
+    with unfused(), watching(look):
         return outputs, paths, fn()
 
 

@@ -1,16 +1,58 @@
-"""Evaluation without gradients: batch norm scales and shifts each channel, and the convolution before it can do that.
+"""What runs together: a ReLU in the op before it, and in evaluation batch norm in the convolution before it.
+
+Evaluation without gradients: batch norm scales and shifts each channel, and the convolution before it can do that.
 
     s (w x + b - mean) + beta  =  (s w) x + (s (b - mean) + beta)     with   s = gamma / sqrt(var + eps)
 
 The filters are scaled anew in each call: a copy that is kept would be wrong as soon as somebody writes into a weight.
 """
 
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 from kernels.shapes import window_counts
 
 from ..autograd import recording
 from ..tensor import Tensor
 from . import functional as F
-from .layers import BatchNorm2d, Conv2d
+from .hooks import is_observed
+from .layers import BatchNorm2d, Conv2d, ReLU
+
+fusing: ContextVar[bool] = ContextVar("fusing", default=True)
+
+
+@contextmanager
+def unfused():
+    """Within this block Sequential calls each of its modules by itself, for those who look at what each one gives."""
+    token = fusing.set(False)
+    try:
+        yield
+    finally:
+        fusing.reset(token)
+
+
+def may_fuse(*modules):
+    """Can these run as one op without anybody missing the call of one?"""
+    return fusing.get() and not any(is_observed(m) for m in modules)
+
+
+def run_fused(modules, x):
+    """x through modules one after the other, some of them together (see Sequential)."""
+    while modules:
+        layer = last = modules.pop(0)
+        if type(layer) is Conv2d and modules and type(modules[0]) is BatchNorm2d and may_fuse(layer, modules[0]):
+            last = modules.pop(0)
+        ending = {}
+        if modules and takes_relu(last, modules[0]):
+            modules.pop(0)
+            ending = {"relu": True}
+        x = layer(x, **ending) if last is layer else conv_norm(layer, last, x, **ending)
+    return x
+
+
+def takes_relu(layer, after):
+    """Can `layer` do the work of the module after it? (A subclass has a forward of its own, and no say in this.)"""
+    return type(after) is ReLU and "fuses_relu" in vars(type(layer)) and may_fuse(layer, after)
 
 
 def conv_norm(conv, norm, x, relu=False):
@@ -28,7 +70,7 @@ def foldable(conv, norm):
     """A plain convolution and a plain batch norm in evaluation mode, with the forwards that they were born with."""
     plain = type(conv) is Conv2d and type(norm) is BatchNorm2d
     plain = plain and conv.outer is None and norm.affine and norm.track_running_stats
-    return plain and not norm.training and "forward" not in vars(conv) and "forward" not in vars(norm)
+    return plain and not norm.training and may_fuse(conv, norm) and "forward" not in {*vars(conv), *vars(norm)}
 
 
 def pays(conv, x):

@@ -22,7 +22,7 @@ class AveragedModel:
 
     def __init__(self, model, decay=polyak):
         self.model, self.decay, self.updates = model, decay, 0
-        self.average = {name: array.copy() for name, array in model.state_dict().items()}
+        self.average = {name: t.data.copy() for name, t in (*model.named_parameters(), *model.named_buffers())}
 
     def update(self):
         """Take the model's weights of this moment into the average."""

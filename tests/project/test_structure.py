@@ -24,6 +24,7 @@ LAYERS = [
     "minigrad.autograd",
     "minigrad.guards",
     "minigrad.precision",
+    "minigrad.leaf",
     "minigrad.tensor",
     "minigrad.ops",
     "minigrad.creation",
