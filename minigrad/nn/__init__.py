@@ -7,11 +7,11 @@ from .containers import ModuleList as ModuleList
 from .containers import ParameterList as ParameterList
 from .containers import Sequential as Sequential
 from .folding import conv_norm as conv_norm
+from .folding import unfused as unfused
 from .layers import ELU as ELU
 from .layers import GELU as GELU
 from .layers import SELU as SELU
 from .layers import AdaptiveAvgPool1d as AdaptiveAvgPool1d
-from .folding import unfused as unfused
 from .layers import AdaptiveAvgPool2d as AdaptiveAvgPool2d
 from .layers import AdaptiveMaxPool2d as AdaptiveMaxPool2d
 from .layers import AvgPool1d as AvgPool1d

@@ -118,7 +118,7 @@ def test_a_weight_deep_in_the_net_and_those_that_passed_it_on():
     model.body.conv.weight.data[0, 1, 2, 0] = np.nan
     found = find_nan(lambda: loss_of(model))
     assert (found.op, found.place.module, found.role, found.what) == ("conv2d", "body.conv", "received", "w")
-    forward = ["batch_norm_relu (forward, body.norm)", "reshape (forward, body.flatten)", "linear (forward, fc)"]
+    forward = ["batch_norm (forward, body.norm)", "relu (forward, body.relu)", "reshape (forward, body.flatten)"]
     assert found.passed_on[:3] == forward and "conv2d (backward, body.conv)" in found.passed_on
 
 
@@ -126,7 +126,7 @@ def test_running_statistics_and_data_are_told_from_ops():
     model = net().eval()
     model.body.norm.running_var.data[2] = np.nan
     found = find_nan(lambda: loss_of(model))
-    assert (found.op, found.role, found.what, found.index) == ("batch_norm_relu", "received", "running_var", (2,))
+    assert (found.op, found.role, found.what, found.index) == ("batch_norm", "received", "running_var", (2,))
     images = IMAGES.data.copy()
     images[1, 2, 3, 0] = np.nan
     found = find_nan(lambda: loss_of(net(), mg.tensor(images)))
