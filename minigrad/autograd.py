@@ -158,6 +158,8 @@ def toposort(root):
 
 def backward_steps(root, dy, retain_graph=False):
     """Run the backward pass one node at a time, yielding each Step. Exhaust it to run the whole pass."""
+    # Careful: _alone counts references. A further name for a gradient here (g = held[0]), or one kept over the yield,
+    # makes every sum a copy; a name too few makes it overwrite an array that somebody else holds (test_graph.py).
     grads = {root: [dy]}  # each gradient in a box of its own: see _alone
     for node in toposort(root):
         if node not in grads:  # its users sent it nothing

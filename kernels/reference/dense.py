@@ -9,8 +9,10 @@ Batch norm's input gradient is a sum of three: through xhat directly, and throug
                           slope = -gamma rstd^2 dgamma / M    offset = -gamma rstd dbeta / M
 
 The kernels compute the direct part alone. What flows through the moments is the same straight line in x for all pixels
-and is known only when all pixels have been seen; but the slopes and offsets of all norms that read x add up, so that
-it costs one pass, when the gradient of x is needed: `moments` below.
+and is known only when all pixels have been seen. But mean and var of a channel are the same for all norms that read
+x, so their slopes and offsets add up: the line is drawn once, when the gradient of x is needed (through_moments).
+
+This is where the gradient of the dense block is told; ops/dense.py and the kernels of the devices refer to it.
 """
 
 import sys

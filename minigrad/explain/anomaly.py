@@ -117,9 +117,9 @@ class Detector:
             given = {**dict(zip(input_names(fn, len(inputs)), inputs)), **settings}
             self.note(name, place, "forward", list(arrays_of(given)), {"its output": out.data})
         if out.node is not None:
-            out.node.backward = self.checked(name, place, fn, out.node)
+            out.node.backward = self.looking_backward(name, place, fn, out.node)
 
-    def checked(self, name, place, fn, node):
+    def looking_backward(self, name, place, fn, node):
         """The node's backward, followed by a look at what it gives."""
         original = Node(name, node.parents, node.backward)
 

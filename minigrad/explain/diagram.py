@@ -103,10 +103,10 @@ def folded(boxes, groups):
     seen, hidden = {}, {g["id"]: dict(g, name="", path="", leaf=False, folded=0, inputs=[]) for g in groups}
     names = {b["id"]: stand_in(b) for b in boxes}
     for b in boxes:
-        shown = seen.setdefault(names[b["id"]], {**hidden.get(names[b["id"]], b), "inputs": []})
-        shown["inputs"] += [names[i] for i in b["inputs"] if names[i] not in (shown["id"], *shown["inputs"])]
-        if "folded" in shown:
-            shown["folded"] += 1
+        in_sight = seen.setdefault(names[b["id"]], {**hidden.get(names[b["id"]], b), "inputs": []})
+        in_sight["inputs"] += [names[i] for i in b["inputs"] if names[i] not in (in_sight["id"], *in_sight["inputs"])]
+        if "folded" in in_sight:
+            in_sight["folded"] += 1
     return sorted_by_use(list(seen.values()))
 
 

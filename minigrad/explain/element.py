@@ -101,7 +101,7 @@ def element(loss, tensor, index):
     The graph and all .grad are left as they were, hooks run. ValueError for an index outside the tensor, or a tensor
     that loss does not depend on; RuntimeError if the graph is gone.
     """
-    index = _checked(tensor, index)
+    index = position(tensor, index)
     parts, gradient = [], None
     with gradients_apart(loss):
         for step in loss.backward_steps(retain_graph=True):
@@ -119,7 +119,7 @@ def element(loss, tensor, index):
     return Element(tensor.shape, index, gradient, tuple(parts))
 
 
-def _checked(tensor, index):
+def position(tensor, index):
     """index as a tuple of ints within the tensor, negative ones counted from the end."""
     if tensor.node is None:
         raise ValueError(f"element: this tensor of shape {tensor.shape} does not require a gradient")

@@ -57,11 +57,11 @@ class GradientFlow(Plotted):
 
 
 def _panel(ax, values, title, names):
-    shown = np.where(values > 0, values, np.nan)  # a gradient of 0 has no place on a logarithmic scale
-    ax.plot(shown, "o-", markersize=4, color="tab:blue")
+    positive = np.where(values > 0, values, np.nan)  # a gradient of 0 has no place on a logarithmic scale
+    ax.plot(positive, "o-", markersize=4, color="tab:blue")
     zeros = int((values == 0).sum())
     ax.set(title=title + (f" ({zeros} of {len(values)} are 0)" if zeros else ""), xlabel="layer, from image to loss")
-    if np.isfinite(shown).any():
+    if np.isfinite(positive).any():
         ax.set_yscale("log")
     if len(names) <= NAMED:
         ax.set_xticks(range(len(names)), names, rotation=90, fontsize=7)

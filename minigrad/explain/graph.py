@@ -25,7 +25,7 @@ text.title{font-weight:600;font-size:13px}text.muted{fill:#57606a}text.grad{fill
 class Graph:
     """A picture of what computed a loss, its inputs at the top; of a notebook's cell, what is shown.
 
-    svg               the picture as one text; save(path) writes it
+    svg               the picture as one text; save(path) writes it to a file .svg
     to_html(path)     a page on which modules fold and unfold, and a click on a box shows its arrays
     boxes, groups     what is drawn (see diagram)
     """
@@ -47,8 +47,8 @@ class Graph:
         texts = {b["id"]: list(self._lines(b, order)) for b in shown}
         sizes = {i: (max(map(text_width, lines)) + 2 * PAD, len(lines) * LINE + PAD + 4) for i, lines in texts.items()}
         at, edges, size = layered(sizes, {b["id"]: b["inputs"] for b in shown})
-        parts = [edge(points) for points in edges.values()]
-        parts += [drawn(at[b["id"]], sizes[b["id"]], texts[b["id"]], b) for b in shown]
+        parts = [edge_svg(points) for points in edges.values()]
+        parts += [box_svg(at[b["id"]], sizes[b["id"]], texts[b["id"]], b) for b in shown]
         return picture(parts, size)
 
     def _lines(self, box, order):
@@ -78,8 +78,12 @@ class Graph:
             yield f"grad {magnitude(self.grads[node])}", "grad"
 
     def save(self, path):
-        """Write the SVG file."""
-        Path(path).write_text(self.svg, encoding="utf-8")
+        """Write the picture to a file .svg, or the page to one .html. ValueError for another kind of file."""
+        kind = Path(path).suffix.lower()
+        if kind not in ("", ".svg", ".html"):
+            raise ValueError(f"graph.save: path must end in .svg or .html; got {str(path)!r} (a browser prints either)")
+        text = self.to_html() if kind == ".html" else self.svg
+        Path(path).write_text(text, encoding="utf-8")
 
     def to_html(self, path=None):
         """One HTML text with everything in it, also written to path."""
@@ -111,7 +115,7 @@ def text_width(line):
     return len(text) * (8.6 if kind == "title" else 7.3)
 
 
-def edge(points):
+def edge_svg(points):
     (x, y), *rest = points
     d = f"M{x:.1f},{y:.1f}"
     for (x0, y0), (x1, y1) in zip(points, rest):
@@ -120,7 +124,7 @@ def edge(points):
     return f'<path class="edge" d="{d}" marker-end="url(#tip)"/>'
 
 
-def drawn(centre, size, lines, box):
+def box_svg(centre, size, lines, box):
     (cx, cy), (w, h) = centre, size
     x, y = cx - w / 2, cy - h / 2
     kind = "box leaf" if box["leaf"] else "box fold" if box.get("folded") else "box"

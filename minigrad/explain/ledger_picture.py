@@ -17,14 +17,14 @@ def ledger_figure(found):
 
 
 def _bars(ax, found, sums):
-    at, shown = np.arange(len(sums)), [(0, "predicted", "tab:orange"), (1, "measured", "tab:blue")]
-    shown = [s for s, total in zip(shown, (found.predicted, found.measured)) if total is not None]
-    height = 0.8 / len(shown)
-    for k, (column, label, colour) in enumerate(shown):
+    at, columns = np.arange(len(sums)), [(0, "predicted", "tab:orange"), (1, "measured", "tab:blue")]
+    columns = [c for c, total in zip(columns, (found.predicted, found.measured)) if total is not None]
+    height = 0.8 / len(columns)
+    for k, (column, label, colour) in enumerate(columns):
         values = [both[column] / MB for both in sums.values()]
         total = sum(values)
         ax.barh(
-            at + (k - (len(shown) - 1) / 2) * height, values, height, color=colour, label=f"{label}: {total:.2f} MB"
+            at + (k - (len(columns) - 1) / 2) * height, values, height, color=colour, label=f"{label}: {total:.2f} MB"
         )
     ax.set_yticks(at, [plain(name) for name in sums], fontsize=8)
     ax.invert_yaxis()

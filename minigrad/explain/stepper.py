@@ -22,14 +22,14 @@ class Stepper:
     gradients of all steps are kept until the stepper is gone: more memory than backward() needs.
 
     print(stepper) shows the current step, a notebook the graph with buttons; to_html() is the same as one file.
-    TypeError if loss is no tensor with a gradient; ValueError if it has more than one number.
+    TypeError if loss is no tensor with a gradient; ValueError if it has more than one number; RuntimeError if a
+    backward pass has used up its graph.
     """
 
     def __init__(self, loss, model=None, variables=None):
         variables = variables_of(sys._getframe(1)) if variables is None else variables
         self.trace = Trace(loss, model, variables)
         self.pass_ = self.trace.loss.backward_steps(retain_graph=True)
-        self.trace.loss._seed(None)  # refuse now what the first step would refuse
         self.before = {node: Rest(node) for node in self.trace.order}
         self.steps, self.position, self.widget = [], 0, None
 
@@ -44,12 +44,12 @@ class Stepper:
 
     @property
     def done(self):
-        """Is every step taken?"""
-        return self._advance(look=True)
+        """Is every step taken? To find out, the step that follows is run, if it never was, and taken back."""
+        return self.position == len(self.steps) and not self._run_one_more()
 
     def next(self):
-        """Take one step. IndexError after the last one."""
-        if self._advance():
+        """Take one step -> its StepView. IndexError after the last one."""
+        if not self._advance():
             raise IndexError(f"next: the backward pass is over after {len(self.steps)} steps")
         return self._show()
 
@@ -62,9 +62,10 @@ class Stepper:
         return self._show()
 
     def until(self, name):
-        """Step on to the next step of that op, module or leaf ("conv2d", "features.conv0", "w").
+        """Step on to the next step of that op, module or leaf ("conv2d", "features.conv0", "w") -> its StepView.
 
-        ValueError, naming what there is, if none lies ahead.
+        name: an op's name, the dotted path of a module or of one that holds it, or the name of a leaf. ValueError,
+        naming what there is, if none lies ahead.
         """
         ahead = self.trace.order[:]
         for step in self.steps[: self.position]:
@@ -72,52 +73,52 @@ class Stepper:
         if not any(self._matches(node, name) for node in ahead):
             names = dict.fromkeys(self.trace.label(n) for n in ahead)
             raise ValueError(f"until: no step {name!r} lies ahead; there are {', '.join(names) or 'none'}")
-        while not self._advance():
+        while self._advance():
             if self._matches(self.step.node, name):
                 break
         return self._show()
 
     def run(self):
-        """Take all steps that are left."""
-        while not self._advance():
+        """Take all steps that are left -> the StepView of the last one."""
+        while self._advance():
             pass
         return self._show()
 
     def seek(self, position):
-        """Go to where `position` steps are taken, forwards or back."""
+        """Go to where `position` steps are taken, forwards or back -> the StepView there (None at 0)."""
         while self.position > position:
             self.before[self.step.node].restore()
             self.position -= 1
-        while self.position < position and not self._advance():
+        while self.position < position and self._advance():
             pass
         return self._show()
 
     def __iter__(self):
         """The steps that are left, each taken as it is asked for."""
-        while not self._advance():
+        while self._advance():
             yield self._show()
 
     def _matches(self, node, name):
         path = self.trace.path.get(node, "")
         return name in (self.trace.label(node), node.name, path) or path.startswith(f"{name}.")
 
-    def _advance(self, look=False):
-        """Take a step, or with look only find out if there is one. True if there is none."""
-        if self.position == len(self.steps):
-            step = next(self.pass_, None) if self.pass_ is not None else None
-            if step is None:
-                self.pass_ = None
-                return True
-            self.steps.append(StepView(self, len(self.steps), step))
-            self.position += 1
-            self.step.after = Rest(step.node)
-            if look:
-                self.before[step.node].restore()
-                self.position -= 1
-        elif not look:
-            self.position += 1
-            self.step.after.restore()
-        return False
+    def _advance(self):
+        """Take a step, and say whether there was one: False after the last."""
+        if self.done:
+            return False
+        self.position += 1
+        self.step.after.restore()
+        return True
+
+    def _run_one_more(self):
+        """Run a step that never was run, and take it back. False if there is none."""
+        step = next(self.pass_, None) if self.pass_ is not None else None
+        if step is None:
+            self.pass_ = None
+            return False
+        self.steps.append(StepView(self, len(self.steps), step))
+        self.before[step.node].restore()
+        return True
 
     def _show(self):
         if self.widget is not None and self.widget.step != self.position:
@@ -174,7 +175,8 @@ class StepView:
         self.name, self.module = trace.label(step.node), trace.path.get(step.node, "")
         self.formula = formula(step.node.fn) if step.node.fn else ""
         self.source, self.where = backward_source(step.node.backward)
-        self.saved, self.value, self.after = step.node.saved_arrays, trace.value.get(step.node), None
+        self.saved, self.value = step.node.saved_arrays, trace.value.get(step.node)
+        self.after = Rest(step.node)
         to = [None if p is None else trace.label(p) for p in step.node.parents]
         named = zip(trace.inputs[step.node], to, step.dxs)
         self.dxs = step.dxs

@@ -34,7 +34,17 @@ class Trace:
         outputs, self.path, loss = recorded(loss) if callable(loss) else ({}, {}, loss)
         if not isinstance(loss, Tensor) or loss.node is None:
             raise TypeError(f"explain: loss must be a tensor computed from one that requires a gradient; got {loss!r}")
+        if loss.size != 1:
+            raise ValueError(
+                f"explain: loss is not a single number but has shape {loss.shape}; "
+                "give one, as loss.sum() or loss.mean()"
+            )
         self.loss, self.order = loss, list(toposort(loss.node))
+        if used := [node.name for node in self.order if not node.parents and not isinstance(node, Leaf)]:
+            raise RuntimeError(
+                f"explain: a backward pass has used up this graph (at {used[0]}); run the forward pass again, "
+                "or give a function that does, or keep the graph with backward(retain_graph=True)"
+            )
         known = set(self.order)
         tensors, modules = alive(known)
         self.name = {t.node: n for n, t in variables if isinstance(t, Tensor) and t.node in known}

@@ -21,12 +21,12 @@ def gradcheck(request):
 
     def run(fn, inputs=(), *, make=normal, **settings):
         rng = np.random.default_rng(seed)
-        tensors = [drawn(rng, value, make) for value in ([inputs] if isinstance(inputs, Tensor) else inputs)]
+        tensors = [tensor_of(rng, value, make) for value in ([inputs] if isinstance(inputs, Tensor) else inputs)]
         return check.gradcheck(fn, tensors, **{"seed": seed, **settings})
 
     return run
 
 
-def drawn(rng, value, make):
+def tensor_of(rng, value, make):
     """A tensor of this shape that requires a gradient; tensors as they are."""
     return Tensor(make(rng, value, np.float64), requires_grad=True) if isinstance(value, tuple) else value

@@ -10,14 +10,9 @@ reads the view of its first channels and its last convolution writes the next k.
 the same for every layer that reads it, so they are computed once, when it is appended.
 
 Backward walks the same way through one buffer of gradients: when layer l's turn comes, all its readers have added to
-its k channels. What a reader's batch norm sends back to its input x (see ops/norm.py) is
-
-    dx = gamma rstd d + slope (x - mean) + offset       slope = -gamma rstd^2 dgamma / M     d = dy where the ReLU let
-                                                        offset = -gamma rstd dbeta / M           pass, else 0
-
-The first term flows through xhat directly, the rest through mean and variance. That rest is a straight line in x, the
-same for all pixels; and a channel's x, mean and variance are the same for all its readers. So readers add their first
-terms to the buffer and their slopes and offsets to two vectors, and the line is drawn once, when the turn comes.
+its k channels. What a reader's batch norm sends back is a direct part and a straight line in x (slope, offset): see
+kernels/reference/dense.py. Readers add their direct parts to the buffer and their lines to two vectors; the line is
+drawn once, when the turn comes.
 """
 
 from typing import NamedTuple

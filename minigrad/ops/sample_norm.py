@@ -54,7 +54,8 @@ def instance_norm(ctx, x, gamma=None, beta=None, *, eps=1e-5):
 
         x (N, H, W, C)   gamma, beta (C,) or None   ->   y as x
 
-        y, dx, dgamma, dbeta as of group_norm, with means over the H W pixels
+        y = gamma xhat + beta   with   xhat = (x - mean) / sqrt(var + eps),   mean and var over the H W pixels
+        dx, dgamma, dbeta as of group_norm, with means over the pixels
 
     ValueError for vectors that don't match x's channels, and for images of one pixel.
     """

@@ -115,3 +115,15 @@ def test_arrays_are_numbers_or_a_heat_map():
     assert shown["heat"]["top"] == "2" and "16 of 20 channels" in shown["caption"]
     assert arrays.described(np.zeros((0, 3)))["line"] == "empty"
     json.dumps(shown)
+
+
+def test_a_file_holds_what_its_name_says(tmp_path):
+    w = mg.tensor(3.0, requires_grad=True)
+    graph = explain.graph(w * 2.0)
+    graph.save(tmp_path / "x.svg")
+    graph.save(tmp_path / "x.html")
+    assert (tmp_path / "x.svg").read_text().startswith("<svg") and (tmp_path / "x.html").read_text()[:9] == "<!doctype"
+    for name in ("x.png", "x.pdf"):
+        with pytest.raises(ValueError, match=r"graph.save: path must end in .svg or .html; got '.*" + name):
+            graph.save(tmp_path / name)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["x.html", "x.svg"]

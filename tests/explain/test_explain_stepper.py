@@ -136,11 +136,43 @@ def test_what_is_no_loss_is_refused():
         explain.Stepper(3.0)
     with pytest.raises(TypeError, match="requires a gradient"):
         explain.Stepper(mg.tensor([1.0]))
-    with pytest.raises(ValueError, match="not a single number"):
+    with pytest.raises(ValueError, match=r"not a single number but has shape \(2,\); give one, as loss.sum"):
         explain.Stepper(mg.tensor([1.0, 2.0], requires_grad=True) * 2.0)
 
 
-@pytest.mark.parametrize("name, op", inspect.getmembers(ops, inspect.isfunction))
+@pytest.mark.parametrize("look", [explain.Stepper, explain.graph])
+def test_a_used_graph_is_refused_and_a_kept_one_is_not(look):
+    *_leaves, loss = neuron()
+    loss.backward(retain_graph=True)
+    look(loss)
+    loss.backward()
+    with pytest.raises(RuntimeError, match=r"used up this graph .*run the forward pass again"):
+        look(loss)
+
+
+def test_a_graph_used_up_in_part_is_refused():
+    w = mg.tensor(3.0, requires_grad=True)
+    y = w * w
+    first, second = y * 2.0, y * 3.0
+    first.backward()
+    with pytest.raises(RuntimeError, match=r"used up this graph \(at mul\)"):
+        explain.Stepper(second)
+
+
+def test_asking_whether_it_is_done_changes_nothing():
+    w, _b, loss = neuron()
+    s = explain.Stepper(loss)
+    assert [s.done for _ in range(3)] == [False] * 3 and s.position == 0 and w.grad is None
+    s.seek(6)
+    assert not s.done and w.grad is None and s.step.name == "mul"
+    s.next()
+    assert s.done and w.grad == -5.0
+
+
+WRITTEN = [(n, f) for n, f in inspect.getmembers(ops, inspect.isfunction) if hasattr(f, "__wrapped__")]
+
+
+@pytest.mark.parametrize("name, op", WRITTEN)
 def test_every_op_has_a_formula_of_both_passes_to_show(name, op):
     text = formula(op)
     assert re.search(r"^(y|loss|x)(_[a-z])?\b.* = ", text, re.M) and re.search(

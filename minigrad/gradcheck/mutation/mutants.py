@@ -59,7 +59,7 @@ def sites(piece, definition):
 
 def around(node, piece, above):
     """The node, or so much of what stands around it that a reader sees what is meant (of 1:3, dy.shape[1:3])."""
-    while len(shown(node)) < SHORT and node is not piece and isinstance(above[id(node)], ast.expr | ast.Slice):
+    while len(source_of(node)) < SHORT and node is not piece and isinstance(above[id(node)], ast.expr | ast.Slice):
         node = above[id(node)]
     return node
 
@@ -74,7 +74,7 @@ def made(region, site, other, context):
     put(memo[id(parent)], field, index, other)
     after = other if context is site[-1] else memo[id(context)]
     code = code_of(region.function, definition)
-    return code and Mutant(region.function, getattr(context, "lineno", 0), shown(context), shown(after), code)
+    return code and Mutant(region.function, getattr(context, "lineno", 0), source_of(context), source_of(after), code)
 
 
 def put(parent, field, index, node):
@@ -108,7 +108,7 @@ def code_objects(code):
             yield from code_objects(c)
 
 
-def shown(node):
+def source_of(node):
     """The node as source on one line."""
     text = ast.unparse(ast.fix_missing_locations(copy.deepcopy(node)))
     return " ".join(text.split())
