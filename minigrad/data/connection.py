@@ -3,7 +3,7 @@
 import socket
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection, HTTPSConnection
 from urllib.error import HTTPError
 from urllib.request import HTTPHandler, HTTPRedirectHandler, HTTPSHandler, Request, build_opener
@@ -19,7 +19,7 @@ class Sockets:
     """The sockets of one request (a redirection opens another one), which can be cut off from another thread."""
 
     def __init__(self):
-        self.open = []
+        self.open, self.late = [], False
 
     def opener(self):
         """What opens an address; each connection that it makes is noted."""
@@ -28,6 +28,7 @@ class Sockets:
 
     def cut(self):
         """End all connections: who waits for a byte is told that there will be none."""
+        self.late = True
         for sock in self.open:
             try:
                 sock.shutdown(socket.SHUT_RDWR)
@@ -40,7 +41,11 @@ class Redirected(HTTPRedirectHandler):
 
     def http_error_302(self, request, response, *rest):
         response.read = lambda *_: b""
-        return super().http_error_302(request, response, *rest)
+        try:
+            return super().http_error_302(request, response, *rest)
+        except ValueError:  # an address that can't be understood
+            response.close()
+            raise
 
     http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
@@ -62,25 +67,30 @@ def noting(handler, connection, sockets):
 
 @contextmanager
 def opened(url, done, deadline):
-    """The answer to a request for all but the first `done` bytes. MirrorError if there is none."""
+    """The answer to a request for all but the first `done` bytes. MirrorError if there is none, or it takes too long."""
     headers = {"User-Agent": "minigrad"} | ({"Range": f"bytes={done}-"} if done else {})
     sockets = Sockets()
-    with cut_off(sockets, min(HEADER, deadline - time.monotonic())):
-        try:
-            response = sockets.opener().open(Request(url, headers=headers), timeout=TIMEOUT)
-        except HTTPError as error:
-            error.close()
-            raise MirrorError(shown(str(error))) from error
-        except Exception as error:  # a bad address or redirection can raise nearly anything
-            cause = getattr(error, "reason", error)  # of a URLError
-            raise MirrorError(reason(cause) if isinstance(cause, Exception) else shown(str(cause))) from error
-    with response, cut_off(sockets, deadline - time.monotonic()):
+    with ExitStack() as stack, cut_off(sockets, deadline - time.monotonic()):
+        with cut_off(sockets, min(HEADER, deadline - time.monotonic())):
+            response = stack.enter_context(ask(sockets, Request(url, headers=headers)))
         yield response
+
+
+def ask(sockets, request):
+    """The beginning of the answer. MirrorError if there is none."""
+    try:
+        return sockets.opener().open(request, timeout=TIMEOUT)
+    except HTTPError as error:
+        error.close()
+        raise MirrorError(shown(str(error).splitlines()[0])) from error
+    except Exception as error:  # a bad address or redirection can raise nearly anything
+        cause = getattr(error, "reason", error)  # of a URLError
+        raise MirrorError(reason(cause) if isinstance(cause, Exception) else shown(str(cause))) from error
 
 
 @contextmanager
 def cut_off(sockets, seconds):
-    """Within this block the connections are cut when the time is over, whatever they wait for."""
+    """Within this block the connections are cut when the time is over, whatever they wait for: MirrorError then."""
     timer = threading.Timer(max(seconds, 0), sockets.cut)
     timer.daemon = True
     timer.start()
@@ -88,3 +98,5 @@ def cut_off(sockets, seconds):
         yield
     finally:
         timer.cancel()
+    if sockets.late:  # what came may look like a whole answer
+        raise MirrorError(f"too slow: not complete after {seconds:.0f} seconds")

@@ -6,6 +6,7 @@ so many requests, with pauses between them; then the next one is asked.
 
 import hashlib
 import os
+import stat
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,8 +60,7 @@ def fetch(file: RemoteFile, directory: str | Path) -> Path:
 def fetch_from_any(file: RemoteFile, path: Path) -> Path:
     """The file under its name, from the first mirror that has it."""
     part = path.with_name(f"{file.name}.part")
-    if part.is_symlink():
-        raise DataError(f"{shown(part)}: a link is in the place of a file; remove it")
+    check_no_link(part)
     reasons = []
     for mirror in file.mirrors:
         try:
@@ -71,6 +71,15 @@ def fetch_from_any(file: RemoteFile, path: Path) -> Path:
             os.replace(part, path)
             return path
     raise DataError("\n".join([f"cannot download {file.name}:", *reasons, f"By hand: {file.by_hand(path.parent)}"]))
+
+
+def check_no_link(path: Path) -> None:
+    """DataError if something else than a file of this one name is there: writing would change another one."""
+    if not os.path.lexists(path):
+        return
+    status = os.lstat(path)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+        raise DataError(f"{shown(path)}: a link is in the place of a file; remove it")
 
 
 def fetch_from(url: str, part: Path, md5: str) -> None:
