@@ -39,12 +39,12 @@ class Sockets:
 class Redirected(HTTPRedirectHandler):
     """Follows redirections without reading the pages that come with them, which may have no end."""
 
-    def http_error_302(self, request, response, *rest):
-        response.read = lambda *_: b""
+    def http_error_302(self, req, fp, code, msg, headers):
+        fp.read = lambda *_: b""
         try:
-            return super().http_error_302(request, response, *rest)
+            return super().http_error_302(req, fp, code, msg, headers)
         except ValueError:  # an address that can't be understood
-            response.close()
+            fp.close()
             raise
 
     http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
@@ -67,7 +67,7 @@ def noting(handler, connection, sockets):
 
 @contextmanager
 def opened(url, done, deadline):
-    """The answer to a request for all but the first `done` bytes. MirrorError if there is none, or it takes too long."""
+    """The answer to a request for all but the first `done` bytes. MirrorError if none comes in time."""
     headers = {"User-Agent": "minigrad"} | ({"Range": f"bytes={done}-"} if done else {})
     sockets = Sockets()
     with ExitStack() as stack, cut_off(sockets, deadline - time.monotonic()):

@@ -135,7 +135,7 @@ def check_images(directory: Path, images: dict, passed: dict[str, Counter], own:
         say(f"{shown(directory)}: only one class, {next(iter(images))!r}: every net is right about it")
 
 
-def held_out(root: Path, images: dict[str, list[Path]], train: bool) -> dict[str, list[Path]]:
+def held_out(root: Path, images: dict[str, list[Path]], train: bool | None) -> dict[str, list[Path]]:
     """Of each class the images to train or to test on. A class of a single image has none to test on."""
     chosen = {
         name: [path for i, path in enumerate(paths) if (i % HOLD_OUT == 0 and len(paths) > 1) != train]

@@ -77,7 +77,7 @@ def check_opcodes(data: bytes) -> None:
     for number, (opcode, argument, _) in enumerate(pickletools.genops(data)):
         if number == OPERATIONS:
             raise pickle.UnpicklingError(f"it has more than {OPERATIONS:,} operations")
-        if opcode.name.endswith("PUT") and argument > len(data):
+        if opcode.name.endswith("PUT") and (argument or 0) > len(data):
             raise pickle.UnpicklingError(f"it asks for {argument:,} places in the memo")
         if isinstance(argument, int) and not -(2**63) <= argument < 2**64:
             raise pickle.UnpicklingError("it holds an integer of more than 64 bits")

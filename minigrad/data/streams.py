@@ -10,17 +10,17 @@ from typing import Self
 
 import numpy as np
 
-_GAMMA = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: the step of SplitMix64's counter
-_FOLD = np.uint64(0xD1B54A32D192ED03)  # another odd number: keeps folded keys apart from draws
-_U30, _U27, _U31, _U11 = (np.uint64(n) for n in (30, 27, 31, 11))
+GAMMA = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: the step of SplitMix64's counter
+FOLD = np.uint64(0xD1B54A32D192ED03)  # another odd number: keeps folded keys apart from draws
+U30, U27, U31, U11 = (np.uint64(n) for n in (30, 27, 31, 11))
 
 
 def mix64(z: np.ndarray) -> np.ndarray:
     """SplitMix64's finaliser: a bijection of uint64 in which every input bit moves about half of the output bits."""
     with np.errstate(over="ignore"):  # arithmetic is modulo 2^64
-        z = (z ^ (z >> _U30)) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> _U27)) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> _U31)
+        z = (z ^ (z >> U30)) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> U27)) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> U31)
 
 
 class RandomStream:
@@ -36,7 +36,7 @@ class RandomStream:
             self.key = self.fold(part).key
 
     @classmethod
-    def _of(cls, key: np.ndarray) -> Self:
+    def of(cls, key: np.ndarray) -> Self:
         stream = cls()
         stream.key = key
         return stream
@@ -49,22 +49,22 @@ class RandomStream:
     def fold(self, part: int | np.ndarray) -> Self:
         """An independent stream for `part` (the number of a transform in a chain, of a sample, of an epoch)."""
         with np.errstate(over="ignore"):
-            return self._of(mix64(self.key + _FOLD + np.asarray(part).astype(np.uint64)))
+            return self.of(mix64(self.key + FOLD + np.asarray(part).astype(np.uint64)))
 
     def __getitem__(self, item) -> Self:
-        return self._of(np.asarray(self.key)[item])
+        return self.of(np.asarray(self.key)[item])
 
     def __iter__(self) -> Iterator[Self]:
-        return map(self._of, np.asarray(self.key))
+        return map(self.of, np.asarray(self.key))
 
     def bits(self, count: int) -> np.ndarray:
         """The first `count` draws, uint64, shape (*self.shape, count)."""
         with np.errstate(over="ignore"):
-            return mix64(self.key[..., None] + np.arange(1, count + 1, dtype=np.uint64) * _GAMMA)
+            return mix64(self.key[..., None] + np.arange(1, count + 1, dtype=np.uint64) * GAMMA)
 
     def uniform(self, count: int) -> np.ndarray:
         """The first `count` draws as float64 in [0, 1), shape (*self.shape, count)."""
-        return (self.bits(count) >> _U11) * 2.0**-53
+        return (self.bits(count) >> U11) * 2.0**-53
 
     def normal(self, count: int) -> np.ndarray:
         """`count` draws from N(0, 1), shape (*self.shape, count), by Box and Muller's transform."""

@@ -10,7 +10,7 @@ from minigrad.data.streams import RandomStream, mix64, permutation
 
 def test_draws_are_splitmix64():
     """The published test vector of SplitMix64 from state 1234567."""
-    stream = RandomStream()._of(np.uint64(1234567))
+    stream = RandomStream().of(np.uint64(1234567))
     assert stream.bits(5).tolist() == [
         6457827717110365317,
         3203168211198807973,

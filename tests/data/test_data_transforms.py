@@ -176,7 +176,7 @@ def test_normalize_keeps_channels_apart():
 def test_color_jitter_by_hand():
     image = np.array([[[0.2, 0.4, 0.6], [0.8, 0.0, 0.4]]], np.float32)
     grey = image @ np.array([0.299, 0.587, 0.114])
-    steps = T.ColorJitter(0.5, 0.5, 0.5, 0.5)._steps()
+    steps = T.ColorJitter(0.5, 0.5, 0.5, 0.5).steps()
     np.testing.assert_allclose(steps[0](image, 1.0), np.clip(1.5 * image, 0, 1), rtol=1e-6)
     np.testing.assert_allclose(steps[1](image, 0.0), 0.5 * image + 0.5 * grey.mean(), rtol=1e-6)
     np.testing.assert_allclose(steps[2](image, 0.0), 0.5 * image + 0.5 * grey[..., None], rtol=1e-6)

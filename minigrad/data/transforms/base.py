@@ -20,13 +20,13 @@ class Transform:
     def __call__(self, images: np.ndarray, rng: RandomStream | None = None) -> np.ndarray:
         if images.ndim not in (3, 4):
             raise ValueError(f"{self}: image must be (H, W, C) or (N, H, W, C); got shape {images.shape}")
-        rng = self._streams(images.shape[:-3], rng)
+        rng = self.streams(images.shape[:-3], rng)
         return self.batch(images, rng) if images.ndim == 4 else self.batch(images[None], rng[None])[0]
 
     def batch(self, images: np.ndarray, rng: RandomStream) -> np.ndarray:
         raise NotImplementedError
 
-    def _streams(self, shape: tuple[int, ...], rng: RandomStream | None) -> RandomStream:
+    def streams(self, shape: tuple[int, ...], rng: RandomStream | None) -> RandomStream:
         if not self.random:
             return RandomStream(np.zeros(shape, int)) if rng is None else rng
         if not isinstance(rng, RandomStream):

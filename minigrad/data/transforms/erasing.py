@@ -22,7 +22,7 @@ class Cutout(Transform):
 
     def batch(self, images: np.ndarray, rng: RandomStream) -> np.ndarray:
         start = np.floor(rng.uniform(2) * images.shape[1:3]).astype(int) - self.length // 2
-        return _fill(images, start, np.full_like(start, self.length), 0)
+        return fill(images, start, np.full_like(start, self.length), 0)
 
 
 class RandomErasing(Transform):
@@ -45,10 +45,10 @@ class RandomErasing(Transform):
     def batch(self, images: np.ndarray, rng: RandomStream) -> np.ndarray:
         boxes = random_box(rng.fold(0), images.shape[1:3], self.scale, self.ratio)
         boxes[rng.uniform(1)[:, 0] >= self.p] = 0  # an empty box
-        return _fill(images, boxes[:, :2], boxes[:, 2:], self.value)
+        return fill(images, boxes[:, :2], boxes[:, 2:], self.value)
 
 
-def _fill(images: np.ndarray, start: np.ndarray, size: np.ndarray, value: float) -> np.ndarray:
+def fill(images: np.ndarray, start: np.ndarray, size: np.ndarray, value: float) -> np.ndarray:
     """A copy of the images (N, H, W, C) with `value` in box i of image i; start and size are (N, 2)."""
     out = images.copy()
     stop = start + size

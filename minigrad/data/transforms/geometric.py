@@ -35,7 +35,7 @@ class RandomCrop(Transform):
 
     def batch(self, images: np.ndarray, rng: RandomStream) -> np.ndarray:
         images = self.pad(images)
-        _check_window("RandomCrop", images, self.size)
+        check_window("RandomCrop", images, self.size)
         windows = sliding_window_view(images, self.size, axis=(1, 2))  # (N, tops, lefts, C, h, w), no copy
         top, left = np.floor(rng.uniform(2) * windows.shape[1:3]).astype(int).T
         return windows[np.arange(len(images)), top, left].transpose(0, 2, 3, 1)
@@ -49,12 +49,12 @@ class CenterCrop(Transform):
 
     def batch(self, images: np.ndarray, rng: RandomStream) -> np.ndarray:
         h, w = self.size
-        _check_window("CenterCrop", images, self.size)
+        check_window("CenterCrop", images, self.size)
         top, left = round((images.shape[1] - h) / 2), round((images.shape[2] - w) / 2)
         return images[:, top : top + h, left : left + w]
 
 
-def _check_window(name: str, images: np.ndarray, size: tuple[int, int]) -> None:
+def check_window(name: str, images: np.ndarray, size: tuple[int, int]) -> None:
     if images.shape[1] < size[0] or images.shape[2] < size[1]:
         raise ValueError(f"{name}: image {images.shape[1:3]} (with its padding) is smaller than size {size}")
 
@@ -84,9 +84,9 @@ class Resize(ImageTransform):
         self.size = size
 
     def image(self, image: np.ndarray, rng: RandomStream) -> np.ndarray:
-        return _resize("Resize", image, self._target(*image.shape[:2]))
+        return resize("Resize", image, self.target(*image.shape[:2]))
 
-    def _target(self, h: int, w: int) -> tuple[int, int]:
+    def target(self, h: int, w: int) -> tuple[int, int]:
         if not isinstance(self.size, int):
             return self.size[0], self.size[1]
         short = min(h, w)
@@ -112,10 +112,10 @@ class RandomResizedCrop(ImageTransform):
 
     def image(self, image: np.ndarray, rng: RandomStream) -> np.ndarray:
         box = random_box(rng[None], image.shape[:2], self.scale, self.ratio)[0]
-        top, left, h, w = box.tolist() if box[2] else self._central(*image.shape[:2])
-        return _resize("RandomResizedCrop", image[top : top + h, left : left + w], self.size)
+        top, left, h, w = box.tolist() if box[2] else self.central(*image.shape[:2])
+        return resize("RandomResizedCrop", image[top : top + h, left : left + w], self.size)
 
-    def _central(self, height: int, width: int) -> tuple[int, int, int, int]:
+    def central(self, height: int, width: int) -> tuple[int, int, int, int]:
         """For an image so narrow that no box fitted: the largest central one whose ratio is allowed."""
         h = min(height, round(width / self.ratio[0]))
         w = min(width, round(height * self.ratio[1]))
@@ -146,7 +146,7 @@ def random_box(
     return boxes[np.arange(len(u)), fits.argmax(axis=1)].astype(int)
 
 
-def _resize(name: str, image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def resize(name: str, image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     from PIL import Image
 
     if image.dtype != np.uint8:

@@ -14,7 +14,7 @@ def one_hot(labels: np.ndarray, num_classes: int) -> np.ndarray:
     return np.eye(num_classes, dtype=np.float32)[labels]
 
 
-class _Mixing:
+class Mixing:
     """Called `mix(images, labels, rng)`: images (B, H, W, C), labels (B,), rng the stream of the batch.
 
     Returns (images, soft labels float32 (B, num_classes)). Each image gets a partner from a random permutation of the
@@ -38,14 +38,14 @@ class _Mixing:
         raise NotImplementedError
 
 
-class Mixup(_Mixing):
+class Mixup(Mixing):
     """lam x_i + (1 - lam) x_j, and the same for the labels (Zhang et al. 2018)."""
 
     def mix(self, x: np.ndarray, partner: np.ndarray, lam: float, rng: RandomStream) -> tuple[np.ndarray, float]:
         return np.float32(lam) * x + np.float32(1 - lam) * partner, lam
 
 
-class CutMix(_Mixing):
+class CutMix(Mixing):
     """A box of area 1 - lam comes from x_j; the labels are mixed by the box's true area (Yun et al. 2019)."""
 
     def mix(self, x: np.ndarray, partner: np.ndarray, lam: float, rng: RandomStream) -> tuple[np.ndarray, float]:

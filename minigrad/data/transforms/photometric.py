@@ -7,7 +7,7 @@ import numpy as np
 from ..streams import RandomStream
 from .base import ImageTransform, Transform, to_float
 
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601: how bright red, green and blue look
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601: how bright red, green and blue look
 
 
 class ToFloat(Transform):
@@ -53,28 +53,28 @@ class ColorJitter(ImageTransform):
         self.brightness, self.contrast, self.saturation, self.hue = brightness, contrast, saturation, hue
 
     def image(self, image: np.ndarray, rng: RandomStream) -> np.ndarray:
-        _check_rgb("ColorJitter", image)
+        check_rgb("ColorJitter", image)
         u = rng.uniform(8)
         image = to_float(image)
         for j in np.argsort(u[4:]):
-            image = self._steps()[j](image, u[j])
+            image = self.steps()[j](image, u[j])
         return image
 
-    def _steps(self) -> tuple[Callable, ...]:
+    def steps(self) -> tuple[Callable, ...]:
         return (
-            lambda image, u: _blend(image, np.float32(0), _factor(self.brightness, u)),
-            lambda image, u: _blend(image, (image @ _LUMA).mean(), _factor(self.contrast, u)),
-            lambda image, u: _blend(image, (image @ _LUMA)[..., None], _factor(self.saturation, u)),
+            lambda image, u: blend(image, np.float32(0), factor(self.brightness, u)),
+            lambda image, u: blend(image, (image @ LUMA).mean(), factor(self.contrast, u)),
+            lambda image, u: blend(image, (image @ LUMA)[..., None], factor(self.saturation, u)),
             lambda image, u: shift_hue(image, self.hue * (2 * u - 1)) if self.hue else image,
         )
 
 
-def _factor(strength: float, u: float) -> np.float32:
+def factor(strength: float, u: float) -> np.float32:
     low, high = max(0.0, 1 - strength), 1 + strength
     return np.float32(low + (high - low) * u)
 
 
-def _blend(image: np.ndarray, other: np.ndarray | np.float32, factor: np.float32) -> np.ndarray:
+def blend(image: np.ndarray, other: np.ndarray | np.float32, factor: np.float32) -> np.ndarray:
     return np.clip(factor * image + (1 - factor) * other, 0, 1)
 
 
@@ -109,11 +109,11 @@ class PCALighting(Transform):
         self.std = std
 
     def batch(self, images: np.ndarray, rng: RandomStream) -> np.ndarray:
-        _check_rgb("PCALighting", images)
+        check_rgb("PCALighting", images)
         shift = np.einsum("ni,i,ci->nc", rng.normal(3) * self.std, self.eigenvalues, self.eigenvectors)
         return to_float(images) + shift[:, None, None].astype(np.float32)
 
 
-def _check_rgb(name: str, images: np.ndarray) -> None:
+def check_rgb(name: str, images: np.ndarray) -> None:
     if images.shape[-1] != 3:
         raise ValueError(f"{name}: image must have 3 channels in its last axis; got shape {images.shape}")
