@@ -6,11 +6,14 @@ reach it were summed (the chain rule for a value with several users). It is a ge
 backward pass, pause it and it is a debugger.
 """
 
+import inspect
 import sys
 from collections import deque
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 recording: ContextVar[bool] = ContextVar("recording", default=True)
 watcher: ContextVar = ContextVar("watcher", default=None)  # called after each op with (fn, inputs, settings, output)
@@ -36,16 +39,52 @@ def enable_grad():
     return set_recording(True)
 
 
+class Form(NamedTuple):
+    """What a gradient has to be like: the array that it belongs to, of which this knows class, shape and type."""
+
+    kind: type
+    shape: tuple
+    dtype: Any
+
+    @classmethod
+    def of(cls, array):
+        return cls(np.ndarray if isinstance(array, np.ndarray) else type(array), array.shape, array.dtype)
+
+    def matches(self, gradient):
+        return type(gradient) is self.kind and gradient.shape == self.shape and gradient.dtype == self.dtype
+
+    def fitted(self, gradient, what):
+        """The gradient in this type. `what` sent it to whom, for the error if it is no such array or of another shape.
+
+        TypeError for what is no array of real numbers on the same device, ValueError for another shape.
+        """
+        gradient = np.asarray(gradient) if isinstance(gradient, np.generic) else gradient
+        if not isinstance(gradient, self.kind):
+            raise TypeError(
+                f"{what} must be an array ({self.kind.__module__}.{self.kind.__name__}); got {gradient!r:.60}"
+            )
+        if gradient.shape != self.shape:
+            raise ValueError(f"{what} must have its shape {self.shape}; got {gradient.shape}")
+        if gradient.dtype.kind not in "fiubV":
+            raise TypeError(f"{what} must be of type {self.dtype}; got {gradient.dtype}")
+        return gradient.astype(self.dtype, copy=False)
+
+
 class Node:
     """One recorded operation. Edges go to parent *nodes*, so that an edge keeps no array alive."""
 
-    __slots__ = ("__weakref__", "backward", "fn", "grad", "guards", "hooks", "name", "parents", "settings")
+    __slots__ = (
+        *("__weakref__", "backward", "fn", "form", "grad", "guards"),
+        *("hooks", "name", "parents", "retains", "settings"),
+    )
 
-    def __init__(self, name, parents, backward, fn=None, guards=(), settings=None):
+    def __init__(self, name, parents, backward, fn=None, guards=(), settings=None, form=None):
         self.name, self.parents, self.backward, self.fn = name, parents, backward, fn
         self.settings = settings or {}  # the keyword arguments of the op, as its caller gave them
         self.guards = guards  # (what, version cell, version seen) of each tensor whose array backward has saved
+        self.form = form  # of the array that this node made, and so of its gradient; None: anything goes
         self.hooks = []  # called with the gradient that reached this node; may return another in its place
+        self.retains = False  # does it keep the gradient that reached it in .grad?
         self.grad = None  # what reached this node, where that is kept
 
     def __repr__(self):
@@ -71,13 +110,43 @@ class Node:
                     f"({version[0] - seen} writes since); write to a copy, or run backward first"
                 )
         dxs = self.backward(held[0])
+        if not isinstance(dxs, tuple | list):
+            raise TypeError(f"{self.name}: backward must return a tuple, one gradient for each input; got {dxs!r:.60}")
         if len(dxs) != len(self.parents):
             raise ValueError(f"{self.name}: backward returned {len(dxs)} gradients for {len(self.parents)} inputs")
+        for parent, dx in zip(self.parents, dxs):
+            if dx is not None and parent is not None and parent.form is not None and not parent.form.matches(dx):
+                return self._fitted(dxs)
         return dxs
 
-    def keep(self, dy):
-        """Sum what reaches this node into .grad. As a hook this is retain_grad."""
-        self.grad = dy if self.grad is None else self.grad + dy
+    def _fitted(self, dxs):
+        """The gradients in the types of the inputs that they belong to."""
+        return tuple(
+            dx if dx is None or p is None or p.form is None else p.form.fitted(dx, self._gradient_for(i))
+            for i, (p, dx) in enumerate(zip(self.parents, dxs))
+        )
+
+    def _gradient_for(self, i):
+        """Words for the gradient that goes to input i."""
+        kinds = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.VAR_POSITIONAL
+        names = [p.name for p in inspect.signature(self.fn).parameters.values() if p.kind in kinds] if self.fn else []
+        name = f"{names[min(i + 1, len(names) - 1)]} (input {i})" if len(names) > 1 else f"input {i}"
+        return f"{self.name}: the gradient that backward returns for {name}"
+
+    def through_hooks(self, held):
+        """Let the hooks change the finished gradient in the box `held`, and keep what then is in it if that is asked.
+
+        A hook may remove itself, or others. What it returns must have the gradient's shape; it is converted to its type.
+        """
+        for hook in tuple(self.hooks):
+            changed = hook(held[0])
+            if changed is not None:
+                whole = self.form is None or self.form.matches(changed)
+                held[0] = (
+                    changed if whole else self.form.fitted(changed, f"{self.name}: the gradient that a hook returns")
+                )
+        if self.retains:
+            self.grad = held[0] if self.grad is None else self.grad + held[0]
 
     def release(self):
         """Forget the saved arrays; from here on a second backward pass is refused."""
@@ -112,8 +181,8 @@ class Leaf(Node):
 
     __slots__ = ()
 
-    def __init__(self, name="leaf"):
-        super().__init__(name, (), None)
+    def __init__(self, name="leaf", form=None):
+        super().__init__(name, (), None, form=form)
 
     def run(self, held):
         if self.grad is None:
@@ -165,9 +234,8 @@ def backward_steps(root, dy, retain_graph=False):
         if node not in grads:  # its users sent it nothing
             continue
         held = grads.pop(node)
-        for hook in node.hooks:
-            changed = hook(held[0])
-            held[0] = held[0] if changed is None else changed
+        if node.hooks or node.retains:
+            node.through_hooks(held)
         dxs = node.run(held)
         for parent, dx in zip(node.parents, dxs):
             if parent is not None and dx is not None:

@@ -1,5 +1,6 @@
 """CPU kernels: the reference, with the hot functions overridden by Numba. A name not listed below is the reference."""
 
+from ..contract import enforce
 from ..reference import *  # noqa: F403
 from .activation import add_relu_forward as add_relu_forward
 from .activation import relu_backward as relu_backward
@@ -32,3 +33,5 @@ from .pool import adaptive_avg_pool2d_backward as adaptive_avg_pool2d_backward
 from .pool import adaptive_avg_pool2d_forward as adaptive_avg_pool2d_forward
 from .pool import avg_pool2d_backward as avg_pool2d_backward
 from .pool import avg_pool2d_forward as avg_pool2d_forward
+
+enforce(globals())

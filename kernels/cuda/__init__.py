@@ -3,6 +3,7 @@
 A name not listed below is the reference. Imports without CuPy and a driver. How to add a kernel: README.md here.
 """
 
+from ..contract import enforce
 from ..reference import *  # noqa: F403
 from .activation import add_relu_forward as add_relu_forward
 from .activation import relu_backward as relu_backward
@@ -40,3 +41,4 @@ from .pool import max_pool2d_backward as max_pool2d_backward
 from .pool import max_pool2d_forward as max_pool2d_forward
 
 LOW_TYPES = "float16", "bfloat16"  # 16-bit types that all kernels take, with sums in float32
+enforce(globals(), LOW_TYPES)

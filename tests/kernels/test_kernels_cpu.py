@@ -81,7 +81,7 @@ def test_concat(parts, dtype, leading):
 
 @pytest.mark.parametrize("call", ["relu_backward", "add_relu_forward"])
 def test_shapes_that_differ_are_refused(call):
-    with pytest.raises(ValueError, match=r"\(2, 3\), \(2, 4\)"):
+    with pytest.raises(ValueError, match=r"\(2, 3\), . \(2, 4\)"):
         getattr(cpu, call)(np.zeros((2, 3), "f"), np.zeros((2, 4), "f"))
 
 
