@@ -136,7 +136,7 @@ class Node:
     def through_hooks(self, held):
         """Let the hooks change the finished gradient in the box `held`, and keep what then is in it if that is asked.
 
-        A hook may remove itself, or others. What it returns must have the gradient's shape; it is converted to its type.
+        A hook may remove itself, or others. What it returns must have the gradient's shape; its type is converted.
         """
         for hook in tuple(self.hooks):
             changed = hook(held[0])

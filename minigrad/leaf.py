@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from .autograd import Leaf
+from .autograd import Form, Leaf
 from .device import device_of
 from .precision import is_floating_point
 
 
-def leaf_node(dtype):
-    """A new Leaf for a tensor of this type. TypeError unless it is a floating-point type."""
-    if not is_floating_point(dtype):
-        raise TypeError(f"Tensor: only floating-point tensors can require a gradient; this one is {dtype}")
-    return Leaf()
+def leaf_node(array):
+    """A new Leaf for a tensor of this array. TypeError unless it is of a floating-point type."""
+    if not is_floating_point(array.dtype):
+        raise TypeError(f"Tensor: only floating-point tensors can require a gradient; this one is {array.dtype}")
+    return Leaf(form=Form.of(array))
 
 
 def set_requires_grad(t, wanted):
@@ -25,7 +25,7 @@ def set_requires_grad(t, wanted):
         return
     if not t.is_leaf:
         raise RuntimeError("requires_grad: an op made this tensor; detach() it to have it without a gradient")
-    t.node = leaf_node(t.dtype) if wanted else None
+    t.node = leaf_node(t.data) if wanted else None
 
 
 def fitting_gradient(t, value: Any):

@@ -1,4 +1,8 @@
-"""Mixed precision (Micikevicius et al. 2018): which ops compute in a 16-bit type within `with autocast(dtype):`.
+"""Types of numbers: what meets what in an op, and mixed precision (Micikevicius et al. 2018).
+
+Which types an op takes, and what becomes of whole numbers, is declared where it is defined: `@op(types=...)`.
+
+Mixed precision: which ops compute in a 16-bit type within `with autocast(dtype):`.
 
 What an op wants is declared where it is defined, `@op(autocast=...)`, by one of the functions below; `@op` alone is
 `widest`. The casts are ops of the graph: the gradient of a float32 weight arrives in float32, though a 16-bit copy of
@@ -59,6 +63,11 @@ def is_floating_point(dtype):
     return dtype.kind == "f" or dtype.name == "bfloat16"
 
 
+def is_real(dtype):
+    """Is it a type of real numbers, whole numbers or booleans?"""
+    return dtype.kind in "fiub" or dtype.name == "bfloat16"
+
+
 def at_least_float32(dtype):
     """The type for statistics and sums of numbers of this type: float32 for 16-bit types, else the type itself."""
     return np.dtype(np.float32) if dtype.itemsize == 2 else dtype
@@ -88,13 +97,49 @@ def widest(low, inputs):
     return [types.pop() if len(types) == 1 else np.dtype(np.float32)] * len(inputs)
 
 
-def one_type(name, inputs):
-    """An op's inputs (tensors or None), whose floating-point types must be the same."""
+# What an op may declare: types(name, names of its arguments, inputs, convert) gives the inputs in types that fit
+# together, with convert(tensor, dtype) for tensors of whole numbers
+
+
+def as_given(name, names, inputs, convert):
+    """As they come; their floating-point types must be the same."""
     types = {t.dtype for t in inputs if t is not None}
     types = {dtype for dtype in types if is_floating_point(dtype)} if len(types) > 1 else types
     if len(types) > 1:
         raise TypeError(f"{name}: inputs have different types ({', '.join(sorted(map(str, types)))}); convert one")
     return inputs
+
+
+def floats(name, names, inputs, convert):
+    """Floating-point numbers of one type."""
+    for i, t in enumerate(inputs):
+        if t is not None and not is_floating_point(t.dtype):
+            argument = names[min(i, len(names) - 1)]
+            raise TypeError(
+                f"{name}: {argument} must hold floating-point numbers, but is {t.dtype}; convert the array, for "
+                "instance with .astype(np.float32)"
+            )
+    return as_given(name, names, inputs, convert)
+
+
+def promoted(name, names, inputs, convert):
+    """Whole numbers beside floating-point ones become such, others the widest of theirs: as in torch."""
+    types = {t.dtype for t in as_given(name, names, inputs, convert) if t is not None}
+    if len(types) < 2:
+        return inputs
+    return converted(inputs, next(filter(is_floating_point, types), None) or np.result_type(*types), convert)
+
+
+def floated(name, names, inputs, convert):
+    """As promoted; whole numbers alone become float32."""
+    inputs = promoted(name, names, inputs, convert)
+    if any(t is not None and is_floating_point(t.dtype) for t in inputs):
+        return inputs
+    return converted(inputs, np.dtype(np.float32), convert)
+
+
+def converted(inputs, dtype, convert):
+    return tuple(t if t is None or t.dtype == dtype else convert(t, dtype) for t in inputs)
 
 
 def autocasted(name, inputs, policy, device, cast):

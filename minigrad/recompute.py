@@ -3,7 +3,7 @@
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from .autograd import Node, backward, enable_grad, no_grad, recording
+from .autograd import Form, Node, backward, enable_grad, no_grad, recording, watcher
 from .precision import autocast, autocast_type
 from .tensor import Tensor
 
@@ -59,16 +59,20 @@ def checkpoint(fn, *inputs):
     """fn(*inputs), keeping only the inputs; backward runs fn again to get what its ops save.
 
     fn takes and returns tensors (one result). Gradients of parameters used inside fn arrive as usual, random numbers
-    are the same in both runs, and batch norm updates its running statistics once. TypeError for anything else than
+    are the same in both runs, and batch norm updates its running statistics once. The result requires a gradient if an
+    input or a parameter does. TypeError for anything else than
     tensors; backward is a RuntimeError if an input was written in place in between.
     """
     _check("takes", *inputs)
     if not recording.get():
         return fn(*inputs)
     tape, low = Tape(_tape.get()), autocast_type()
-    with no_grad(), tape.running():
+    wanted = [t for t in inputs if t.node is not None]  # and what fn's ops meet beside the inputs
+    with no_grad(), tape.running(), _noting(wanted):
         y = fn(*inputs)
     _check("returns", y)
+    if not wanted:
+        return y
 
     def recompute_and_backward(dy):
         fresh = [Tensor(t.data, requires_grad=t.node is not None) for t in inputs]
@@ -80,7 +84,25 @@ def checkpoint(fn, *inputs):
 
     guards = [(f"input {i}", t.version, t.version[0]) for i, t in enumerate(inputs)]
     parents = tuple(t.node for t in inputs)
-    return Tensor(y.data, node=Node("checkpoint", parents, recompute_and_backward, checkpoint, guards))
+    node = Node("checkpoint", parents, recompute_and_backward, checkpoint, guards, form=Form.of(y.data))
+    return Tensor(y.data, node=node, version=y.version)
+
+
+@contextmanager
+def _noting(wanted):
+    """Within this block, tensors that require a gradient are added to the list when an op takes them."""
+    others = watcher.get()
+
+    def watch(fn, inputs, settings, out):
+        wanted.extend(t for t in inputs if t is not None and t.node is not None)
+        if others is not None:
+            others(fn, inputs, settings, out)
+
+    token = watcher.set(watch)
+    try:
+        yield
+    finally:
+        watcher.reset(token)
 
 
 def _check(verb, *values):

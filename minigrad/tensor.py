@@ -1,21 +1,21 @@
 """Tensor: an array and the node that made it; and `op`, which makes a differentiable operation of a function.
 
-The operations behind Tensor's operators and methods are in `minigrad.ops.arithmetic` and `minigrad.ops.shape`.
+Nothing here computes. Tensor's operators, and the methods that are operations, are attached in `minigrad.ops.methods`.
 """
 
 import functools
-import importlib
 import inspect
+import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .autograd import Leaf, Node, backward, backward_steps, recording, watcher
+from .autograd import Form, Leaf, Node, backward, backward_steps, recording, watcher
 from .device import Device, device_of, get_device
 from .guards import argument_names, guards, shared_version
 from .leaf import fitting_gradient, leaf_node, set_requires_grad
-from .precision import autocasted, is_floating_point, one_type, widest
+from .precision import as_given, autocasted, is_floating_point, is_real, widest
 
 
 class Context(NamedTuple):
@@ -42,10 +42,16 @@ class Tensor:
     """
 
     __slots__ = ("__weakref__", "data", "node", "version")
-    __array_priority__ = 1000  # array + tensor calls Tensor.__radd__
+    __array_priority__ = 1000  # CuPy's array + tensor calls Tensor.__radd__
+    __hash__ = object.__hash__  # by identity: == compares numbers
 
     def __init__(self, data, requires_grad=False, *, node=None, version=None):
-        self.data, self.node = data, leaf_node(data.dtype) if requires_grad else node
+        data = np.asarray(data) if isinstance(data, np.generic) else data
+        if not hasattr(data, "strides"):
+            raise TypeError(f"Tensor: data must be an array; got {type(data).__name__}; mg.tensor takes lists, too")
+        if not is_real(data.dtype):
+            raise TypeError(f"Tensor: data must hold real numbers or booleans; got {data.dtype}")
+        self.data, self.node = data, leaf_node(data) if requires_grad else node
         self.version = [0] if version is None else version  # a cell shared by all tensors on this memory
 
     shape = property(lambda self: self.data.shape, doc="the length of each axis")
@@ -55,7 +61,6 @@ class Tensor:
     device = property(lambda self: device_of(self.data), doc="the Device that the array is on")
     requires_grad = property(lambda t: t.node is not None, set_requires_grad, doc="will backward() reach it? Settable")
     is_leaf = property(lambda self: self.node is None or isinstance(self.node, Leaf), doc="was it made by no op?")
-    T = property(lambda self: self.transpose(), doc="all axes in reverse order")
 
     @property
     def grad(self):
@@ -78,16 +83,34 @@ class Tensor:
         tail = "" if self.node is None else f", node={self.node.name}" if not self.is_leaf else ", requires_grad=True"
         return f"tensor({np.array2string(self._on_host(), prefix='tensor(', precision=4, separator=', ')}{tail})"
 
+    def __format__(self, spec):
+        return format(self.item() if spec and self.size == 1 else repr(self), spec)
+
     def __len__(self):
         if not self.shape:
             raise TypeError("len() of a tensor without axes")
         return self.shape[0]
 
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))
+
     def __bool__(self):
+        if self.size != 1:
+            raise ValueError(f"a tensor of shape {self.shape} is neither true nor false; use .any() or .all()")
         return bool(self.item())
 
     def __float__(self):
         return float(self.item())
+
+    def __int__(self):
+        return int(self.item())
+
+    def __index__(self):
+        return operator.index(self.item())
+
+    def numel(self):
+        """How many numbers there are: size, by torch's name."""
+        return self.size
 
     # Arrays in and out
 
@@ -101,6 +124,10 @@ class Tensor:
         array.flags.writeable = array.flags.writeable and self.node is None
         return array
 
+    def __array__(self, dtype=None, copy=None):
+        """The same for np.asarray, in any type."""
+        return np.array(self.numpy(), dtype, copy=copy)
+
     def item(self):
         """The only number of a one-element tensor, as a Python number."""
         if self.size != 1:
@@ -110,14 +137,6 @@ class Tensor:
     def detach(self):
         """The same memory outside the graph."""
         return Tensor(self.data, version=self.version)
-
-    def to(self, device):
-        """This tensor on a device ("cpu", "cuda"); itself if it is there. Gradients flow back across."""
-        device = get_device(device)
-        return self if device is self.device else _ops("shape").copy_to(self, device=device)
-
-    cpu = functools.partialmethod(to, "cpu")
-    cuda = functools.partialmethod(to, "cuda")
 
     # Gradients
 
@@ -149,9 +168,10 @@ class Tensor:
         return grad
 
     def retain_grad(self):
-        """Keep the gradient that reaches this tensor in .grad, though it is not a leaf."""
-        if self.node is not None and not self.is_leaf:
-            self.node.hooks.append(self.node.keep)
+        """Keep the gradient that reaches this tensor, as its hooks leave it, in .grad, though it is not a leaf."""
+        if self.node is None:
+            raise RuntimeError("retain_grad: this tensor does not require a gradient")
+        self.node.retains = not self.is_leaf
 
     def register_hook(self, hook):
         """Call hook(gradient) when this tensor's gradient is complete; what it returns, if not None, takes its place.
@@ -171,108 +191,24 @@ class Tensor:
         return self
 
     def __setitem__(self, index, value):
-        if self.node is not None and recording.get():
-            raise RuntimeError("writing in place into a tensor that requires a gradient; use no_grad() or detach()")
+        if recording.get() and (self.node is not None or getattr(value, "node", None) is not None):
+            which = "into a tensor that requires" if self.node is not None else "a value that requires"
+            raise RuntimeError(f"writing in place {which} a gradient; use no_grad() or detach()")
         self.data[index] = value.data if isinstance(value, Tensor) else value
         self.version[0] += 1
 
-    # Operators
 
-    def __add__(self, other):
-        return _ops("arithmetic").add(self, other)
-
-    def __sub__(self, other):
-        return _ops("arithmetic").sub(self, other)
-
-    def __mul__(self, other):
-        return _ops("arithmetic").mul(self, other)
-
-    def __truediv__(self, other):
-        return _ops("arithmetic").div(self, other)
-
-    def __pow__(self, exponent):
-        return _ops("arithmetic").power(self, exponent=exponent)
-
-    def __matmul__(self, other):
-        return _ops("arithmetic").matmul(self, other)
-
-    def __radd__(self, other):
-        return _ops("arithmetic").add(other, self)
-
-    def __rsub__(self, other):
-        return _ops("arithmetic").sub(other, self)
-
-    def __rmul__(self, other):
-        return _ops("arithmetic").mul(other, self)
-
-    def __rtruediv__(self, other):
-        return _ops("arithmetic").div(other, self)
-
-    def __rmatmul__(self, other):
-        return _ops("arithmetic").matmul(other, self)
-
-    def __neg__(self):
-        return _ops("arithmetic").neg(self)
-
-    def __getitem__(self, index):
-        return _ops("shape").getitem(self, index=index)
-
-    # Methods: the same operations by name
-
-    def sum(self, dim=None, keepdim=False):
-        """The sum over an axis, several (a tuple) or all (None)."""
-        return _ops("reduction").sum(self, dim=dim, keepdim=keepdim)
-
-    def mean(self, dim=None, keepdim=False):
-        """The mean over an axis, several (a tuple) or all (None)."""
-        return _ops("reduction").mean(self, dim=dim, keepdim=keepdim)
-
-    def max(self, dim=None, keepdim=False):
-        """The largest number over an axis, several (a tuple) or all (None)."""
-        return _ops("reduction").max(self, dim=dim, keepdim=keepdim)
-
-    def reshape(self, *shape):
-        """The same numbers in another shape (sizes, or one tuple; one size may be -1)."""
-        return _ops("shape").reshape(self, shape=shape[0] if len(shape) == 1 else shape)
-
-    def transpose(self, *axes):
-        """The axes in this order, as NumPy's transpose (in reverse, if none are given)."""
-        return _ops("shape").transpose(self, axes=axes or None)
-
-    def flatten(self, start_dim=0):
-        """All axes from start_dim on as one."""
-        return self.reshape(*self.shape[:start_dim], -1)
-
-    def exp(self):
-        """e^x of each number."""
-        return _ops("arithmetic").exp(self)
-
-    def log(self):
-        """The natural logarithm of each number."""
-        return _ops("arithmetic").log(self)
-
-    def sqrt(self):
-        """The square root of each number."""
-        return _ops("arithmetic").sqrt(self)
-
-
-def _ops(family):
-    return importlib.import_module(f"minigrad.ops.{family}")
-
-
-def _cast(t, dtype):
-    return _ops("shape").cast(t, dtype=dtype)
-
-
-def op(fn: Callable | None = None, *, autocast=widest) -> Callable[..., Any]:
+def op(fn: Callable | None = None, *, autocast=widest, types=as_given) -> Callable[..., Any]:
     """Make a differentiable operation of fn(ctx, *arrays, **settings) -> (y, backward).
 
     Positional arguments are tensors (or arrays, numbers or None, which become constants), settings go by keyword.
-    backward(dy) returns one gradient for each positional argument, None where there is none. What backward captures
-    is what is kept until the backward pass. autocast: what types it wants in mixed precision (precision.py).
+    backward(dy) returns one gradient for each positional argument, None where there is none: an array of the input's
+    shape, which is converted to its type. What backward captures is what is kept until the backward pass.
+    types: which types of numbers fn takes, and which become others; autocast: what it wants in mixed precision (both
+    precision.py). TypeError where fn returns anything else than (y, backward).
     """
     if fn is None:
-        return functools.partial(op, autocast=autocast)
+        return functools.partial(op, autocast=autocast, types=types)
     parameters = [p for p in inspect.signature(fn).parameters.values() if p.kind is not p.KEYWORD_ONLY][1:]
     arity = sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)
     names = [p.name for p in parameters]
@@ -282,22 +218,39 @@ def op(fn: Callable | None = None, *, autocast=widest) -> Callable[..., Any]:
         inputs += (None,) * (arity - len(inputs))  # an optional tensor left out is None
         inputs = constants_lifted(fn.__name__, inputs)
         device = common_device(fn.__name__, inputs)
-        inputs = autocasted(fn.__name__, inputs, autocast, device, _cast) or one_type(fn.__name__, inputs)
+        inputs = types(fn.__name__, names, inputs, constant)
+        inputs = autocasted(fn.__name__, inputs, autocast, device, Tensor.cast) or inputs
         tracked = recording.get() and any(t is not None and t.node is not None for t in inputs)
         parents = tuple(None if t is None else t.node for t in inputs)
         needs = tuple(p is not None and tracked for p in parents)
         ctx = Context(device, needs)
-        y, backward = fn(ctx, *(None if t is None else t.data for t in inputs), **settings)
-        y = np.asarray(y) if isinstance(y, np.generic) else y  # NumPy's full reductions give scalars
+        y, backward = made(fn.__name__, fn(ctx, *(None if t is None else t.data for t in inputs), **settings))
         out = Tensor(y, version=shared_version(y, inputs))
-        if tracked:
-            out.node = Node(fn.__name__, parents, backward, fn, settings=settings)
+        if tracked and is_floating_point(y.dtype):  # integers have no gradient
+            out.node = Node(fn.__name__, parents, backward, fn, settings=settings, form=Form.of(y))
             out.node.guards = guards(out.node, (*zip(argument_names(names, len(inputs)), inputs), ("its output", out)))
         if (watch := watcher.get()) is not None:
             watch(fn, inputs, settings, out)
         return out
 
     return call
+
+
+def made(name, result):
+    """What an op returned, (y, backward); y is an array, as NumPy's full reductions are not."""
+    if not isinstance(result, tuple) or len(result) != 2 or not callable(result[1]):
+        kinds = [type(r).__name__ for r in result] if isinstance(result, tuple) else type(result).__name__
+        raise TypeError(f"{name}: an op must return (y, backward), an array and a function; it returned {kinds}")
+    y, backward = result
+    y = np.asarray(y) if isinstance(y, np.generic) else y
+    if not hasattr(y, "strides"):
+        raise TypeError(f"{name}: the y that an op returns must be an array; got {type(y).__name__}")
+    return y, backward
+
+
+def constant(t, dtype):
+    """A tensor of whole numbers in another type."""
+    return Tensor(t.data.astype(dtype))
 
 
 def constants_lifted(name, inputs):
@@ -307,17 +260,22 @@ def constants_lifted(name, inputs):
 
 
 def lift(name, value: Any, like):
-    """A number or an array as a tensor, on the device and, unless it is of another kind, of the type of `like`."""
+    """A number or an array as a tensor on the device of `like`.
+
+    A number takes the type of `like` (beside integers a float is float32), and so does a floating-point array beside a
+    floating-point tensor. Other arrays keep theirs.
+    """
+    value = value.item() if isinstance(value, np.generic) else value
     own_type = getattr(value, "dtype", None)
     if own_type is None and not isinstance(value, int | float):
         raise TypeError(f"{name}: expected a tensor, an array or a number; got {type(value).__name__}")
     if like is None:
         return Tensor(np.asarray(value))
+    floating = is_floating_point(like.dtype)
     if own_type is None:
-        own_type = like.dtype if is_floating_point(like.dtype) else np.result_type(like.dtype, value)
-        return Tensor(like.device.xp.asarray(value, own_type))
-    alike = own_type.kind == like.dtype.kind or (is_floating_point(own_type) and is_floating_point(like.dtype))
-    return Tensor(like.device.xp.asarray(value, like.dtype if alike else None))
+        whole = np.float32 if isinstance(value, float) else np.result_type(like.dtype, value)
+        return Tensor(like.device.xp.asarray(value, like.dtype if floating else whole))
+    return Tensor(like.device.xp.asarray(value, like.dtype if floating and is_floating_point(own_type) else None))
 
 
 def common_device(name, inputs):
@@ -334,6 +292,9 @@ def tensor(data, dtype=None, requires_grad=False, device="cpu"):
     Python floats become float32; arrays keep their type unless dtype says otherwise.
     """
     array = np.array(data._on_host() if isinstance(data, Tensor) else data)
+    if not is_real(array.dtype):
+        raise TypeError(f"tensor: data must hold real numbers or booleans; got {array.dtype}")
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)  # a file's may be swapped
     if dtype is None and not hasattr(data, "dtype") and array.dtype == np.float64:
         dtype = np.float32
     array = array if dtype is None else array.astype(dtype, copy=False)

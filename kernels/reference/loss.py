@@ -9,7 +9,8 @@ def cross_entropy_forward(x, q):
     shifted = x - x.max(-1, keepdims=True)  # exp of the largest is 1, so nothing overflows
     log_total = xp.log(xp.exp(shifted).sum(-1, keepdims=True))
     log_p = shifted - log_total
-    return -(q * log_p).sum(-1), xp.exp(log_p)
+    counted = xp.where(q == 0, xp.zeros_like(log_p), log_p)  # a logit of -inf that is not wanted costs nothing
+    return -(q * counted).sum(-1), xp.exp(log_p)
 
 
 def cross_entropy_backward(dloss, p, q):

@@ -13,7 +13,7 @@ and backwards, with dy arriving and mean and var functions of x:
     dx          = gamma / sqrt(var + eps) (dy - (dbeta + xhat dgamma) / M)
 """
 
-from .arrays import array_module, write
+from .arrays import array_module, exact_mean, exact_sum, write
 
 
 def batch_axes(x):
@@ -22,12 +22,13 @@ def batch_axes(x):
 
 def channel_sum(x):
     """Sum over all axes but the last. (..., C) -> (C,)"""
-    return x.sum(batch_axes(x))
+    return exact_sum(x, batch_axes(x))
 
 
 def channel_mean_var(x):
     """Mean and biased variance of each channel. (..., C) -> (C,), (C,)"""
-    return x.mean(batch_axes(x)), x.var(batch_axes(x))
+    mean = exact_mean(x, batch_axes(x))
+    return mean, exact_mean((x - mean) ** 2, batch_axes(x))
 
 
 def batch_norm_forward(x, gamma, beta, eps, relu=False, out=None):
@@ -51,6 +52,8 @@ def through_relu(dy, x, gamma, beta, mean, var, eps):
 def batch_norm_backward(dy, x, gamma, beta, mean, var, eps, relu=False):
     """dx, dgamma, dbeta when mean and var were computed from x."""
     dx, dgamma, dbeta = batch_norm_apply_backward(dy, x, gamma, beta, mean, var, eps, relu)
+    if not x.size:
+        return dx, dgamma, dbeta
     rstd = 1 / (var + eps) ** 0.5
     m = max(x.size // x.shape[-1], 1)
     dx -= (gamma * rstd / m) * (dbeta + (x - mean) * (rstd * dgamma))
@@ -59,6 +62,8 @@ def batch_norm_backward(dy, x, gamma, beta, mean, var, eps, relu=False):
 
 def batch_norm_apply_backward(dy, x, gamma, beta, mean, var, eps, relu=False):
     """dx, dgamma, dbeta when mean and var are constants (evaluation mode)."""
+    if not x.size:
+        return dy.copy(), channel_sum(dy), channel_sum(dy)
     if relu:
         dy = through_relu(dy, x, gamma, beta, mean, var, eps)
     rstd = 1 / (var + eps) ** 0.5

@@ -5,7 +5,7 @@ the window one by one, each a strided slice of the padded image.
 """
 
 from ..shapes import window_counts
-from .arrays import array_module, write
+from .arrays import array_module, exact_mean, write
 from .conv import tap_slices
 
 
@@ -96,7 +96,7 @@ def adaptive_avg_pool2d_forward(x, output_size):
     y = xp.empty((x.shape[0], p, q, x.shape[3]), x.dtype)
     for i, rows in enumerate(adaptive_windows(x.shape[1], p)):
         for j, columns in enumerate(adaptive_windows(x.shape[2], q)):
-            y[:, i, j] = x[:, rows, columns].mean((1, 2))
+            y[:, i, j] = exact_mean(x[:, rows, columns], (1, 2))
     return y
 
 

@@ -9,7 +9,6 @@ from ..ops.by_position import by_position
 from ..ops.padding import padded_windows, pairs_of
 from ..random import fresh_seed
 from ..recompute import draw, recomputing
-from ..tensor import Tensor
 
 Size = int | tuple[int, int]
 
@@ -183,6 +182,5 @@ def instance_norm(x, weight=None, bias=None, eps=1e-5):
 
 def cross_entropy(x, target, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0):
     """Softmax cross-entropy of logits x (..., K) and classes (...) or probabilities (..., K). See ops.cross_entropy."""
-    weight = weight.data if isinstance(weight, Tensor) else weight
     settings = dict(ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
     return ops.cross_entropy(x, target, weight=weight, **settings)

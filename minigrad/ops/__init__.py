@@ -1,5 +1,6 @@
 """Every differentiable operation, one file a family. An op is `fn(ctx, *arrays, **settings) -> (y, backward)`."""
 
+from . import methods, numpy_functions  # attach Tensor's operators  # noqa: F401
 from .activation import leaky_relu as leaky_relu
 from .activation import log_softmax as log_softmax
 from .activation import relu as relu

@@ -1,11 +1,11 @@
 """Activations: one function of each element, and softmax over an axis."""
 
-from ..precision import sums
+from ..precision import floated, floats, sums
 from ..tensor import op
 from .checks import axis
 
 
-@op
+@op(types=floats)
 def relu(ctx, x):
     """y = max(x, 0),   dx = dy where y > 0, else 0"""
     k = ctx.kernels
@@ -17,18 +17,18 @@ def relu(ctx, x):
     return y, backward
 
 
-@op
+@op(types=floats)
 def leaky_relu(ctx, x, *, negative_slope=0.01):
     """y = x where x > 0, else slope x,   dx = dy or slope dy likewise   (Maas et al. 2013)"""
     xp, slope = ctx.xp, x.dtype.type(negative_slope)
 
     def backward(dy):
-        return (xp.where(x > 0, dy, slope * dy),)
+        return (xp.where(x > 0, dy, slope * dy).astype(x.dtype, copy=False),)
 
-    return xp.where(x > 0, x, slope * x), backward
+    return xp.where(x > 0, x, slope * x).astype(x.dtype, copy=False), backward  # CuPy's where has no bfloat16
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=floated)
 def sigmoid(ctx, x):
     """y = 1 / (1 + e^-x),   dx = dy y (1 - y)"""
     y = 0.5 * (ctx.xp.tanh(0.5 * x) + 1)  # the same function, without overflow
@@ -39,7 +39,7 @@ def sigmoid(ctx, x):
     return y, backward
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=floated)
 def tanh(ctx, x):
     """y = tanh x,   dx = dy (1 - y^2)"""
     y = ctx.xp.tanh(x)
@@ -50,7 +50,7 @@ def tanh(ctx, x):
     return y, backward
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=floats)
 def softmax(ctx, x, *, dim=-1):
     """y = e^x / sum e^x over one axis (the channels, unless told otherwise),   dx = y (dy - sum dy y)"""
     axis("softmax", x, dim)
@@ -63,7 +63,7 @@ def softmax(ctx, x, *, dim=-1):
     return y, backward
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=floats)
 def log_softmax(ctx, x, *, dim=-1):
     """y = x - log sum e^x over one axis (the channels, unless told otherwise),   dx = dy - e^y sum dy"""
     axis("log_softmax", x, dim)

@@ -1,6 +1,10 @@
 """Elementwise arithmetic with broadcasting, and the matrix product."""
 
-from ..precision import products, sums
+import numpy as np
+
+from kernels.reference.arrays import exact_sum
+
+from ..precision import floated, products, promoted, sums
 from ..tensor import op
 
 
@@ -8,11 +12,12 @@ def unbroadcast(dy, shape):
     """Sum dy over the axes along which an input of this shape was stretched."""
     if dy.shape == shape:
         return dy
-    dy = dy.sum(tuple(range(dy.ndim - len(shape))))
-    return dy.sum(tuple(i for i, n in enumerate(shape) if n == 1 != dy.shape[i]), keepdims=True)
+    lead = dy.ndim - len(shape)
+    stretched = (i for i, n in enumerate(shape, lead) if n == 1 != dy.shape[i])
+    return exact_sum(dy, (*range(lead), *stretched)).reshape(shape)
 
 
-@op
+@op(types=promoted)
 def add(ctx, a, b):
     """y = a + b,   da = dy,   db = dy   (each summed over its broadcast axes)"""
     a_shape, b_shape = a.shape, b.shape
@@ -23,7 +28,7 @@ def add(ctx, a, b):
     return a + b, backward
 
 
-@op
+@op(types=promoted)
 def sub(ctx, a, b):
     """y = a - b,   da = dy,   db = -dy"""
     a_shape, b_shape = a.shape, b.shape
@@ -34,7 +39,7 @@ def sub(ctx, a, b):
     return a - b, backward
 
 
-@op
+@op(types=promoted)
 def mul(ctx, a, b):
     """y = a b,   da = dy b,   db = dy a"""
     need_a, need_b = ctx.needs
@@ -47,7 +52,7 @@ def mul(ctx, a, b):
     return a * b, backward
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=floated)
 def div(ctx, a, b):
     """y = a / b,   da = dy / b,   db = -dy a / b^2"""
     need_a, need_b = ctx.needs
@@ -73,8 +78,11 @@ def neg(ctx, x):
 @op(autocast=sums)
 def power(ctx, x, *, exponent):
     """y = x^n for a number n,   dx = dy n x^(n-1)"""
+    exponent = exponent.item() if isinstance(exponent, np.generic) else exponent
     if not isinstance(exponent, int | float):
         raise TypeError(f"power: the exponent must be a number; got {type(exponent).__name__}")
+    if x.dtype.kind in "iub" and (exponent < 0 or isinstance(exponent, float)):
+        x = x.astype(np.float32)
 
     def backward(dy):
         return (dy * (exponent * x ** (exponent - 1)),) if exponent else (dy * 0,)
@@ -82,7 +90,7 @@ def power(ctx, x, *, exponent):
     return x**exponent, backward
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=floated)
 def exp(ctx, x):
     """y = e^x,   dx = dy y"""
     y = ctx.xp.exp(x)
@@ -93,7 +101,7 @@ def exp(ctx, x):
     return y, backward
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=floated)
 def log(ctx, x):
     """y = ln x,   dx = dy / x"""
 
@@ -103,7 +111,7 @@ def log(ctx, x):
     return ctx.xp.log(x), backward
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=floated)
 def sqrt(ctx, x):
     """y = sqrt x,   dx = dy / (2 y)"""
     y = ctx.xp.sqrt(x)
@@ -114,7 +122,7 @@ def sqrt(ctx, x):
     return y, backward
 
 
-@op(autocast=products)
+@op(autocast=products, types=promoted)
 def matmul(ctx, a, b):
     """y = a b   a (..., M, K)   b (..., K, N)   ->   y (..., M, N);   da = dy b^T,   db = a^T dy
 

@@ -49,10 +49,11 @@ def channels(name, x, **vectors):
 
 
 def axis(name, x, dim):
-    """One axis of x as a number from 0; refuse what is none."""
-    if not is_whole(dim, -x.ndim) or dim >= x.ndim:
-        raise ValueError(f"{name}: dim must be an axis of x {x.shape}, from {-x.ndim} to {x.ndim - 1}; got {dim!r}")
-    return int(dim) % x.ndim
+    """One axis of x as a number from 0; refuse what is none. A tensor without axes has axis 0, as in torch."""
+    most = max(x.ndim, 1)
+    if not is_whole(dim, -most) or dim >= most:
+        raise ValueError(f"{name}: dim must be an axis of x {x.shape}, from {-most} to {most - 1}; got {dim!r}")
+    return int(dim) % most
 
 
 def fits(shape, wide):

@@ -1,6 +1,8 @@
 """Convolution: forward, transposed, and the 1x1 case that is a matrix product."""
 
-from ..precision import products
+from kernels.shapes import window_counts
+
+from ..precision import floats, products
 from ..tensor import op
 from .checks import channels, images, pair, windows
 
@@ -25,7 +27,7 @@ def checked(name, x, w, b, stride, padding, dilation, groups):
     return stride, padding, dilation, groups
 
 
-@op(autocast=products)
+@op(autocast=products, types=floats)
 def conv2d(ctx, x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
     """Slide each filter of w over x (cross-correlation, as in every CNN library).
 
@@ -85,7 +87,13 @@ def checked_transposed(x, w, stride, padding, output_padding, dilation, groups):
     return (stride, padding, dilation, groups), (x.shape[0], *hw, w.shape[3] * groups)
 
 
-@op(autocast=products)
+def with_silent_pixels(xp, x, hw):
+    """x with zeros below and to the right, where output_padding makes room in y for more windows than x has pixels."""
+    more = [n - have for n, have in zip(hw, x.shape[1:3])]
+    return xp.pad(x, ((0, 0), (0, more[0]), (0, more[1]), (0, 0))) if any(more) else x
+
+
+@op(autocast=products, types=floats)
 def conv_transpose2d(ctx, x, w, b=None, *, stride=1, padding=0, output_padding=0, dilation=1, groups=1):
     """The input gradient of conv2d as a layer of its own: each pixel of x is spread over a window of y.
 
@@ -98,8 +106,9 @@ def conv_transpose2d(ctx, x, w, b=None, *, stride=1, padding=0, output_padding=0
     conv2d's forward (for dx) and its weight gradient with the roles of x and dy exchanged (for dw).
     (Zeiler et al. 2010.)
     """
-    k, w_shape = ctx.kernels, w.shape
+    k, w_shape, (h, wd) = ctx.kernels, w.shape, x.shape[1:3]
     settings, y_shape = checked_transposed(x, w, stride, padding, output_padding, dilation, groups)
+    x = with_silent_pixels(ctx.xp, x, window_counts(y_shape[1:3], w.shape[1:3], *settings[:3]))
     y = k.conv2d_backward_input(x, w, y_shape, *settings)
     if b is not None:
         channels("conv_transpose2d", y, b=b)
@@ -107,7 +116,7 @@ def conv_transpose2d(ctx, x, w, b=None, *, stride=1, padding=0, output_padding=0
     need_x, need_w, need_b = ctx.needs
 
     def backward(dy):
-        dx = k.conv2d_forward(dy, w, None, *settings) if need_x else None
+        dx = k.conv2d_forward(dy, w, None, *settings)[:, :h, :wd] if need_x else None
         dw = k.conv2d_backward_weight(x, dy, w_shape, *settings) if need_w else None
         db = k.channel_sum(dy) if need_b else None
         return dx, dw, db

@@ -17,10 +17,10 @@ drawn once, when the turn comes.
 
 from typing import NamedTuple
 
-from ..precision import at_least_float32, norms
+from ..precision import at_least_float32, floats, norms
 from ..tensor import op
 from .checks import images
-from .norm import update
+from .norm import statistics, update
 
 
 class Unit(NamedTuple):
@@ -78,7 +78,7 @@ def unit_backward(k, unit, x, dy, y, line, training, eps, add_to=None):
 def normalised_with(x, running, training, momentum):
     """x with the statistics to use: the running ones, or in training its own, towards which the running ones move."""
     if not training:
-        return Features(x.x, running[0].data, running[1].data)
+        return Features(x.x, *(statistics(r, x.x) for r in running))
     if running:
         m = x.x.size // max(x.x.shape[-1], 1)
         update(running[0], x.mean, momentum)
@@ -109,7 +109,7 @@ def checked(x, layers, running, training):
     return ends
 
 
-@op(autocast=norms)
+@op(autocast=norms, types=floats)
 def dense_block(ctx, x, *weights, units=2, running=None, training=True, momentum=0.1, eps=1e-5, memory_efficient=False):
     """x and what every layer appends to it: (N, H, W, C) -> (N, H, W, C + sum of the layers' k).
 

@@ -1,10 +1,11 @@
 """Dropout."""
 
+from ..precision import floats
 from ..tensor import op
 from .checks import images
 
 
-@op
+@op(types=floats)
 def dropout(ctx, x, *, p=0.5, seed):
     """Zero each element with probability p and scale the rest (Srivastava et al. 2014).
 

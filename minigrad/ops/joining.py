@@ -2,10 +2,12 @@
 
 from itertools import accumulate
 
+from ..precision import promoted
 from ..tensor import op
+from .checks import axis
 
 
-@op
+@op(types=promoted)
 def concat(ctx, *xs, dim=-1):
     """y = the xs joined along one axis (the channels, unless told otherwise);   dxs[i] = its own slice of dy
 
@@ -13,15 +15,17 @@ def concat(ctx, *xs, dim=-1):
     """
     if not xs:
         raise ValueError("concat: there must be at least one tensor")
-    first, axis = xs[0].shape, dim % xs[0].ndim
+    if not xs[0].ndim:
+        raise ValueError("concat: tensors without axes can't be joined; reshape(1) them first")
+    first, along = xs[0].shape, axis("concat", xs[0], dim)
     for i, x in enumerate(xs):
-        if x.ndim != len(first) or x.shape[:axis] + x.shape[axis + 1 :] != first[:axis] + first[axis + 1 :]:
-            raise ValueError(f"concat: xs[{i}] has shape {x.shape}, which differs from {first} beyond axis {axis}")
-    ends = list(accumulate(x.shape[axis] for x in xs))
-    slices = [(slice(None),) * axis + (slice(start, end),) for start, end in zip([0, *ends], ends)]
+        if x.ndim != len(first) or x.shape[:along] + x.shape[along + 1 :] != first[:along] + first[along + 1 :]:
+            raise ValueError(f"concat: xs[{i}] has shape {x.shape}, which differs from {first} beyond axis {along}")
+    ends = list(accumulate(x.shape[along] for x in xs))
+    slices = [(slice(None),) * along + (slice(start, end),) for start, end in zip([0, *ends], ends)]
 
     def backward(dy):
         return tuple(dy[s] for s in slices)
 
-    channels = axis == len(first) - 1
-    return ctx.kernels.concat_forward(xs) if channels else ctx.xp.concatenate(xs, axis), backward
+    channels = along == len(first) - 1
+    return ctx.kernels.concat_forward(xs) if channels else ctx.xp.concatenate(xs, along), backward

@@ -1,6 +1,6 @@
 """The fully-connected layer."""
 
-from ..precision import products
+from ..precision import floats, products
 from ..tensor import op
 
 
@@ -13,7 +13,7 @@ def checked(name, x, w, b):
         raise ValueError(f"{name}: b must have shape {w.shape[:1]}, one for each output; got {b.shape}")
 
 
-@op(autocast=products)
+@op(autocast=products, types=floats)
 def linear(ctx, x, w, b=None):
     """y = x w^T + b   x (..., C)   w (K, C)   b (K,)   ->   y (..., K);   dx = dy w,   dw = dy^T x,   db = sum dy"""
     checked("linear", x, w, b)

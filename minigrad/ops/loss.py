@@ -2,10 +2,17 @@
 
 import numpy as np
 
-from ..precision import sums
+from ..precision import as_given, floats, sums
 from ..tensor import op
+from .reduced import constant
 
 REDUCTIONS = ("mean", "sum", "none")
+
+
+def logits(name, names, inputs, convert):
+    """Floating-point x; a target of whole numbers or of x's type."""
+    floats(name, names, inputs[:1], convert)
+    return as_given(name, names, inputs, convert)
 
 
 def target_weights(xp, x, target, weight, ignore_index, smoothing):
@@ -52,7 +59,7 @@ def checked(x, target, weight, ignore_index, smoothing, reduction):
         raise ValueError(f"cross_entropy: reduction must be one of {REDUCTIONS}; got {reduction!r}")
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=logits)
 def cross_entropy(ctx, x, target, *, weight=None, ignore_index=-100, label_smoothing=0.0, reduction="mean"):
     """loss = -log softmax(x)[target] for each row, averaged;   dx = (softmax(x) - onehot(target)) / M
 
@@ -64,17 +71,24 @@ def cross_entropy(ctx, x, target, *, weight=None, ignore_index=-100, label_smoot
     ValueError for shapes that don't fit, or classes outside [0, K).
     """
     k, xp = ctx.kernels, ctx.xp
+    weight = constant(ctx, "cross_entropy", "weight", weight, x.dtype)
     checked(x, target, weight, ignore_index, label_smoothing, reduction)
+    if ctx.needs[1]:
+        raise ValueError("cross_entropy: target is a constant and gets no gradient; pass target.detach()")
     shape, rows_shape = x.shape, x.shape[:-1]
     x, target = x.reshape(-1, shape[-1]), target.reshape((-1, shape[-1]) if target.ndim == x.ndim else -1)
     if not ctx.device.capturing():
         check_classes(target, shape[-1], ignore_index)
     q, total = target_weights(xp, x, target, weight, ignore_index, label_smoothing)
     loss, p = k.cross_entropy_forward(x, q)
-    scale = x.dtype.type(1) / total if reduction == "mean" else x.dtype.type(1)
+    scale, counted = x.dtype.type(1), reduction != "mean" or total != 0
+    if reduction == "mean":  # of no rows it is NaN, and the gradient 0, as in torch
+        scale = xp.where(counted, 1 / xp.where(counted, total, 1), 0).astype(x.dtype)
 
     def backward(dy):
         dloss = xp.broadcast_to((dy * scale).reshape(-1), p.shape[:1])
         return k.cross_entropy_backward(dloss, p, q).reshape(shape), None
 
-    return (loss * scale).reshape(rows_shape) if reduction == "none" else (loss.sum() * scale).astype(x.dtype), backward
+    if reduction == "none":
+        return loss.reshape(rows_shape), backward
+    return xp.where(counted, loss.sum() * scale, xp.nan).astype(x.dtype), backward

@@ -1,11 +1,11 @@
 """Batch normalisation and local response normalisation."""
 
-from ..precision import norms
-from ..tensor import op
+from ..precision import at_least_float32, floats, norms
+from ..tensor import Tensor, op
 from .checks import channels
 
 
-@op(autocast=norms)
+@op(autocast=norms, types=floats)
 def batch_norm(ctx, x, gamma, beta, *, running_mean=None, running_var=None, training=True, momentum=0.1, eps=1e-5):
     """Normalise each channel, then scale and shift it (Ioffe & Szegedy 2015, algorithms 1 and 2).
 
@@ -16,8 +16,9 @@ def batch_norm(ctx, x, gamma, beta, *, running_mean=None, running_var=None, trai
         dx     = gamma / sqrt(var + eps) (dy - (dbeta + xhat dgamma) / M)     training: mean and var depend on x
         dx     = gamma / sqrt(var + eps) dy                                    evaluation: they are constants
 
-    training: mean and biased var of the batch (M values a channel). running_mean and running_var (tensors, optional)
-    move towards the batch's mean and *unbiased* variance by `momentum`. Otherwise mean and var are the running ones.
+    training: mean and biased var of the batch (M values a channel). Otherwise mean and var are the running ones.
+    CAREFUL, the one op that writes its settings: in training, running_mean and running_var (tensors or arrays, (C,),
+    optional) are overwritten: they move towards the batch's mean and *unbiased* variance by `momentum`.
     ValueError for vectors that don't match x's channels, or one value a channel in training.
     """
     return normalise(ctx, "batch_norm", x, gamma, beta, running_mean, running_var, training, momentum, eps, relu=False)
@@ -30,7 +31,7 @@ def normalise(ctx, name, x, gamma, beta, running_mean, running_var, training, mo
     if not training:
         if running_mean is None or running_var is None:
             raise ValueError(f"{name}: training=False needs running_mean and running_var")
-        mean, var = running_mean.data, running_var.data
+        mean, var = statistics(running_mean, x), statistics(running_var, x)
         y = k.batch_norm_apply(x, gamma, beta, mean, var, eps, relu)
     else:
         m = x.size // max(x.shape[-1], 1)
@@ -48,12 +49,21 @@ def normalise(ctx, name, x, gamma, beta, running_mean, running_var, training, mo
     return y, backward
 
 
+def statistics(running, x):
+    """Running statistics (a tensor or an array) as an array of the type that kernels want beside x."""
+    array = running.data if isinstance(running, Tensor) else running
+    return array.astype(at_least_float32(x.dtype), copy=False)
+
+
 def update(running, value, momentum):
     """running = (1 - momentum) running + momentum value, in place."""
-    running.copy_((1 - momentum) * running.data + momentum * value)
+    if isinstance(running, Tensor):
+        running.copy_((1 - momentum) * running.data + momentum * value)
+    else:
+        running[...] = (1 - momentum) * running + momentum * value
 
 
-@op
+@op(types=floats)
 def local_response_norm(ctx, x, *, size, alpha=1e-4, beta=0.75, k=1.0):
     """y = x / d^beta   with   d = k + (alpha / size) sum of x^2 over `size` neighbouring channels; x (..., C)
 

@@ -2,21 +2,23 @@
 
 import math
 
-from ..precision import sums
+from kernels.reference.arrays import exact_mean, exact_sum
+
+from ..precision import floated, sums
 from ..tensor import op
+from .checks import is_whole
 
 
 def normalised(name, dim, ndim):
-    """dim as a tuple of distinct axes in [0, ndim); None stands for all."""
-    if dim is None:
-        return tuple(range(ndim))
-    axes = (dim,) if isinstance(dim, int) else tuple(dim)
-    if any(not -ndim <= d < ndim for d in axes):
+    """dim as a tuple of distinct axes in [0, ndim); None and () stand for all. Without axes there is axis 0, too."""
+    room = ndim or 1
+    axes = tuple(dim) if isinstance(dim, tuple | list) else () if dim is None else (dim,)
+    if not all(is_whole(d, -room) and d < room for d in axes):
         raise ValueError(f"{name}: dim {dim} is outside a tensor of {ndim} axes")
-    axes = tuple(d % ndim for d in axes)
-    if len(set(axes)) != len(axes):
+    distinct = tuple(int(d) % room for d in axes)
+    if len(set(distinct)) != len(distinct):
         raise ValueError(f"{name}: dim {dim} names an axis twice")
-    return axes
+    return distinct if distinct and ndim else tuple(range(ndim))
 
 
 def kept(shape, axes):
@@ -32,10 +34,10 @@ def sum(ctx, x, *, dim=None, keepdim=False):
     def backward(dy):
         return (xp.broadcast_to(dy.reshape(kept(shape, axes)), shape),)
 
-    return x.sum(axes, keepdims=keepdim), backward
+    return exact_sum(x, axes, keepdim), backward
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=floated)
 def mean(ctx, x, *, dim=None, keepdim=False):
     """y = mean of x over dim (all axes if None),   dx = dy / (number of elements)"""
     axes, shape, xp = normalised("mean", dim, x.ndim), x.shape, ctx.xp
@@ -44,24 +46,32 @@ def mean(ctx, x, *, dim=None, keepdim=False):
     def backward(dy):
         return (xp.broadcast_to((dy / dy.dtype.type(count)).reshape(kept(shape, axes)), shape),)
 
-    return x.mean(axes, keepdims=keepdim), backward
+    return exact_mean(x, axes, keepdim), backward
 
 
 @op
 def max(ctx, x, *, dim=None, keepdim=False):
-    """y = the largest of x over dim (all axes if None); dx = dy at the first such element in scan order, else 0"""
+    """y = the largest of x over dim (all axes if None)
+
+    Over one axis, dx = dy at the first such element, else 0. Over several or all, equal ones share dy. As in torch.
+    ValueError where there are no numbers to choose from.
+    """
     axes, shape, xp = normalised("max", dim, x.ndim), x.shape, ctx.xp
-    order = (*(i for i in range(x.ndim) if i not in axes), *axes)  # the reduced axes last
-    inverse = sorted(range(x.ndim), key=order.__getitem__)
-    lanes = x.transpose(order)
-    lanes_shape, rest = lanes.shape, lanes.shape[: x.ndim - len(axes)]
-    lanes = lanes.reshape(*rest, -1)
-    winner, width = lanes.argmax(-1)[..., None], lanes.shape[-1]
-    y = xp.take_along_axis(lanes, winner, -1)[..., 0]
+    if 0 in (shape[a] for a in axes):
+        raise ValueError(f"max: there is no largest of no numbers; x {shape}, dim {dim}")
+    wide = kept(shape, axes)
+    if isinstance(dim, tuple | list | None):
+        y, winners = x.max(axes, keepdims=True), None
+    else:
+        winners = xp.expand_dims(x.argmax(axes[0]), axes[0]) if x.ndim else None
+        y = xp.take_along_axis(x, winners, axes[0]) if x.ndim else x.copy()
 
     def backward(dy):
-        dx = xp.zeros((*rest, width), dy.dtype)
-        xp.put_along_axis(dx, winner, dy.reshape(winner.shape), -1)
-        return (dx.reshape(lanes_shape).transpose(inverse),)
+        if winners is not None:
+            dx = xp.zeros(shape, dy.dtype)
+            xp.put_along_axis(dx, winners, dy.reshape(wide), axes[0])
+            return (dx,)
+        largest = (x == y) | ((x != x) & (y != y))
+        return (largest * (dy.reshape(wide) / largest.sum(axes, dtype=dy.dtype, keepdims=True)),)
 
-    return y.reshape(kept(shape, axes)) if keepdim else y, backward
+    return y if keepdim else y.reshape([n for i, n in enumerate(shape) if i not in axes]), backward

@@ -3,6 +3,7 @@
 from ..device import device_of
 from ..precision import is_floating_point
 from ..tensor import op
+from .checks import axis
 
 
 @op
@@ -23,7 +24,7 @@ def reshape(ctx, x, *, shape):
 @op
 def transpose(ctx, x, *, axes=None):
     """y = x with its axes in another order: y's axis i is x's axis axes[i] (None: reversed);   dx = dy, put back"""
-    axes = tuple(range(x.ndim))[::-1] if axes is None else tuple(a % x.ndim for a in axes)
+    axes = tuple(range(x.ndim))[::-1] if axes is None else tuple(axis("transpose", x, a) for a in axes)
     if sorted(axes) != list(range(x.ndim)):
         raise ValueError(f"transpose: axes {axes} are not an order of the {x.ndim} axes of shape {x.shape}")
     inverse = sorted(range(x.ndim), key=axes.__getitem__)

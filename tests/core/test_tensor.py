@@ -107,26 +107,37 @@ def test_methods_equal_numpy():
     x = Tensor(a)
     np.testing.assert_allclose(x.sum(dim=(0, 2)).data, a.sum((0, 2)))
     np.testing.assert_allclose(x.mean(dim=-1, keepdim=True).data, a.mean(-1, keepdims=True))
-    np.testing.assert_allclose(x.max(dim=1).data, a.max(1))
+    values, indices = x.max(dim=1)
+    np.testing.assert_allclose(values.data, a.max(1))
+    np.testing.assert_array_equal(indices.data, a.argmax(1))
+    np.testing.assert_allclose(x.amax(dim=(0, 2)).data, a.max((0, 2)))
     np.testing.assert_allclose(x.exp().data, np.exp(a))
     np.testing.assert_allclose(x.log().data, np.log(a))
     np.testing.assert_allclose(x.sqrt().data, np.sqrt(a))
     assert x.reshape(6, 4).shape == x.reshape((6, 4)).shape == (6, 4)
-    assert x.transpose(1, 0, 2).shape == (3, 2, 4) and x.T.shape == (4, 3, 2)
-    assert x.flatten(1).shape == (2, 12) and x.flatten().shape == (24,)
+    assert x.permute(1, 0, 2).shape == x.permute((1, 0, 2)).shape == (3, 2, 4) and x.T.shape == (4, 3, 2)
+    assert x.transpose(1, -1).shape == (2, 4, 3) and x.transpose(0, 0).shape == (2, 3, 4)
+    assert x.flatten(1).shape == (2, 12) and x.flatten().shape == (24,) and x.flatten(0, 1).shape == (6, 4)
 
 
-def test_a_maximum_that_is_tied_sends_its_gradient_to_the_first():
+def test_a_maximum_that_is_tied_sends_its_gradient_to_the_first_of_an_axis_and_shares_it_over_all():
+    """As in torch."""
     x = Tensor(np.array([1.0, 3.0, 3.0]), requires_grad=True)
-    x.max().backward()
+    x.max(0).values.backward()
     np.testing.assert_array_equal(x.grad, [0, 1, 0])
+    x.grad = None
+    (4 * x.max()).backward()
+    np.testing.assert_array_equal(x.grad, [0, 2, 2])
+    x.grad = None
+    x.amax().backward()
+    np.testing.assert_array_equal(x.grad, [0, 0.5, 0.5])
 
 
 @pytest.mark.parametrize(
     "call, message",
     [
         (lambda x: x.reshape(5), r"reshape: 6 elements of shape \(2, 3\) do not fill shape \(5,\)"),
-        (lambda x: x.transpose(0, 0), r"transpose: axes \(0, 0\) are not an order of the 2 axes"),
+        (lambda x: x.permute(0, 0), r"transpose: axes \(0, 0\) are not an order of the 2 axes"),
         (lambda x: x.sum(dim=2), "sum: dim 2 is outside a tensor of 2 axes"),
         (lambda x: x.sum(dim=(0, -2)), "names an axis twice"),
         (lambda x: x @ x, r"matmul: the last axis of a must equal the last but one of b; a \(2, 3\), b \(2, 3\)"),

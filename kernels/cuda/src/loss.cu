@@ -23,7 +23,7 @@ __global__ void cross_entropy_forward(int rows, int classes, const T* x, long lo
   C log_total = log(warp_sum(total)), sum = 0;
   for (int k = threadIdx.x; k < classes; k += 32) {
     C log_p = static_cast<C>(x[k]) - largest - log_total;
-    sum += static_cast<C>(q[k]) * log_p;
+    if (static_cast<C>(q[k]) != 0) sum += static_cast<C>(q[k]) * log_p;  // -inf that is not wanted costs nothing
     p[k] = static_cast<T>(exp(log_p));
   }
   sum = warp_sum(sum);
