@@ -71,6 +71,8 @@ class OnnxNet(Module):
         buffers = {n for step in self.steps if step.op == "BatchNormalization" for n in step.inputs[3:5]}
         for name, array in prepare(self.steps, arrays).items():
             self.keep(name, array, name in buffers)
+        if odd := [i.name for i in graph.input if i.type.WhichOneof("value") != "tensor_type"]:
+            raise WeightsError(f"{path}: input {odd[0]} is no tensor")
         self.input_names = tuple(i.name for i in graph.input if i.name not in arrays)
         self.output_names = tuple(o.name for o in graph.output)
         self.path, self.metadata = path, {entry.key: entry.value for entry in model.metadata_props}

@@ -52,17 +52,22 @@ def prepare(steps, arrays):
 # Convolutions and pools
 
 
-def padded(step, x, size, stride, dilation, value=0.0):
-    """(x, padding): symmetric padding is left to the op, other padding is put around x first. x with channels last."""
+def padded(step, x, size, stride, dilation, value=0.0, most=1.0):
+    """(x, padding): symmetric padding is left to the op, other padding is put around x first. x with channels last.
+
+    most: what the op takes, as a part of the window.
+    """
+    if x.dtype.kind not in "fV":
+        raise ValueError(f"only images of floating-point numbers are supported; got {x.dtype}")
     pads, auto = step.get("pads"), step.get("auto_pad", "NOTSET")
     if auto in ("SAME_UPPER", "SAME_LOWER"):
         pairs = [same(n, k, s, d, auto) for n, k, s, d in zip(x.shape[1:3], size, stride, dilation)]
     else:
         pads = pads or (0, 0, 0, 0)
         pairs = [(pads[0], pads[2]), (pads[1], pads[3])]
-    if all(a == b for a, b in pairs) and (value == 0.0 or all(2 * a <= k for (a, _), k in zip(pairs, size))):
+    if all(a == b and a <= most * k for (a, b), k in zip(pairs, size)):
         return x, tuple(a for a, _ in pairs)
-    return F.pad(x, ((0, 0), *pairs, (0, 0)), value), (0, 0)
+    return F.pad(x, ((0, 0), *pairs, (0, 0)), value=value), (0, 0)
 
 
 def same(n, size, stride, dilation, auto):
@@ -79,7 +84,7 @@ def conv(step, inputs, training):
     x, w, b = (*inputs, None)[:3]
     x, w = last(x), filters_of(step, w)
     stride, dilation = step.get("strides", (1, 1)), step.get("dilations", (1, 1))
-    x, padding = padded(step, x, w.shape[1:3], stride, dilation)
+    x, padding = padded(step, x, w.shape[1:3], stride, dilation, most=np.inf)
     return Image(F.conv2d(x, w, b, stride, padding, dilation, step.get("group", 1)))
 
 
@@ -117,7 +122,7 @@ def max_pool(step, inputs, training):
     stride, dilation = step.get("strides", (1, 1)), step.get("dilations", (1, 1))
     if len(step.outputs) > 1:
         raise ValueError("the indices (second output) are not supported")
-    x, padding = padded(step, x, size, stride, dilation, -np.inf)
+    x, padding = padded(step, x, size, stride, dilation, -np.inf, most=0.5)
     return Image(F.max_pool2d(x, size, stride, padding, dilation, bool(step.get("ceil_mode", 0))))
 
 
@@ -126,12 +131,10 @@ def average_pool(step, inputs, training):
     counted, ceil_mode = bool(step.get("count_include_pad", 0)), bool(step.get("ceil_mode", 0))
     if max(step.get("dilations", (1,))) > 1:
         raise ValueError("dilations are not supported")
-    wide, padding = padded(step, x, size, stride, (1, 1))
+    wide, padding = padded(step, x, size, stride, (1, 1), most=0.5)
     if counted or wide is x:
-        if any(2 * p > k for p, k in zip(padding, size)):
-            raise ValueError(f"pads {padding} of more than half the window {size} are not supported")
         return Image(F.avg_pool2d(wide, size, stride, padding, ceil_mode, counted))
-    ones, _ = padded(step, Tensor(np.ones((1, *x.shape[1:3], 1), x.dtype)), size, stride, (1, 1))
+    ones, _ = padded(step, Tensor(np.ones((1, *x.shape[1:3], 1), x.dtype)), size, stride, (1, 1), most=0.5)
     total = F.avg_pool2d(wide, size, stride, 0, ceil_mode)
     return Image(total / F.avg_pool2d(ones, size, stride, 0, ceil_mode))
 
@@ -198,18 +201,23 @@ def arithmetic(tensors, arrays):
     return binary(run)
 
 
-def variadic(function):
+def variadic(tensors, arrays):
     def run(step, inputs, training):
         total = inputs[0]
         for x in inputs[1:]:
-            total = binary(function)(step, [total, x], training)
+            total = arithmetic(tensors, arrays)(step, [total, x], training)
         return total
 
     return run
 
 
+def truncated(a, b):
+    """Division of integers, rounded towards zero."""
+    return (np.sign(a) * np.sign(b) * (np.abs(a) // np.abs(b))).astype(a.dtype)
+
+
 def mean(step, inputs, training):
-    return unary(lambda x, _: x / len(inputs))(step, [variadic(ops.add)(step, inputs, training)], training)
+    return unary(lambda x, _: x / len(inputs))(step, [variadic(ops.add, np.add)(step, inputs, training)], training)
 
 
 def clip(step, inputs, training):
@@ -245,9 +253,11 @@ def softmax(function):
 
 def dropout(step, inputs, training):
     ratio = step.get("ratio", 0.5) if len(inputs) < 2 or inputs[1] is None else float(scalar(inputs[1]))
-    if len([o for o in step.outputs if o]) > 1 and training:
-        raise ValueError("the mask (second output) is not supported in training")
-    return unary(lambda x, _: F.dropout(x, ratio, training))(step, inputs, training)
+    own = len(inputs) > 2 and inputs[2] is not None and bool(scalar(inputs[2]))
+    if ratio and (own or (training and len(step.outputs) > 1)):
+        raise ValueError("training_mode of its own and the mask are not supported: the module's mode decides")
+    y = unary(lambda x, _: F.dropout(x, ratio, training))(step, inputs, training)
+    return (y, np.ones(inputs[0].shape, bool)) if len(step.outputs) > 1 else y
 
 
 def of(name, **defaults):
@@ -279,8 +289,9 @@ def table():
         "Softplus": unary(lambda x, _: ops.softplus(x)), "Reciprocal": unary(lambda x, _: 1.0 / x),
         "Gelu": of("gelu", approximate="none"), "Softsign": unary(lambda x, _: x / (ops.abs(x) + 1.0)),
         "Add": arithmetic(ops.add, np.add), "Sub": arithmetic(ops.sub, np.subtract),
-        "Mul": arithmetic(ops.mul, np.multiply), "Div": arithmetic(ops.div, np.floor_divide),
-        "Pow": binary(ops.pow), "Sum": variadic(ops.add), "Max": variadic(ops.maximum), "Min": variadic(ops.minimum),
+        "Mul": arithmetic(ops.mul, np.multiply), "Div": arithmetic(ops.div, truncated),
+        "Pow": binary(ops.pow), "Sum": variadic(ops.add, np.add),
+        "Max": variadic(ops.maximum, np.maximum), "Min": variadic(ops.minimum, np.minimum),
         "Softmax": softmax(ops.softmax), "LogSoftmax": softmax(ops.log_softmax), "Identity": s.identity,
         "Constant": s.constant, "ConstantOfShape": s.constant_of_shape, "Shape": s.shape, "Reshape": s.reshape,
         "Flatten": s.flatten, "Transpose": s.transpose, "Concat": s.concat, "Squeeze": s.squeeze,

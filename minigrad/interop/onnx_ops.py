@@ -20,12 +20,17 @@ def conv2d(graph, call, relu=False):
     pads, dilations = pair(s.get("padding", 0)), pair(s.get("dilation", 1))
     settings = dict(strides=pair(s.get("stride", 1)), pads=pads * 2, dilations=dilations, group=s.get("groups", 1))
     norm = graph.next_user.get(id(call.output))
-    if graph.fold and not relu and graph.users[id(call.output)] == 1 and norm is not None and norm.op in NORMS:
+    if graph.fold and not relu and graph.users[id(call.output)] == 1 and is_foldable(norm):
         weights, out, relu = folded(graph, call, norm), norm.output, norm.op.endswith("relu")
     else:
         w, b = call.inputs[1], call.inputs[2] if len(call.inputs) > 2 else None
         weights, out = [graph.parameter(w, to_torch)] + ([graph.parameter(b)] if b is not None else []), call.output
     finish(graph, out, graph.add("Conv", [graph.image(call.inputs[0]), *weights], **settings), relu)
+
+
+def is_foldable(norm):
+    """Is this call a batch norm that can become part of the convolution before it?"""
+    return norm is not None and norm.op in NORMS and not norm.settings.get("training")
 
 
 def folded(graph, call, norm):
@@ -47,9 +52,11 @@ def finish(graph, out, name, relu=False, is_image=True):
 def batch_norm(graph, call, relu=False):
     x, gamma, beta = call.inputs
     s = call.settings
+    if s.get("training"):
+        raise WeightsError("ONNX: a batch norm without running statistics is not translated")
     is_image = x.ndim == 4
-    running = [graph.parameter(s["running_mean"]), graph.parameter(s["running_var"])]
-    inputs = [graph.as_layout(x, is_image), graph.parameter(gamma), graph.parameter(beta), *running]
+    vectors = (gamma, beta, s["running_mean"], s["running_var"])
+    inputs = [graph.as_layout(x, is_image), *map(graph.parameter, vectors)]
     finish(graph, call.output, graph.add("BatchNormalization", inputs, epsilon=float(s["eps"])), relu, is_image)
 
 

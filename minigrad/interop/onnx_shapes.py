@@ -144,7 +144,7 @@ def pad(step, inputs, training):
     if min(n for pair in pairs for n in pair) < 0:
         inner = tuple(slice(-min(a, 0), n + min(b, 0)) for (a, b), n in zip(pairs, x.shape))
         x, pairs = x[inner], [(max(a, 0), max(b, 0)) for a, b in pairs]
-    return F.pad(x, tuple(pairs), value)
+    return F.pad(x, tuple(pairs), value=value)
 
 
 def scalar(value):
@@ -155,6 +155,8 @@ def cast(step, inputs, training):
     from onnx import helper
 
     x, dtype = inputs[0], helper.tensor_dtype_to_np_dtype(step.get("to"))
+    if dtype.type.__module__ != "numpy":
+        raise ValueError(f"the type {dtype} is not supported")
     if isinstance(x, Image) or not is_array(x):
         if dtype.kind != "f":
             return first(x).numpy().astype(dtype)
@@ -169,7 +171,7 @@ def expand(step, inputs, training):
 
 def reduction(function):
     def run(step, inputs, training):
-        x, axes = first(inputs[0]), argument(step, inputs, 1, "axes")
+        x, axes = first(inputs[0]), argument(step, inputs, 1, "axes") or None
         if axes is None and step.get("noop_with_empty_axes", 0):
             return x
         return function(x, dim=axes, keepdim=bool(step.get("keepdims", 1)))

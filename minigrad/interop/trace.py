@@ -55,7 +55,10 @@ def uses(net, image_shape):
     linear = [call for call in ran if call.op in ("linear", "linear_relu") and id(call.inputs[1]) in names]
     flattened = {names[id(c.inputs[1])]: before_flatten(c.inputs[0], made_by) for c in linear}
     norms = [c for c in ran if c.op in ("batch_norm", "batch_norm_relu")]
-    pairs = {names.get(id(c.settings["running_mean"])): convolution_before(c.inputs[0], made_by, names) for c in norms}
+    pairs = {
+        names.get(id(c.settings.get("running_mean"))): convolution_before(c.inputs[0], made_by, names) for c in norms
+    }
+    pairs.pop(None, None)  # those without running statistics
     return Uses({n: s for n, s in flattened.items() if s}, pairs, names[id(linear[-1].inputs[1])] if linear else None)
 
 
