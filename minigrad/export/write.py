@@ -41,9 +41,15 @@ def facts_of(classifier):
     made, facts = getattr(classifier.net, "made", None), {}
     if made is not None:
         facts |= {"arch": made.name, "num_classes": made.num_classes, "in_channels": made.in_channels}
-        facts |= {"image_size": list(made.image_size), "options": dict(made.options)}
+        facts |= {"image_size": list(made.image_size), "options": options_of(made)}
     if classifier.classes is not None:
         facts["classes"] = list(classifier.classes)
     if classifier.preprocessing is not None:
         facts["preprocessing"] = classifier.preprocessing.to_dict()
     return facts
+
+
+def options_of(made):
+    """The options that were given, and the kind of shortcut even where it was not: weights don't show how it pads."""
+    shortcut = {"shortcut": made.settings["shortcut"]} if "shortcut" in made.settings else {}
+    return {**shortcut, **made.options}

@@ -1,5 +1,6 @@
 """What a file of weights holds, whatever its format."""
 
+import json
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +22,19 @@ class Contents:
     arrays: dict
     origin: str | None
     facts: dict = field(default_factory=dict)
+
+    def net_facts(self):
+        """What a file that minigrad.export wrote says of its net, a dict; None for other files."""
+        text = self.facts.get("metadata", {}).get("minigrad_net")
+        if text is None:
+            return None
+        try:
+            found = json.loads(text)
+        except (ValueError, TypeError, RecursionError):
+            found = None
+        if not isinstance(found, dict) or not isinstance(found.get("options", {}), dict):
+            raise WeightsError(f"{self.path}: damaged: what it says of its net can't be read")
+        return found
 
     def checked(self):
         """The same, after a look at the values. WeightsError for numbers that no net can have."""

@@ -50,6 +50,8 @@ def inferred_options(contents, style):
     """Options that names tell: GoogLeNet's heads, projections on shortcuts, the way that shortcuts pad."""
     if contents.origin != "torch":
         return {}
+    if (told := contents.net_facts()) is not None:
+        return told.get("options", {})
     names = list(styles.unwrapped(contents.arrays).values())
     found = {}
     if any(n.startswith("inception3a.") for n in names):

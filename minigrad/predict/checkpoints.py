@@ -9,7 +9,7 @@ def described(path, facts):
 
     Checkpoints that don't say how their images were normalised are taken to have their data set's customary numbers.
     """
-    config = facts.get("config")
+    config = facts.get("config") if isinstance(facts, dict) else None
     if not isinstance(config, dict) or not {"arch", "num_classes", "image_size"} <= config.keys():
         raise WeightsError(f"{path}: a checkpoint that does not say of which net it is")
     net = facts.get("net") or of_data_set(path, config)

@@ -28,7 +28,7 @@ def load(path, arch=None, preprocessing=None, classes=None, **options):
     """
     path = located(path)
     facts = facts_of(path)
-    if facts is not None and arch is None:
+    if facts is not None and "arch" in facts and arch is None:
         found = of_facts(path, facts, options)
     else:
         found = of_weights(path, arch, options)
@@ -50,17 +50,9 @@ def located(path):
 
 def facts_of(path):
     """What a file of minigrad's own says of its net; None for other files."""
-    if path.suffix != ".safetensors":
-        return None
-    metadata = read(path).facts["metadata"]
-    text = metadata.get("minigrad_net") or metadata.get("minigrad")
-    try:
-        facts = None if text is None else json.loads(text)
-    except (ValueError, RecursionError):
-        facts = ()
-    if not isinstance(facts, dict | None):
-        raise WeightsError(f"{path}: damaged: what it says of its net can't be read")
-    return facts
+    contents = read(path)
+    text = contents.facts.get("metadata", {}).get("minigrad")
+    return contents.net_facts() if text is None else described(path, json.loads(text))
 
 
 def of_weights(path, arch, options):
@@ -79,9 +71,8 @@ def usual_classes(net):
 
 def of_facts(path, facts, options):
     """The Classifier that a checkpoint of the train command or an exported file describes."""
-    net_facts = facts if "arch" in facts else described(path, facts)
-    settings = {k: net_facts[k] for k in ("num_classes", "image_size", "in_channels")}
-    net = architectures.create(net_facts["arch"], **settings, **net_facts.get("options", {}), **options)
+    settings = {k: facts[k] for k in ("num_classes", "image_size", "in_channels")}
+    net = architectures.create(facts["arch"], **settings, **facts.get("options", {}), **options)
     load_weights(net, path)
-    wanted = net_facts.get("preprocessing")
-    return Classifier(net, net_facts.get("classes"), Preprocessing(**wanted) if wanted else None)
+    wanted = facts.get("preprocessing")
+    return Classifier(net, facts.get("classes"), Preprocessing(**wanted) if wanted else None)

@@ -18,6 +18,7 @@ TESTING = frozenset((  # the settings that a test depends on
     "arch", "num_classes", "image_size", "data", "data_path", "download", "workers", "batch_size", "limit_test_batches",
     "device", "kernels", "threads",
 ))  # fmt: skip
+VERBS = ("resume", "pretrained", "output_dir", "evaluate", "plan", "config")
 METAVARS = {int: "N", float: "X", str: "NAME"}
 
 
@@ -28,6 +29,7 @@ class Command:
     flags: dict
     file: dict
     resume: str | None = None
+    pretrained: str | None = None
     output_dir: str | None = None
     evaluate: bool = False
     plan: bool = False
@@ -65,6 +67,7 @@ def add_commands(group):
     group.add_argument("--plan", action="store_true", help="show parameters, MACs, memory and time; run nothing")
     group.add_argument("-e", "--evaluate", action="store_true", help="only test the net of --resume")
     group.add_argument("--resume", metavar="PATH", help="go on with this run (its directory or a checkpoint)")
+    group.add_argument("--pretrained", metavar="FILE", help="begin from these weights (the last layer's may be fresh)")
     group.add_argument("--config", metavar="FILE", help="TOML file of settings; flags beat it")
     group.add_argument("--output-dir", metavar="DIR", help="where to write the run (default: runs/ARCH-DATA-TIME)")
 
@@ -86,7 +89,7 @@ def parse(argv=None):
     if unknown:
         raise UsageError(f"unknown argument {unknown[0]}{nearest(unknown[0].partition('=')[0], flags(top))}")
     known = vars(known)
-    verbs = {name: known.pop(name) for name in ("resume", "output_dir", "evaluate", "plan", "config") if name in known}
+    verbs = {name: known.pop(name) for name in VERBS if name in known}
     for name, value in verbs.items():
         if isinstance(value, str) and not is_text(value):
             raise UsageError(f"{flag(name)} must be UTF-8 text, and not empty; got {value!r}")
@@ -98,6 +101,8 @@ def parse(argv=None):
 
 def check_mode(verbs, settings):
     """UsageError for what is asked for together and makes no sense together."""
+    if "pretrained" in verbs and "resume" in verbs:
+        raise UsageError("--pretrained has no effect with --resume, whose weights are the checkpoint's")
     if not verbs.get("evaluate"):
         return
     if "resume" not in verbs:

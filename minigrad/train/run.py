@@ -10,6 +10,7 @@ from .directory import CONFIG, locked, planned, run_directory
 from .errors import Diverged, OutputClosed, Stopped, UsageError, blaming_the_user
 from .log import RunLog
 from .loop import fit
+from .pretrained import begin_from
 from .screen import say
 from .session import Session, check_unfinished
 from .setup import chosen_device, kernels_in_force, products_in_force, set_up
@@ -28,6 +29,8 @@ def run(command):
             session = Session(setup, device)
             if command.resume is not None:
                 session.restore(*saved[1])
+            if command.pretrained is not None:
+                notes = begin_from(session, command.pretrained)
             if command.evaluate:
                 return test(session, command.resume)
             say(*plan.describe(setup, session, device), *(plan.row("note", note) for note in notes))

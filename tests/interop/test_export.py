@@ -160,6 +160,19 @@ def test_exported_weights_come_back_as_they_were(to, ending, tmp_path):
     assert np.array_equal(flat.reshape(120, 16, 25)[:, 3], net.c5.weight.numpy().reshape(120, 25, 16)[:, :, 3])
 
 
+@pytest.mark.parametrize("to, ending", [("safetensors", ".safetensors"), ("torch", ".pth")])
+@pytest.mark.parametrize("options", [{}, {"shortcut": "A_centre"}, {"padding": "same", "eps": 1e-3}])
+def test_the_options_of_a_net_come_back(options, to, ending, tmp_path):
+    """Also the shortcut that is usual here: a file of another's would have to say how it pads."""
+    net = lively(architectures.create("resnet8", **options))
+    export(net, tmp_path / f"net{ending}", to)
+    again, x = mg.load(tmp_path / f"net{ending}"), random_images(net)
+    assert np.array_equal(logits(again, x), logits(net, x))
+    if options:
+        with pytest.raises(WeightsError, match=next(iter(options))):
+            load_weights(architectures.create("resnet8"), tmp_path / f"net{ending}")
+
+
 def test_an_exported_net_is_loaded_whole(tmp_path):
     wanted = Preprocessing(32, (0.1,), (0.9,), channels="L")
     net = Classifier(lively(architectures.create("resnet8", 3, in_channels=1, shortcut="B")), ("a", "b", "c"), wanted)

@@ -110,8 +110,8 @@ def test_a_loaded_net_learns(tmp_path):
 
 def model_of(nodes, weights=(), inputs=("x",)):
     helper, kind = onnx.helper, onnx.TensorProto.FLOAT
-    given = [helper.make_tensor_value_info(n, kind, None) for n in inputs]
-    graph = helper.make_graph(nodes, "g", given, [helper.make_tensor_value_info("y", kind, None)], list(weights))
+    given = [helper.make_tensor_value_info(n, kind, ["n"]) for n in inputs]
+    graph = helper.make_graph(nodes, "g", given, [helper.make_tensor_value_info("y", kind, ["n"])], list(weights))
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
 
 
