@@ -79,7 +79,7 @@ PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>
 <style>body{{margin:0}} @media (prefers-color-scheme: dark) {{body{{background:#14181d}}}}
 {style}</style></head>
-<body><div id="minigrad"></div>
+<body class="mg-page"><div id="minigrad"></div>
 <script type="module">
 {script}
 const state = {state}, listeners = [];
@@ -90,6 +90,7 @@ const model = {{
   save_changes() {{}},
 }};
 explorer.render({{ model, el: document.getElementById("minigrad") }});
+document.querySelector(".mg-explorer").focus({{ preventScroll: true }});
 </script></body></html>
 """
 

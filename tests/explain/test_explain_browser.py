@@ -8,7 +8,7 @@ import pytest
 
 import architectures
 import minigrad as mg
-from minigrad import explain
+from minigrad import explain, nn
 from minigrad.nn import functional as F
 
 pytestmark = [browser.needs(), pytest.mark.long]
@@ -118,6 +118,73 @@ def test_keys_play_and_a_click_on_a_box(page, tmp_path):
     assert close(numbers(page, "value"), y) and close(numbers(page, "gradient"), np.ones(3))
 
 
+def counter(page):
+    return page.locator(".mg-counter").inner_text()
+
+
+def test_keys_alone_through_a_pass(page, tmp_path):
+    """Without a click first; after clicks on a button and a box; Home, End, Enter; and all of it is said aloud."""
+    scope = {}
+    exec(NEURON, scope)
+    scope["s"].seek(0)
+    scope["s"].to_html(tmp_path / "neuron.html")
+    page.goto(f"file://{tmp_path}/neuron.html")
+    page.keyboard.press("ArrowRight")
+    assert counter(page) == "step 1 of 7"
+    page.locator(".mg-next").click()
+    page.keyboard.press("ArrowRight")
+    assert counter(page) == "step 3 of 7"
+    page.locator("svg .mg-box", has_text="sigmoid").click()
+    page.keyboard.press("ArrowRight")
+    assert counter(page) == "step 4 of 7" and page.evaluate("document.activeElement.textContent").startswith("sigmoid")
+    page.keyboard.press("Enter")
+    assert page.locator(".mg-selected").count() == 1 and page.locator(".mg-panel h3").inner_text() == "sigmoid"
+    page.keyboard.press("End")
+    assert counter(page) == "step 7 of 7"
+    assert page.locator(".mg-said").text_content().startswith("step 7 of 7: w, gradient ")
+    page.keyboard.press("Home")
+    assert counter(page) == "step 0 of 7"
+    unlabelled = (
+        "[...document.querySelectorAll('button, [role=button], input[type=range]')].filter(e => !e.ariaLabel).length"
+    )
+    assert page.evaluate(unlabelled) == 0
+
+
+def test_steps_of_parameters_are_passed_over_unless_wanted(page, tmp_path):
+    net = architectures.create("lenet5", in_channels=3)
+    x = np.random.default_rng(0).standard_normal((2, 32, 32, 3)).astype(np.float32)
+    s = explain.Stepper(lambda: F.cross_entropy(net(mg.tensor(x)), np.array([1, 4])))
+    s.to_html(tmp_path / "net.html")
+    page.goto(f"file://{tmp_path}/net.html")
+    names, seen = dict(net.named_parameters()), []
+    while not seen or counter(page) != f"step {len(s)} of {len(s)}":
+        page.keyboard.press("ArrowRight")
+        seen.append(page.locator(".mg-panel h3").inner_text())
+    assert len(seen) < len(s) - len(names) + 2 and not set(seen[:-1]) & set(names)
+    grads = page.locator("svg .mg-grad").all_text_contents()
+    assert grads and not any("–" in g for g in grads)
+
+
+def test_on_a_phone_and_with_the_whole_height_of_a_window(page, tmp_path):
+    net = architectures.create("lenet5", in_channels=3)
+    x = np.random.default_rng(0).standard_normal((2, 32, 32, 3)).astype(np.float32)
+    s = explain.Stepper(lambda: F.cross_entropy(net(mg.tensor(x)), np.array([1, 4])))
+    s.to_html(tmp_path / "net.html")
+    page.set_viewport_size(dict(width=390, height=844))
+    page.goto(f"file://{tmp_path}/net.html")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.set_viewport_size(dict(width=1280, height=1000))
+    assert page.evaluate("document.querySelector('.mg-body').getBoundingClientRect().bottom") > 960
+    assert page.evaluate("document.documentElement.scrollHeight") <= 1000
+
+
+def test_a_name_that_looks_like_html_is_shown(page, tmp_path):
+    net = nn.Sequential({"<!--<script>": nn.Linear(2, 3), "b": nn.Linear(3, 1)})
+    explain.Stepper(lambda: net(mg.tensor([[1.0, 2.0]])).sum()).to_html(tmp_path / "odd.html")
+    page.goto(f"file://{tmp_path}/odd.html")
+    assert page.locator("svg .mg-box", has_text="<!--<script>").count() == 1
+
+
 def test_a_convolutional_net_through_a_whole_pass(page, tmp_path):
     net = architectures.create("lenet5", in_channels=3)
     x = np.random.default_rng(0).standard_normal((2, 32, 32, 3)).astype(np.float32)
@@ -125,6 +192,7 @@ def test_a_convolutional_net_through_a_whole_pass(page, tmp_path):
     s.to_html(tmp_path / "net.html")
     F.cross_entropy(net(mg.tensor(x)), np.array([1, 4])).backward()
     page.goto(f"file://{tmp_path}/net.html")
+    page.locator(".mg-every").check()
     page.locator(".mg-next").click()
     for i in range(1, len(s) + 1):
         page.get_by_text(f"step {i} of {len(s)}", exact=True).wait_for()

@@ -126,7 +126,7 @@ const explorer = (() => {
     if (frame) for (const [, , , target] of frame.sends) hot.add(`${view.ownerOf(target)}>${current}`);
     const marker = (id, kind) => svg("marker", { id: view.key + id, viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto-start-reverse", class: kind }, svg("path", { d: "M0,0L8,4L0,8z" }));
     const scale = Math.max(0.75, Math.min(1, (view.canvas.clientWidth - 18) / w)); // wide ones shrink while legible
-    const root = svg("svg", { width: w * scale, height: h * scale, viewBox: `0 0 ${w} ${h}`, role: "img" }, svg("defs", {}, marker("a", "mg-tip"), marker("h", "mg-tip mg-hot")));
+    const root = svg("svg", { width: w * scale, height: h * scale, viewBox: `0 0 ${w} ${h}`, role: "group", "aria-label": "graph of the computation, inputs at the top" }, svg("defs", {}, marker("a", "mg-tip"), marker("h", "mg-tip mg-hot")));
     for (const g of tree.data.groups) {
       const at = graph.node(g.id);
       if (!at?.cluster) continue;
@@ -139,12 +139,12 @@ const explorer = (() => {
     }
     for (const g of tree.data.groups) { // after the edges, so that these stay legible
       const at = graph.node(g.id), label = g.parent ? g.label.slice(g.parent.length + 1) : g.label;
-      if (at?.cluster) root.append(svg("g", { class: "mg-group" }, svg("text", { x: at.x - at.width / 2 + 8, y: at.y - at.height / 2 + 15, onclick: () => view.toggle(g.id) }, `${label} ▾`)));
+      if (at?.cluster) root.append(svg("g", { class: "mg-group" }, svg("text", { x: at.x - at.width / 2 + 8, y: at.y - at.height / 2 + 15, tabindex: 0, role: "button", "aria-expanded": "true", "aria-label": `fold ${g.label}`, "data-fold": g.id, onclick: () => view.toggle(g.id) }, `${label} ▾`)));
     }
     for (const id of tree.sight()) {
       const at = graph.node(id), x = at.x - at.width / 2, y = at.y - at.height / 2, box = tree.boxes.get(id);
       const kind = ["mg-box", box ? (box.leaf ? "mg-leaf" : "") : "mg-folded", id === current ? "mg-current" : "", id === view.selected ? "mg-selected" : ""];
-      const node = svg("g", { class: kind.filter(Boolean).join(" "), "data-id": id, tabindex: 0, onclick: () => (box ? view.select(id) : view.toggle(id)) },
+      const node = svg("g", { class: kind.filter(Boolean).join(" "), "data-id": id, tabindex: 0, role: "button", "aria-label": at.rows.map(row => filled(view, row, view.mode === "graph")).join(", "), ...(box ? { "aria-pressed": String(id === view.selected) } : { "aria-expanded": "false" }), onclick: () => (box ? view.select(id) : view.toggle(id)) },
         svg("rect", { x, y, width: at.width, height: at.height, rx: 7 }));
       at.rows.forEach((row, i) => node.append(svg("text", { x: x + PAD, y: y + PAD + 8 + i * LINE, class: `mg-${row[1]}`, ...(row[2] ? { [`data-${row[1]}`]: row[2] } : {}) }, filled(view, row, view.mode === "graph"))));
       root.append(node);
@@ -153,7 +153,7 @@ const explorer = (() => {
     view.canvas.replaceChildren(root);
     view.canvas.scrollTop = scroll;
     view.canvas.scrollLeft = left;
-    if (view.moved) { // keep the current box in sight, or the loss
+    if (view.moved && view.mode !== "graph") { // keep the current box in sight, or the loss; a graph is read from its top
       const at = graph.node(current ?? tree.standIn(tree.boxes.get("0"))), c = view.canvas;
       c.scrollTop = at.y * scale - c.clientHeight / 2;
       c.scrollLeft = at.x * scale - c.clientWidth / 2;
@@ -189,7 +189,7 @@ const explorer = (() => {
   function stepPanel(view) {
     const f = view.frame;
     if (!f) return [html("p", {}, "The forward pass is done. Each step takes one box and sends the gradient that reached it on to its inputs."),
-      html("p", { class: "mg-muted" }, "Arrow keys step, space plays, a click on a box shows its arrays.")];
+      html("p", { class: "mg-muted" }, "Arrow keys step, Home and End go to the ends, space plays; a click or Enter on a box shows its arrays.")];
     const out = [html("h3", {}, f.title)];
     if (f.module) out.push(html("div", { class: "mg-muted" }, f.module));
     if (f.formula) out.push(html("pre", { class: "mg-formula" }, f.formula));
@@ -236,10 +236,14 @@ const explorer = (() => {
       this.frameOf = Object.fromEntries(this.data.frames.map((f, i) => [f.node, i]));
       this.key = `mg${views++}`;
       this.selected = null;
-      this.root = html("div", { class: "mg-explorer", tabindex: 0, onkeydown: e => this.key_(e) });
+      this.own = this.data.frames.map(f => this.tree.boxes.has(f.node)); // else a parameter, a line in the box of its layer
+      this.every = false;
+      const what = this.mode === "graph" ? "graph of a computation" : "backward pass, step by step";
+      this.root = html("div", { class: "mg-explorer", tabindex: 0, role: "region", "aria-label": what, onkeydown: e => this.key_(e) });
+      this.said = html("div", { class: "mg-said", "aria-live": "polite" });
       this.canvas = html("div", { class: "mg-canvas" });
       this.panel = html("div", { class: "mg-panel" });
-      this.root.append(...(this.mode === "graph" ? [] : [this.bar()]), html("div", { class: "mg-body" }, this.canvas, this.panel));
+      this.root.append(...(this.mode === "graph" ? [] : [this.bar()]), html("div", { class: "mg-body" }, this.canvas, this.panel), this.said);
       el.append(this.root);
       model.on("change:step", () => this.changed());
       this.moved = true;
@@ -252,12 +256,23 @@ const explorer = (() => {
       return this.tree.standIn(box);
     }
     bar() {
-      const button = (name, text, f) => html("button", { class: `mg-${name}`, title: name, onclick: f }, text);
+      const button = (name, text, f) => html("button", { class: `mg-${name}`, title: name, "aria-label": name, onclick: f }, text);
+      const every = html("label", {}, html("input", { type: "checkbox", class: "mg-every", onchange: e => (this.every = e.target.checked) }), " stop at parameters");
       this.counter = html("span", { class: "mg-counter" });
       this.slider = html("input", { type: "range", min: 0, max: this.data.frames.length, oninput: () => this.go(+this.slider.value), "aria-label": "step" });
       this.player = button("play", "▶ play", () => this.play());
-      return html("div", { class: "mg-bar" }, button("start", "|◀", () => this.go(0)), button("back", "◀ back", () => this.go(this.step - 1)),
-        button("next", "next ▶", () => this.go(this.step + 1)), this.player, this.slider, this.counter);
+      return html("div", { class: "mg-bar" }, button("start", "|◀", () => this.go(0)), button("back", "◀ back", () => this.go(this.before())),
+        button("next", "next ▶", () => this.go(this.after())), this.player, this.slider, this.counter, ...(this.own.every(x => x) ? [] : [every]));
+    }
+    after() { // the next step, past those of parameters unless they are wanted
+      let step = this.step + 1;
+      while (!this.every && step < this.data.frames.length && !this.own[step - 1]) step++;
+      return step;
+    }
+    before() {
+      let step = this.step - 1;
+      while (!this.every && step > 0 && !this.own[step - 1]) step--;
+      return step;
     }
     go(step) {
       step = Math.max(0, Math.min(this.data.frames.length, step));
@@ -273,7 +288,7 @@ const explorer = (() => {
     play() {
       if (this.timer || this.step === this.data.frames.length) return this.stop();
       this.player.textContent = "⏸ pause";
-      this.timer = setInterval(() => (this.step < this.data.frames.length && this.root.isConnected ? this.go(this.step + 1) : this.stop()), 900);
+      this.timer = setInterval(() => (this.step < this.data.frames.length && this.root.isConnected ? this.go(this.after()) : this.stop()), 900);
     }
     stop() {
       clearInterval(this.timer);
@@ -281,8 +296,11 @@ const explorer = (() => {
       if (this.player) this.player.textContent = "▶ play";
     }
     key_(e) {
-      const act = { ArrowRight: () => this.go(this.step + 1), ArrowLeft: () => this.go(this.step - 1), " ": () => this.play() }[e.key];
-      if (!act || this.mode === "graph" || (e.key === " " && e.target.tagName === "BUTTON")) return;
+      const box = e.target.closest("[data-id], [data-fold]"), native = ["BUTTON", "INPUT"].includes(e.target.tagName);
+      const steps = { ArrowRight: () => this.go(this.after()), ArrowLeft: () => this.go(this.before()), Home: () => this.go(0), End: () => this.go(this.data.frames.length), " ": () => this.play() };
+      let act = this.mode === "graph" ? undefined : steps[e.key];
+      if (box && (e.key === "Enter" || (e.key === " " && this.mode === "graph"))) act = () => box.dispatchEvent(new MouseEvent("click"));
+      if (!act || (native && (e.key === " " || e.key === "Enter"))) return;
       e.preventDefault();
       e.stopPropagation();
       act();
@@ -296,12 +314,22 @@ const explorer = (() => {
       this.graph = null;
       this.draw();
     }
+    focused() { // what has the focus, also where a notebook keeps its widgets in a tree of their own
+      const active = this.root.getRootNode().activeElement;
+      return this.root.contains(active) ? active : null;
+    }
     draw() {
+      const held = this.focused(), box = held?.closest("[data-id], [data-fold]")?.dataset;
       drawGraph(this);
       const hint = [html("p", { class: "mg-muted" }, "Click on a box for its arrays, on a module to fold or unfold it.")];
       this.panel.replaceChildren(...(this.selected !== null ? boxPanel(this, this.selected) : this.mode === "graph" ? hint : stepPanel(this)));
       if (this.counter) this.counter.textContent = `step ${this.step} of ${this.data.frames.length}`;
       if (this.slider) this.slider.value = this.step;
+      if (this.mode !== "graph") this.said.textContent = this.frame ? `step ${this.step} of ${this.data.frames.length}: ${this.frame.title}, gradient ${this.frame.brief}` : "before the first step";
+      if (held && this.focused() === null) { // it was drawn anew: give its successor the focus, so that keys go on working
+        const same = box && [...this.canvas.querySelectorAll("[data-id], [data-fold]")].find(e => e.dataset.id === box.id && e.dataset.fold === box.fold);
+        (same ?? this.root).focus({ preventScroll: true });
+      }
     }
   }
 
