@@ -9,6 +9,8 @@ from .averaging import polyak as polyak
 from .clip import clip_grad_norm_ as clip_grad_norm_
 from .clip import clip_grad_value_ as clip_grad_value_
 from .grad_scaler import GradScaler as GradScaler
-from .groups import parameter_groups as parameter_groups
 from .optimizer import Optimizer as Optimizer
+from .params import parameter_groups as parameter_groups
+from .running import Adagrad as Adagrad
+from .running import RMSprop as RMSprop
 from .sgd import SGD as SGD

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from ..device import device_of
+from ..nn import Module
 
 
 def polyak(updates):
@@ -17,10 +18,12 @@ class AveragedModel:
 
     decay(n) is the share that the old average keeps in the update after n others: average = decay average +
     (1 - decay) weights. The first update copies the weights, whatever decay says (as torch's AveragedModel).
-    average: {dotted name: array}; update() after each optimizer step.
+    average: {dotted name: array}; update() after each optimizer step. TypeError for a model that is no Module.
     """
 
     def __init__(self, model, decay=polyak):
+        if not isinstance(model, Module):
+            raise TypeError(f"{type(self).__name__}: model must be a Module; got {type(model).__name__}")
         self.model, self.decay, self.updates = model, decay, 0
         self.average = {name: t.data.copy() for name, t in (*model.named_parameters(), *model.named_buffers())}
 

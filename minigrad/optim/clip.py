@@ -3,17 +3,19 @@
 import math
 
 from ..device import device_of
+from .params import grads_of
 
 
 def clip_grad_norm_(params, max_norm):
     """Scale all gradients, in place, so that together their Euclidean norm is at most max_norm (Pascanu et al. 2013).
 
-    Returns the norm before. It is summed in float64, parameter after parameter; a norm that is not finite makes the
-    gradients so. ValueError for a negative max_norm.
+    params: a parameter or several (a list, an iterator); one that is there twice counts once. Returns the norm before.
+    It is summed in float64, parameter after parameter; a norm that is not finite makes the gradients so. ValueError
+    for a max_norm that is not >= 0 and for an iterator that gives nothing, TypeError for what are no parameters.
     """
-    if max_norm < 0:
+    if not max_norm >= 0:
         raise ValueError(f"clip_grad_norm_: max_norm must be >= 0; got {max_norm}")
-    grads = grads_of(params)
+    grads = grads_of("clip_grad_norm_", params)
     if not grads:
         return 0.0
     kernels = device_of(grads[0]).kernels
@@ -24,23 +26,17 @@ def clip_grad_norm_(params, max_norm):
     return norm
 
 
-def grads_of(params):
-    """The gradients that there are, as arrays that can be changed in place: NumPy's full reductions give scalars."""
-    params = [p for p in params if p.grad is not None]
-    for p in params:
-        p.grad = p.device.xp.asarray(p.grad)
-    return [p.grad for p in params]
-
-
 def clip_factor(norm, max_norm):
     """What gradients of this norm are multiplied by, unless it is 1 or more."""
     return max_norm / (norm + 1e-6)
 
 
 def clip_grad_value_(params, clip_value):
-    """Bring every element of all gradients, in place, into [-clip_value, clip_value]. ValueError for a negative one."""
-    if clip_value < 0:
+    """Bring every element of all gradients, in place, into [-clip_value, clip_value].
+
+    params: as in clip_grad_norm_. ValueError for a clip_value that is not >= 0.
+    """
+    if not clip_value >= 0:
         raise ValueError(f"clip_grad_value_: clip_value must be >= 0; got {clip_value}")
-    for p in params:
-        if p.grad is not None:
-            p.device.xp.clip(p.grad, -clip_value, clip_value, out=p.grad)
+    for grad in grads_of("clip_grad_value_", params):
+        device_of(grad).xp.clip(grad, -clip_value, clip_value, out=grad)

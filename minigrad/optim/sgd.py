@@ -1,7 +1,9 @@
 """Stochastic gradient descent with momentum."""
 
+import math
+
 from ..device import device_of
-from .optimizer import Optimizer
+from .optimizer import Optimizer, number
 
 
 class SGD(Optimizer):
@@ -11,17 +13,23 @@ class SGD(Optimizer):
         v = momentum v + (1 - dampening) g      (v = g at the first step)
         w = w - lr v                            (nesterov: w - lr (g + momentum v))
 
-    ValueError for negative lr, momentum or weight_decay, and for nesterov without momentum or with dampening.
+    maximize: climb. ValueError for negative lr, momentum or weight_decay, and for nesterov without momentum or with
+    dampening.
     """
 
     state_names = ("momentum_buffer",)
 
-    def __init__(self, params, lr=1e-3, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False):
+    def __init__(
+        self, params, lr=1e-3, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False, *, maximize=False
+    ):
         settings = dict(momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov)
-        super().__init__(params, lr=lr, **settings)
+        super().__init__(params, maximize, lr=lr, **settings)
 
-    def check(self, group, defaults):
-        super().check(group, defaults)
+    def check(self, group):
+        super().check(group)
+        group["dampening"] = number("SGD", "dampening", group["dampening"])
+        if not math.isfinite(group["dampening"]):
+            raise ValueError(f"SGD: dampening must be finite; got {group['dampening']}")
         if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"]):
             rule = "nesterov needs momentum > 0 and dampening 0"
             raise ValueError(f"SGD: {rule}; got momentum {group['momentum']}, dampening {group['dampening']}")

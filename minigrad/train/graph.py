@@ -106,7 +106,7 @@ class Captured:
         finally:
             optimizer.state[:] = before
             optimizer.zero_grad()
-        scaler.finite = bool(go)
+        scaler.note(optimizer, bool(go), stepped=True)
         scaler.update()
         return StepResult(loss, int(correct), len(labels))
 
