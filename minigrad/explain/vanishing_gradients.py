@@ -24,7 +24,18 @@ from architectures import training_loss
 from architectures.googlenet import auxiliary_head
 
 from .. import data
-from ..nn import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Flatten, Linear, Module, ModuleList, Sequential, init
+from ..nn import (
+    AdaptiveAvgPool2d,
+    BatchNorm2d,
+    Conv2d,
+    Flatten,
+    Linear,
+    Module,
+    ModuleDict,
+    ModuleList,
+    Sequential,
+    init,
+)
 from ..nn import functional as F
 from ..nn.recipe import Recipe, glorot, he_in, initialise
 from ..tensor import Tensor
@@ -67,16 +78,15 @@ class Tower(Module):
         last = width * (depth + 1) if net == "dense" else width
         self.head = Sequential(AdaptiveAvgPool2d(1), Flatten(), Linear(last, 10))
         places = (depth // 3, 2 * depth // 3) if auxiliary else ()
-        self.auxiliary = {l - l % 2: auxiliary_head(width, 10, (SIDE, SIDE), True, norm) for l in places}
-        for l, head in self.auxiliary.items():
-            setattr(self, f"auxiliary{l}", head)
+        heads = {str(l - l % 2): auxiliary_head(width, 10, (SIDE, SIDE), True, norm) for l in places}
+        self.auxiliary = ModuleDict(heads)
 
     def forward(self, x):
         x = self.act(self.first(x))
         outputs = {0: x, **getattr(self, self.net)(x)}
         last = outputs[max(outputs)] if self.net != "dense" else F.concat(*outputs.values())
         logits = self.head(last)
-        extra = tuple(head(outputs[l]) for l, head in self.auxiliary.items())
+        extra = tuple(head(outputs[int(l)]) for l, head in self.auxiliary.items())
         return ((logits, *extra) if extra else logits), outputs
 
     def plain(self, x):

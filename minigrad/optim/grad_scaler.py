@@ -31,6 +31,11 @@ class GradScaler:
         self.enabled, self.current, self.growth_tracker = enabled, float(init_scale), 0
         self.seen = {}  # id of an optimizer: (it, were all its gradients finite?, did it make its step?)
 
+    @property
+    def finite(self):
+        """Were all gradients since the last update() finite? None: none was looked at yet."""
+        return all(finite for _, finite, _ in self.seen.values()) if self.seen else None
+
     def get_scale(self):
         """The factor of the loss."""
         return self.current if self.enabled else 1.0
@@ -74,7 +79,7 @@ class GradScaler:
             return
         if not self.seen:
             raise RuntimeError("GradScaler.update: no step was made since the last update")
-        finite = all(finite for _, finite, _ in self.seen.values())
+        finite = self.finite
         self.growth_tracker = self.growth_tracker + 1 if finite else 0
         if not finite:
             self.current *= self.backoff_factor

@@ -91,7 +91,7 @@ class Optimizer:
     def update_together(self, ready, group):
         """`update` of (parameter, state) of one type on one device, and the parameters' counts of writes."""
         params, states = zip(*ready)
-        dws = [-p.grad if group.get("maximize") else p.grad for p in params]
+        dws = [p.device.xp.asarray(-p.grad if group.get("maximize") else p.grad) for p in params]  # no NumPy scalars
         self.update([p.data for p in params], dws, states, group)
         for p in params:
             p.version[0] += 1

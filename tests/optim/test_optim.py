@@ -499,3 +499,25 @@ def test_one_overflow_of_two_shrinks_the_scale_and_stops_one_step():
 def test_a_scaler_refuses_what_is_no_number(setting):
     with pytest.raises(ValueError, match="GradScaler: init_scale > 0"):
         optim.GradScaler(**{setting: np.nan})
+
+
+ALONE = [
+    (lambda p: optim.SGD([p], lr=0.1), [2.4, 1.92, 1.536]),
+    (lambda p: optim.SGD([p], lr=0.1, momentum=0.9), [2.4, 1.38, 0.186]),
+    (lambda p: optim.SGD([p], lr=-0.0, maximize=True), [3.0, 3.0, 3.0]),
+    (lambda p: optim.Adam([p], lr=0.1), [2.9, 2.8001, 2.7004]),
+    (lambda p: optim.Adagrad([p], lr=0.1), [2.9, 2.8305, 2.7744]),
+    (lambda p: optim.RMSprop([p], lr=0.1, centered=True, momentum=0.5), None),
+]
+
+
+@pytest.mark.parametrize("make, path", ALONE)
+def test_a_single_number_alone_in_its_group(make, path, kernels):
+    p = nn.Parameter(np.array(3.0, np.float32))
+    optimizer, got = make(p), []
+    for _ in range(3):
+        optimizer.zero_grad()
+        (p * p).backward()
+        optimizer.step()
+        got.append(round(p.item(), 4))
+    assert got == path or (path is None and 0 < got[2] < got[1] < got[0] < 3)
