@@ -10,10 +10,10 @@ from . import keras_order, styles
 from .contents import Contents
 from .errors import WeightsError
 from .layout import converted
-from .preprocessing import IMAGENET, Preprocessing
+from .preprocessing import HALF, IMAGENET_MEAN_STD, Preprocessing
 from .reading import read
 from .trace import Uses, uses
-from .zoo import known
+from .zoo import known, sha256_of
 
 
 class Loaded(NamedTuple):
@@ -216,7 +216,21 @@ def classes_in(net, source):
 
 
 def usual_preprocessing(net, source):
-    """ImageNet's for torch's nets of 1000 classes on large images; else not known: None."""
+    """What torch's nets of ImageNet's 1000 classes expect, by their net; None for others, and where it can't be told.
+
+    timm's Inception and torchvision's own GoogLeNet (which turns its input round inside, `transform_input`) have 0.5
+    for mean and standard deviation. Other files of GoogLeNet may have either.
+    """
     made = getattr(net, "made", None)
-    usual = source.contents.origin == "torch" and made is not None and made.num_classes == 1000
-    return IMAGENET if usual and min(made.image_size) > 64 else None
+    if source.contents.origin != "torch" or made is None or made.num_classes != 1000 or min(made.image_size) <= 64:
+        return None
+    half = made.name == "inception_v4" or is_torchvisions_googlenet(source.contents.path)
+    if made.name == "googlenet_torchvision" and not half:
+        return None
+    size = made.image_size[0]
+    return Preprocessing(size, *(HALF if half else IMAGENET_MEAN_STD), resize=round(size * 256 / 224))
+
+
+def is_torchvisions_googlenet(path):
+    """torchvision names its files by the first digits of their SHA-256: googlenet-1378be20.pth."""
+    return sha256_of(path).startswith("1378be20")

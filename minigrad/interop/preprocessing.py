@@ -75,7 +75,7 @@ class Preprocessing:
 
 
 IMAGENET_MEAN_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-IMAGENET = Preprocessing(224, *IMAGENET_MEAN_STD, resize=256)
+HALF = (0.5,) * 3, (0.5,) * 3
 CAFFE_RESNET = Preprocessing(224, (103.939, 116.779, 123.68), (1, 1, 1), 256, 255.0, "BGR")
 BVLC = Preprocessing(224, (104, 117, 123), (1, 1, 1), 256, 255.0, "BGR")
 CIFAR_AKAMASTER = Preprocessing(32, *IMAGENET_MEAN_STD)

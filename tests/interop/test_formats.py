@@ -6,7 +6,7 @@ import pytest
 import architectures
 import minigrad as mg
 from minigrad import nn
-from minigrad.interop import WeightsError, load_weights, read
+from minigrad.interop import WeightsError, load_weights, loading, read
 
 torch = pytest.importorskip("torch", reason="the peer whose files are read")
 
@@ -174,3 +174,23 @@ def test_the_number_of_classes_is_the_files_unless_asked_for(tmp_path):
     torch.save(state, tmp_path / "b.pth")
     net = architectures.create("resnet20", weights=tmp_path / "b.pth", shortcut="A")
     assert net.loaded.missing == [] and net.fc.out_features == 4
+
+
+@pytest.mark.parametrize(
+    "net, classes, side, mean, resize",
+    [
+        ("resnet50", 1000, 224, (0.485, 0.456, 0.406), 256),
+        ("inception_v4", 1000, 299, (0.5, 0.5, 0.5), 342),
+        ("googlenet_torchvision", 1000, 224, None, None),  # transform_input: only torchvision's own file tells
+        ("resnet50", 7, 224, None, None),
+        ("resnet20", 10, 32, None, None),
+    ],
+)
+def test_what_the_images_have_to_be_like_is_known_or_not(net, classes, side, mean, resize, tmp_path):
+    from types import SimpleNamespace
+
+    (tmp_path / "a.pth").write_bytes(b"x")
+    net = SimpleNamespace(made=SimpleNamespace(name=net, num_classes=classes, image_size=(side, side)))
+    source = SimpleNamespace(contents=SimpleNamespace(origin="torch", path=tmp_path / "a.pth"))
+    found = loading.usual_preprocessing(net, source)
+    assert (found and (found.mean, found.resize, found.size)) == (mean and (mean, resize, side))
