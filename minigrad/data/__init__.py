@@ -16,6 +16,8 @@ from .folder import ImageFolder
 from .image import read_image
 from .loader import DataLoader
 from .mnist import MNIST, EmbeddedFashionMNIST, FashionMNIST
+from .samplers import RandomSampler, SequentialSampler, SubsetRandomSampler, WeightedRandomSampler
+from .sets import ConcatDataset, Subset, TensorDataset, random_split
 from .streams import RandomStream
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "STATISTICS",
     "ArrayDataset",
     "BadImage",
+    "ConcatDataset",
     "DataError",
     "DataLoader",
     "DataWarning",
@@ -34,12 +37,19 @@ __all__ = [
     "FashionMNIST",
     "ImageFolder",
     "MissingData",
+    "RandomSampler",
     "RandomStream",
+    "SequentialSampler",
+    "Subset",
+    "SubsetRandomSampler",
+    "TensorDataset",
+    "WeightedRandomSampler",
     "default_root",
     "default_transforms",
     "load",
     "load_part",
     "names",
+    "random_split",
     "read_image",
     "transforms",
 ]

@@ -50,7 +50,7 @@ def members(archive: Path, stream):
                 raise DataError(f"{shown(archive)}: cannot unpack: it has more than {MEMBERS:,} members")
             stream.check(member.offset_data + member.size)
             yield member
-            tar.members.clear()  # else tarfile keeps them all
+            tar.members.clear()  # pyright: ignore[reportAttributeAccessIssue]  # else tarfile keeps them all
 
 
 def write_new(path: Path, text: str) -> None:

@@ -15,8 +15,15 @@ __all__ = ["ArrayDataset", "DataError", "Dataset", "Described", "default_root"]
 class Dataset(Protocol):
     """`dataset[i]` is (image, label): image uint8 (H, W, C), label an int in range(num_classes)."""
 
-    classes: Sequence[str]
-    image_shape: tuple[int | None, int | None, int]  # (H, W, C); None where images differ in size
+    @property
+    def classes(self) -> Sequence[str]:
+        """The names that labels count."""
+        ...
+
+    @property
+    def image_shape(self) -> tuple[int | None, ...]:
+        """(H, W, C); None where images differ in size."""
+        ...
 
     @property
     def num_classes(self) -> int:

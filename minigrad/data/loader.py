@@ -4,23 +4,33 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .collate import collate, kind_of
 from .dataset import ArrayDataset, Dataset
 from .errors import BadImage, DataError, DataWarning
-from .streams import RandomStream, permutation
+from .samplers import RandomSampler, SequentialSampler, repeats
+from .sets import Subset
+from .streams import RandomStream
 from .text import shown
 from .transforms.base import Lambda, Transform, to_float
 
-Batch = tuple[np.ndarray, Any]
+Batch = Any  # (images, labels), unless the data set or collate_fn makes it something else
 ORDER, SAMPLES, BATCHES = 0, 1, 2  # first part of a stream's path: what its numbers are for
 
 
+class Course(NamedTuple):
+    """One pass through a data set: its epoch, the samples' indices, and how often each came before in this pass."""
+
+    epoch: int
+    order: np.ndarray
+    times: np.ndarray
+
+
 class DataLoader:
-    """Yields (images float32 (B, H, W, C), labels).
+    """Yields (images float32 (B, H, W, C), labels), or as many as the data set's samples have parts.
 
     A label is what the data set gives: an integer becomes int64 (B,), a float or an array of floats float32 (B, ...); a
     tuple or dict of such becomes one of arrays. All labels must be of one kind.
@@ -29,6 +39,9 @@ class DataLoader:
         float32 in [0, 1].
     batch_transform: `Mixup` or `CutMix`, called `(images, labels, rng)`; labels become soft, float32 (B, classes).
     num_workers: threads that prepare batches ahead, up to `prefetch` each; 0 prepares them in the caller.
+    sampler: one of `minigrad.data.samplers`, in place of shuffle; any other iterable with a length will do, but only a
+        sampler's order is known again after a resume.
+    collate_fn: makes the batch of a list of samples (after transform), in place of what is said above.
     skip_bad_images: leave an image that can't be decoded out of its batch. `skipped` is {path: why}; a pass that
         skipped another one warns at its end.
 
@@ -52,30 +65,27 @@ class DataLoader:
         prefetch: int = 2,
         batch_transform: Callable | None = None,
         skip_bad_images: bool = False,
+        sampler: Any = None,
+        collate_fn: Callable | None = None,
     ):
-        for name, value, least in (
-            ("batch_size", batch_size, 1),
-            ("num_workers", num_workers, 0),
-            ("prefetch", prefetch, 1),
-            ("seed", seed, 0),
-            ("number of samples in dataset", len(dataset), 1),
-        ):
-            if value < least:
-                raise ValueError(f"DataLoader: {name} must be at least {least}; got {value}")
-        if drop_last and len(dataset) < batch_size:
-            raise ValueError(
-                f"DataLoader: with drop_last, {len(dataset)} samples in batches of {batch_size} make no batch at all"
-            )
+        if sampler is not None and shuffle:
+            raise ValueError("DataLoader: a sampler decides the order, so shuffle must be False")
+        check_at_least(batch_size=(batch_size, 1), num_workers=(num_workers, 0), prefetch=(prefetch, 1), seed=(seed, 0))
+        check_at_least(**{"number of samples in dataset": (len(dataset), 1)})
+        self.sampler = sampler or (RandomSampler(dataset) if shuffle else SequentialSampler(dataset))
+        if drop_last and (total := len(self.sampler)) < batch_size:
+            words = f"{total} samples in batches of {batch_size} make no batch at all"
+            raise ValueError(f"DataLoader: with drop_last, {words}")
         self.dataset, self.batch_size, self.shuffle, self.drop_last = dataset, batch_size, shuffle, drop_last
         self.num_workers, self.prefetch, self.seed, self.epoch = num_workers, prefetch, seed, 0
         self.transform = Lambda(transform) if transform and not isinstance(transform, Transform) else transform
-        self.batch_transform, self.skip_bad_images = batch_transform, skip_bad_images
+        self.batch_transform, self.skip_bad_images, self.collate_fn = batch_transform, skip_bad_images, collate_fn
         self.skipped: dict[str, str] = {}
         self.first_label = None  # (its sample's name, its kind)
 
     def __len__(self) -> int:
         """Batches in an epoch."""
-        full, rest = divmod(len(self.dataset), self.batch_size)
+        full, rest = divmod(len(self.sampler), self.batch_size)
         return full + (rest > 0 and not self.drop_last)
 
     def set_epoch(self, epoch: int) -> None:
@@ -90,26 +100,28 @@ class DataLoader:
         """The batches of `epoch` from number `start_batch` on, exactly as an uninterrupted epoch would give them."""
         if not 0 <= start_batch <= len(self):
             raise ValueError(f"DataLoader: start_batch must be in [0, {len(self)}]; got {start_batch}")
-        order, numbers = self.order(epoch), range(start_batch, len(self))
+        course, numbers = self.course(epoch), range(start_batch, len(self))
         if self.num_workers == 0:
-            batches = (self.batch(epoch, order, k) for k in numbers)
+            batches = (self.batch(course, k) for k in numbers)
         else:
-            batches = self.batches_ahead(epoch, order, numbers)
+            batches = self.batches_ahead(course, numbers)
         return self.reporting(batches) if self.skip_bad_images else batches
 
-    def order(self, epoch: int) -> np.ndarray:
-        """The samples' indices in the order of this epoch."""
-        if not self.shuffle:
-            return np.arange(len(self.dataset))
-        return permutation(RandomStream(ORDER, self.seed, epoch), len(self.dataset))
+    def course(self, epoch: int) -> Course:
+        """The order of this epoch."""
+        draws = getattr(self.sampler, "indices", None)
+        order = (
+            np.array(list(self.sampler), np.int64) if draws is None else draws(RandomStream(ORDER, self.seed, epoch))
+        )
+        return Course(epoch, order, repeats(order))
 
-    def batches_ahead(self, epoch: int, order: np.ndarray, numbers: range) -> Iterator[Batch]:
+    def batches_ahead(self, course: Course, numbers: range) -> Iterator[Batch]:
         """The batches of these numbers, prepared by threads before they are asked for."""
         pool = ThreadPoolExecutor(self.num_workers, thread_name_prefix="minigrad-data")
         pending = deque()
         try:
             for k in numbers:
-                pending.append(pool.submit(self.batch, epoch, order, k))
+                pending.append(pool.submit(self.batch, course, k))
                 if len(pending) > self.num_workers * self.prefetch:
                     yield pending.popleft().result()
             while pending:
@@ -117,46 +129,63 @@ class DataLoader:
         finally:  # also when the consumer leaves early, or a sample raised
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def batch(self, epoch: int, order: np.ndarray, k: int) -> Batch:
-        """Batch number k of an epoch."""
-        indices = order[k * self.batch_size : (k + 1) * self.batch_size]
-        rng = RandomStream(SAMPLES, self.seed, epoch, indices)
-        if isinstance(self.dataset, ArrayDataset):
-            images, labels = self.slice(self.dataset, indices, rng)
+    def batch(self, course: Course, k: int) -> Batch:
+        """Batch number k of a pass."""
+        places = slice(k * self.batch_size, (k + 1) * self.batch_size)
+        indices = course.order[places]
+        rng = RandomStream(SAMPLES, self.seed, course.epoch, indices).repeated(course.times[places])
+        dataset, rows = self.dataset, indices
+        while isinstance(dataset, Subset):
+            dataset, rows = dataset.dataset, dataset.indices[rows]
+        if isinstance(dataset, ArrayDataset) and self.collate_fn is None:
+            images, *labels = self.rows(dataset, rows, rng)
         else:
-            images, labels = self.stack(indices, rng)
-        images = np.ascontiguousarray(to_float(images))
+            samples = self.samples(indices, rng)
+            if self.collate_fn is not None:
+                return self.collate_fn(list(samples.values()))
+            images, *labels = self.stack(samples)
+        images = np.ascontiguousarray(as_input(images))
         if self.batch_transform is None:
-            return images, labels
-        return self.batch_transform(images, labels, RandomStream(BATCHES, self.seed, epoch, k))
+            return images, *labels
+        return self.batch_transform(images, *labels, RandomStream(BATCHES, self.seed, course.epoch, k))
 
-    def slice(self, dataset: ArrayDataset, indices: np.ndarray, rng: RandomStream) -> Batch:
+    def rows(self, dataset: ArrayDataset, indices: np.ndarray, rng: RandomStream) -> Batch:
         """A batch of a data set whose images are one array."""
         images = dataset.images[indices]
         if self.transform is not None:
             images = self.transform(images, rng)
         return images, dataset.labels[indices]
 
-    def stack(self, indices: np.ndarray, rng: RandomStream) -> Batch:
-        """A batch whose samples are asked for one by one."""
-        samples = {i: self.sample(i, stream) for i, stream in zip(indices.tolist(), rng, strict=True)}
-        samples = {i: sample for i, sample in samples.items() if sample is not None}
-        if not samples:
+    def samples(self, indices: np.ndarray, rng: RandomStream) -> dict[tuple[int, int], tuple]:
+        """{(place, index): sample} of those that are not skipped. DataError if none is left."""
+        numbered = enumerate(zip(indices.tolist(), rng, strict=True))
+        found = {(place, i): self.sample(i, stream) for place, (i, stream) in numbered}
+        found = {key: sample for key, sample in found.items() if sample is not None}
+        if not found:
             path, why = next(reversed(self.skipped.items()))
             raise DataError(f"DataLoader: none of the {len(indices)} images of a batch can be decoded; {path}: {why}")
-        images, labels = zip(*samples.values(), strict=True)
-        self.check_shapes(list(samples), images)
-        self.check_labels(list(samples), labels)
+        return found
+
+    def stack(self, samples: dict[tuple[int, int], tuple]) -> Batch:
+        """A batch of samples that were asked for one by one."""
+        indices = [i for _, i in samples]
+        images = [np.asarray(image) for image, *_ in samples.values()]
+        labels = [tuple(rest) for _, *rest in samples.values()]
+        self.check_shapes(indices, images)
+        self.check_labels(indices, labels)
         try:
-            return np.stack(images), collate(labels)
+            return np.stack(images), *collate(labels)
         except (ValueError, OverflowError) as error:
             raise DataError(f"DataLoader: labels of one batch don't fit together: {error}") from error
 
-    def sample(self, i: int, stream: RandomStream) -> tuple[np.ndarray, Any] | None:
+    def sample(self, i: int, stream: RandomStream) -> tuple | None:
         """(image, label) of one sample, transformed; None if its image is bad, and bad ones are skipped."""
         try:
-            image, label = self.dataset[i]
-            return image if self.transform is None else self.transform(image, stream), label
+            sample = self.dataset[i]
+            if not isinstance(sample, (tuple, list)) or not sample:
+                raise TypeError(f"a sample must be a tuple (image, label); got {type(sample).__name__}")
+            image, *rest = sample
+            return image if self.transform is None else self.transform(image, stream), *rest
         except BadImage as error:
             if not self.skip_bad_images:
                 raise BadImage(f"DataLoader: sample {i}: {error}", error.path) from error
@@ -187,7 +216,7 @@ class DataLoader:
         """DataError unless all labels, of this batch and those before, are of one kind."""
         for i, label in zip(indices, labels, strict=True):
             try:
-                kind = kind_of(label)
+                kind = kind_of(label[0] if len(label) == 1 else label)
             except (TypeError, ValueError) as error:
                 raise DataError(f"DataLoader: {self.name(i)}: {error}") from error
             self.first_label = self.first_label or (self.name(i), kind)
@@ -204,3 +233,15 @@ class DataLoader:
     def name(self, i: int) -> str:
         """The sample's number and file, for messages."""
         return f"sample {i}" if getattr(self.dataset, "paths", None) is None else f"sample {i} ({self.place(i)})"
+
+
+def check_at_least(**settings: tuple[int, int]) -> None:
+    """ValueError for a setting whose (value, least value) doesn't fit."""
+    for name, (value, least) in settings.items():
+        if value < least:
+            raise ValueError(f"DataLoader: {name} must be at least {least}; got {value}")
+
+
+def as_input(x: np.ndarray) -> np.ndarray:
+    """What a net takes: bytes as float32 in [0, 1], floats as float32; other integers stay what they are."""
+    return to_float(x) if x.dtype == np.uint8 or x.dtype.kind == "f" else x

@@ -51,6 +51,10 @@ class RandomStream:
         with np.errstate(over="ignore"):
             return self.of(mix64(self.key + FOLD + np.asarray(part).astype(np.uint64)))
 
+    def repeated(self, times: np.ndarray) -> Self:
+        """For each stream that comes again, another one: times says how often each came before."""
+        return self if not times.any() else self.of(np.where(times > 0, self.fold(times).key, self.key))
+
     def __getitem__(self, item) -> Self:
         return self.of(np.asarray(self.key)[item])
 

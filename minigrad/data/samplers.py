@@ -1,0 +1,106 @@
+"""In which order a loader goes through a data set, and how often a sample comes.
+
+A sampler has a length and `indices(stream)`, which gives the indices of one epoch and draws from that stream alone: the
+order is a function of (seed, epoch), so an epoch can be resumed.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .streams import RandomStream, permutation
+
+
+class SequentialSampler:
+    """0, 1, 2 ..."""
+
+    def __init__(self, data_source):
+        self.data_source = data_source
+
+    def __len__(self) -> int:
+        return len(self.data_source)
+
+    def indices(self, stream: RandomStream) -> np.ndarray:
+        """All indices, int64, in order."""
+        return np.arange(len(self))
+
+
+class RandomSampler:
+    """Every sample once, in random order; or num_samples draws, in which samples may repeat (replacement=True).
+
+    num_samples: None means as many as there are. Without replacement at most so many.
+    """
+
+    def __init__(self, data_source, replacement: bool = False, num_samples: int | None = None):
+        total = len(data_source)
+        self.data_source, self.replacement = data_source, replacement
+        self.num_samples = total if num_samples is None else num_samples
+        if self.num_samples < 1 or (not replacement and self.num_samples > total):
+            most = "" if replacement else f" and at most {total} without replacement"
+            raise ValueError(f"RandomSampler: num_samples must be at least 1{most}; got {self.num_samples}")
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+    def indices(self, stream: RandomStream) -> np.ndarray:
+        """Indices of one epoch, int64 (num_samples,)."""
+        total = len(self.data_source)
+        if self.replacement:
+            return (stream.uniform(self.num_samples) * total).astype(np.int64)
+        return permutation(stream, total)[: self.num_samples]
+
+
+class WeightedRandomSampler:
+    """num_samples draws; a sample comes with a probability that is proportional to its weight.
+
+    replacement=False: no sample twice, each drawn among those that are left.
+
+    Raises ValueError for weights that are negative, not finite, or too few above 0.
+    """
+
+    def __init__(self, weights: Sequence[float], num_samples: int, replacement: bool = True):
+        self.weights, self.num_samples, self.replacement = np.asarray(weights, float), num_samples, replacement
+        if self.weights.ndim != 1 or not np.isfinite(self.weights).all() or (self.weights < 0).any():
+            raise ValueError("WeightedRandomSampler: weights must be one finite number of at least 0 for each sample")
+        positive = int((self.weights > 0).sum())
+        if not positive or num_samples < 1 or (not replacement and num_samples > positive):
+            raise ValueError(
+                "WeightedRandomSampler: num_samples must be at least 1, and without replacement at most the "
+                f"{positive} samples with a weight above 0; got {num_samples}"
+            )
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+    def indices(self, stream: RandomStream) -> np.ndarray:
+        """Indices of one epoch, int64 (num_samples,)."""
+        if self.replacement:
+            total = np.cumsum(self.weights)
+            return np.searchsorted(total, stream.uniform(self.num_samples) * total[-1], side="right")
+        with np.errstate(divide="ignore"):  # waiting times: the rarer a sample, the later it comes first
+            waiting = -np.log1p(-stream.uniform(len(self.weights))) / self.weights
+        return np.argsort(np.where(self.weights > 0, waiting, np.inf), kind="stable")[: self.num_samples]
+
+
+class SubsetRandomSampler:
+    """These indices, each once, in random order."""
+
+    def __init__(self, indices: Sequence[int]):
+        self.chosen = np.asarray(indices, np.int64)
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def indices(self, stream: RandomStream) -> np.ndarray:
+        """Indices of one epoch, int64."""
+        return self.chosen[permutation(stream, len(self))]
+
+
+def repeats(order: np.ndarray) -> np.ndarray:
+    """How often the index at each place came before in this order."""
+    by_index = np.argsort(order, kind="stable")
+    first = np.r_[True, np.diff(order[by_index]) != 0]
+    start = np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))
+    counts = np.empty(len(order), np.int64)
+    counts[by_index] = np.arange(len(order)) - start
+    return counts
