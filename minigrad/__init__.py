@@ -65,7 +65,7 @@ def load(path, arch=None, preprocessing=None, classes=None, map_location="cpu", 
 
 def __getattr__(name):
     """Tensor's verbs as functions (minigrad.where, minigrad.stack, minigrad.softmax ...), and the type bfloat16."""
-    from .ops.verbs import FUNCTIONS
+    from .ops.functions import FUNCTIONS
     from .precision import bfloat16
 
     if name == "bfloat16":

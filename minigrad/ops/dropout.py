@@ -25,7 +25,7 @@ def dropout(ctx, x, *, p=0.5, seed):
     return k.dropout_forward(x, p, seed), backward
 
 
-@op
+@op(types=floats)
 def dropout2d(ctx, x, *, p=0.5, seed):
     """Zero each channel of each image with probability p and scale the rest (Tompson et al. 2015).
 

@@ -2,7 +2,7 @@
 
 import string
 
-from ..precision import sums
+from ..precision import promoted, sums
 from ..tensor import op
 
 
@@ -37,7 +37,7 @@ def check_lengths(equation, terms, shapes):
                 raise ValueError(f"einsum: axis {name!r} of {equation!r} is {found[name]} and {n} long; {shapes}")
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=promoted)
 def einsum(ctx, *xs, equation):
     """y = the sum, over all axes that the output lacks, of the product of the xs, axes by name: "nhd,nwd->nhw"
 

@@ -1,6 +1,9 @@
 """Functions of each element, and choices between elements: abs, sin, cos, clamp, maximum, minimum, where, a^b."""
 
-from ..precision import sums
+import numpy as np
+
+from ..device import CPU
+from ..precision import floated, promoted, sums
 from ..tensor import Tensor, op
 from .arithmetic import unbroadcast
 from .checks import fits
@@ -17,7 +20,7 @@ def abs(ctx, x):
     return xp.abs(x), backward
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=floated)
 def sin(ctx, x):
     """y = sin x,   dx = dy cos x"""
     xp = ctx.xp
@@ -28,7 +31,7 @@ def sin(ctx, x):
     return xp.sin(x), backward
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=floated)
 def cos(ctx, x):
     """y = cos x,   dx = -dy sin x"""
     xp = ctx.xp
@@ -58,7 +61,7 @@ def clamp(ctx, x, *, min=None, max=None):
     return x.clip(min, max), backward
 
 
-@op
+@op(types=promoted)
 def maximum(ctx, a, b):
     """y = the larger of a and b;   da = dy where a > b, db = dy where b > a, half each where they are equal
 
@@ -71,7 +74,7 @@ def maximum(ctx, a, b):
     return ctx.xp.maximum(a, b), backward
 
 
-@op
+@op(types=promoted)
 def minimum(ctx, a, b):
     """y = the smaller of a and b;   da = dy where a < b, db = dy where b < a, half each where they are equal
 
@@ -91,7 +94,7 @@ def shares(dy, a, b, sign):
     return unbroadcast(half + rest, a.shape), unbroadcast(half - rest, b.shape)
 
 
-@op
+@op(types=promoted)
 def select(ctx, a, b, *, condition):
     """y = a where condition, else b;   da = dy where condition, else 0,   db = dy where not
 
@@ -106,7 +109,11 @@ def select(ctx, a, b, *, condition):
 
 
 def where(condition, a, b):
-    """a where condition, else b, under torch's argument order. See select."""
+    """a where condition, else b, under torch's argument order. Of two numbers, floats become float32. See select."""
+    if isinstance(a, int | float) and isinstance(b, int | float):
+        dtype = np.float32 if isinstance(a, float) or isinstance(b, float) else np.result_type(type(a), type(b))
+        device = condition.device if isinstance(condition, Tensor) else CPU
+        a = Tensor(device.asarray(np.asarray(a, dtype)))
     return select(a, b, condition=condition)
 
 
@@ -131,7 +138,7 @@ def boolean(ctx, name, what, mask):
     return mask
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=promoted)
 def pow(ctx, a, b):
     """y = a^b,   da = dy b a^(b-1),   db = dy y ln a   (0 where y is 0 or b is 0, as its limit)
 

@@ -13,8 +13,9 @@ from ..autograd import recording
 from ..device import get_device
 from ..precision import is_floating_point
 from ..tensor import Tensor, common_device, lift
-from . import arithmetic, ordering, reduction, shape
+from . import arithmetic, elementwise, ordering, reduction, shape
 from .checks import axis
+from .verbs import VERBS
 
 
 class Extreme(NamedTuple):
@@ -73,7 +74,9 @@ def compared(compare):
 
 
 def power(self, exponent):
-    """x^n for a number n."""
+    """x^n for a number n, or for a number of its own for each element (a tensor, an array)."""
+    if isinstance(exponent, Tensor | np.ndarray):
+        return elementwise.pow(self, exponent)
     return arithmetic.power(self, exponent=exponent)
 
 
@@ -172,6 +175,8 @@ OPERATORS = {
     "__matmul__": arithmetic.matmul,
     "__rmatmul__": swapped(arithmetic.matmul),
     "__pow__": power,
+    "__rpow__": swapped(elementwise.pow),
+    "__abs__": elementwise.abs,
     "__neg__": arithmetic.neg,
     "__invert__": lambda self: Tensor(~self.data),
     "__getitem__": getitem,
@@ -184,5 +189,5 @@ METHODS = {
     "T": property(lambda self: shape.transpose(self), doc="all axes in reverse order"),
 }
 
-for name, function in {**OPERATORS, **METHODS}.items():
+for name, function in {**OPERATORS, **METHODS, **VERBS}.items():
     setattr(Tensor, name, function)

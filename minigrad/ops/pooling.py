@@ -69,7 +69,7 @@ def sum_pool2d(x, *, kernel_size, stride=None, padding=0, ceil_mode=False, divis
     return y * (areas / whole("sum_pool2d", "divisor", divisor)).astype(x.dtype)
 
 
-@op
+@op(types=floats)
 def adaptive_max_pool2d(ctx, x, *, output_size):
     """y = the largest of each window of adaptive_avg_pool2d;   dx = sum of dy over the windows that this pixel won
 

@@ -1,6 +1,6 @@
 """Losses of probabilities: of one class or the other, of one class among several, of distributions."""
 
-from ..precision import sums
+from ..precision import floated, sums
 from ..tensor import op
 from .checks import fits
 from .loss import check_classes
@@ -18,7 +18,7 @@ def weighted(ctx, name, x, weight):
     return weight
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=floated)
 def binary_cross_entropy(ctx, x, target, *, weight=None, reduction="mean"):
     """loss = -w (t ln x + (1 - t) ln(1 - x)) of each probability x, averaged;   dx = w (x - t) / (x (1 - x))
 
@@ -45,7 +45,7 @@ def binary_cross_entropy(ctx, x, target, *, weight=None, reduction="mean"):
     return y, backward
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=floated)
 def binary_cross_entropy_with_logits(ctx, x, target, *, weight=None, reduction="mean", pos_weight=None):
     """binary_cross_entropy of 1 / (1 + e^-x), exact for logits of any size
 
@@ -103,7 +103,7 @@ def nll_loss(ctx, x, target, *, weight=None, ignore_index=-100, reduction="mean"
     return loss.reshape(shape[:-1]) if reduction == "none" else loss.sum(), backward
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=floated)
 def kl_div(ctx, x, target, *, reduction="mean", log_target=False):
     """loss = t (ln t - x) of log-probabilities x and probabilities t (0 where t = 0);   dx = -t,   dt = ln t + 1 - x
 

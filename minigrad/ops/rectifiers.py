@@ -1,19 +1,19 @@
 """Activations with kinks or plateaus: ELU, SELU, PReLU, ReLU6, hard tanh, hard sigmoid, hard swish."""
 
-from ..precision import sums
+from ..precision import floated, floats, sums
 from ..tensor import op
 from .arithmetic import unbroadcast
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # Klambauer et al. 2017, equation 14
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=floated)
 def elu(ctx, x, *, alpha=1.0):
     """y = x where x > 0, else alpha (e^x - 1);   dx = dy, else dy alpha e^x   (Clevert et al. 2015)"""
     return exponential_linear(ctx, x, alpha, 1.0)
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=floated)
 def selu(ctx, x):
     """y = scale elu(x, alpha);   dx = scale dy, or scale dy alpha e^x where x <= 0   (Klambauer et al. 2017)
 
@@ -33,7 +33,7 @@ def exponential_linear(ctx, x, alpha, scale):
     return y, backward
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=floats)
 def prelu(ctx, x, weight):
     """y = x where x > 0, else w x;   dx = dy, else w dy;   dw = sum of x dy where x <= 0   (He et al. 2015)
 
@@ -51,7 +51,7 @@ def prelu(ctx, x, weight):
     return xp.where(x > 0, x, weight * x), backward
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=floated)
 def hardtanh(ctx, x, *, min_val=-1.0, max_val=1.0):
     """y = x, but at least min_val and at most max_val;   dx = dy where min_val < x < max_val, else 0"""
     if not min_val < max_val:
@@ -59,7 +59,7 @@ def hardtanh(ctx, x, *, min_val=-1.0, max_val=1.0):
     return clipped(ctx, x, min_val, max_val)
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=floated)
 def relu6(ctx, x):
     """y = min(max(x, 0), 6);   dx = dy where 0 < x < 6, else 0   (Krizhevsky 2010)"""
     return clipped(ctx, x, 0.0, 6.0)
@@ -74,7 +74,7 @@ def clipped(ctx, x, low, high):
     return x.clip(low, high), backward
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=floated)
 def hardsigmoid(ctx, x):
     """y = min(max(x + 3, 0), 6) / 6;   dx = dy / 6 where -3 < x < 3, else 0   (Howard et al. 2019)"""
 
@@ -84,7 +84,7 @@ def hardsigmoid(ctx, x):
     return (x + 3).clip(0, 6) / 6, backward
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=floated)
 def hardswish(ctx, x):
     """y = x min(max(x + 3, 0), 6) / 6;   dx = dy where x >= 3, dy (2 x + 3) / 6 where -3 < x < 3, else 0
 

@@ -3,12 +3,12 @@
 reduction   "mean" over all elements (a single number), "sum" (a single number), or "none" (one loss an element)
 """
 
-from ..precision import sums
+from ..precision import floated, sums
 from ..tensor import op
 from .reduced import alike, reduced
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=floated)
 def mse_loss(ctx, x, target, *, reduction="mean"):
     """loss = (x - t)^2 of each element, averaged;   dx = 2 (x - t) dy / size,   dt = -dx"""
     alike("mse_loss", x, target)
@@ -21,7 +21,7 @@ def mse_loss(ctx, x, target, *, reduction="mean"):
     return y, backward
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=floated)
 def l1_loss(ctx, x, target, *, reduction="mean"):
     """loss = |x - t| of each element, averaged;   dx = sign(x - t) dy / size,   dt = -dx"""
     alike("l1_loss", x, target)
@@ -35,7 +35,7 @@ def l1_loss(ctx, x, target, *, reduction="mean"):
     return y, backward
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=floated)
 def huber_loss(ctx, x, target, *, reduction="mean", delta=1.0):
     """loss = d^2 / 2 where |d| < delta, else delta (|d| - delta / 2), with d = x - t;   dx = d cut to +-delta, dt = -dx
 
@@ -47,7 +47,7 @@ def huber_loss(ctx, x, target, *, reduction="mean", delta=1.0):
     return quadratic_then_linear(ctx, "huber_loss", x, target, reduction, delta, 1.0)
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=floated)
 def smooth_l1_loss(ctx, x, target, *, reduction="mean", beta=1.0):
     """loss = d^2 / (2 beta) where |d| < beta, else |d| - beta / 2, with d = x - t;   dx = d / beta cut to +-1, dt = -dx
 

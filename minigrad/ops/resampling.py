@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ..precision import sums
+from ..precision import floats, sums
 from ..tensor import op
 from .checks import images, pair
 
@@ -39,7 +39,7 @@ def places(xp, n, count, scale, mode, align_corners):
     return before, xp.where(before < n - 1, at - before, 0)
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=floats)
 def interpolate(ctx, x, *, size=None, scale_factor=None, mode="nearest", align_corners=False):
     """y = x at another size, each pixel a mean of those around its place;   dx = dy, shared out by the same weights
 

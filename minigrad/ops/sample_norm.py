@@ -2,12 +2,12 @@
 
 import math
 
-from ..precision import sums
+from ..precision import floats, sums
 from ..tensor import op
 from .checks import channels, images, whole
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=floats)
 def layer_norm(ctx, x, gamma=None, beta=None, *, normalized_shape, eps=1e-5):
     """Normalise over the last axes of each row, then scale and shift each element (Ba et al. 2016).
 
@@ -28,7 +28,7 @@ def layer_norm(ctx, x, gamma=None, beta=None, *, normalized_shape, eps=1e-5):
     return grouped(ctx, x, gamma, beta, (-1, 1, 1, math.prod(size)), eps)
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=floats)
 def group_norm(ctx, x, gamma=None, beta=None, *, num_groups, eps=1e-5):
     """Normalise each group of channels of each image, then scale and shift each channel (Wu & He 2018).
 
@@ -48,7 +48,7 @@ def group_norm(ctx, x, gamma=None, beta=None, *, num_groups, eps=1e-5):
     return grouped(ctx, x, gamma, beta, shape, eps)
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=floats)
 def instance_norm(ctx, x, gamma=None, beta=None, *, eps=1e-5):
     """Normalise each channel of each image: group_norm with one group a channel (Ulyanov et al. 2016).
 

@@ -1,6 +1,6 @@
 """How alike vectors are: cosine similarity, vectors of length 1, and the losses made of them."""
 
-from ..precision import sums
+from ..precision import floated, sums
 from ..tensor import op
 from .arithmetic import unbroadcast
 from .checks import axis
@@ -9,7 +9,7 @@ from .reduced import beside, reduced_tensor
 from .statistics import norm
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=floated)
 def cosine_similarity(ctx, a, b, *, dim=-1, eps=1e-8):
     """y = sum a b / (|a| |b|) over one axis (the channels, unless told otherwise), lengths at least eps
 

@@ -2,7 +2,7 @@
 
 import math
 
-from ..precision import sums
+from ..precision import floated, sums
 from ..tensor import op
 
 
@@ -16,7 +16,7 @@ def softplus_of(xp, x):
     return xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(x)))
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=floated)
 def gelu(ctx, x, *, approximate="none"):
     """y = x F(x),   dx = dy (F(x) + x F'(x))   with F the normal distribution's cumulative function, F' its density
 
@@ -42,7 +42,7 @@ def gelu(ctx, x, *, approximate="none"):
     return x * cdf(), backward
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=floated)
 def silu(ctx, x):
     """y = x s,   dx = dy s (1 + x (1 - s))   with s = 1 / (1 + e^-x)   (Hendrycks & Gimpel 2016; swish)"""
     xp = ctx.xp
@@ -54,7 +54,7 @@ def silu(ctx, x):
     return x * logistic(xp, x), backward
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=floated)
 def softplus(ctx, x, *, beta=1.0, threshold=20.0):
     """y = ln(1 + e^(beta x)) / beta, or x where beta x > threshold;   dx = dy / (1 + e^(-beta x)), or dy there"""
     xp = ctx.xp
@@ -65,7 +65,7 @@ def softplus(ctx, x, *, beta=1.0, threshold=20.0):
     return xp.where(beta * x > threshold, x, softplus_of(xp, beta * x) / beta), backward
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=floated)
 def logsigmoid(ctx, x):
     """y = -ln(1 + e^-x),   dx = dy / (1 + e^x)"""
     xp = ctx.xp
@@ -76,7 +76,7 @@ def logsigmoid(ctx, x):
     return -softplus_of(xp, -x), backward
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=floated)
 def mish(ctx, x):
     """y = x t,   dx = dy (t + x (1 - t^2) / (1 + e^-x))   with t = tanh ln(1 + e^x)   (Misra 2019)"""
     xp = ctx.xp

@@ -2,7 +2,7 @@
 
 import math
 
-from ..precision import sums
+from ..precision import floated, sums
 from ..tensor import op
 from .checks import axis
 from .reduction import normalised
@@ -17,7 +17,7 @@ def moments(name, x, dim, correction):
     return axes, x.mean(axes, keepdims=True), count
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=floated)
 def var(ctx, x, *, dim=None, correction=1, keepdim=False):
     """y = sum (x - mean)^2 / (n - correction) over dim (all axes if None);   dx = 2 dy (x - mean) / (n - correction)
 
@@ -32,7 +32,7 @@ def var(ctx, x, *, dim=None, correction=1, keepdim=False):
     return ((x - mean) ** 2).sum(axes, keepdims=keepdim) / count, backward
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=floated)
 def std(ctx, x, *, dim=None, correction=1, keepdim=False):
     """y = sqrt var(x, dim);   dx = dy (x - mean) / ((n - correction) y), 0 where y = 0"""
     axes, mean, count = moments("std", x, dim, correction)
@@ -45,7 +45,7 @@ def std(ctx, x, *, dim=None, correction=1, keepdim=False):
     return y if keepdim else y.reshape([n for i, n in enumerate(y.shape) if i not in axes]), backward
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=floated)
 def norm(ctx, x, *, p=2, dim=None, keepdim=False):
     """y = (sum |x|^p)^(1/p) over dim (all axes if None);   dx = dy sign(x) (|x| / y)^(p-1), 0 where y = 0
 
@@ -111,7 +111,7 @@ def cumsum(ctx, x, *, dim):
     return x.cumsum(along), backward
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=floated)
 def logsumexp(ctx, x, *, dim, keepdim=False):
     """y = ln sum e^x over dim, without overflow;   dx = dy e^(x - y)"""
     axes, xp = normalised("logsumexp", dim, x.ndim), ctx.xp

@@ -6,11 +6,10 @@ Each is also a function of the package: x.softmax(1) is minigrad.softmax(x, 1).
 from ..device import CPU
 from ..precision import is_floating_point
 from ..tensor import Tensor
-from . import activation, arrangement, elementwise, joining, lookup, ordering, reduction, shape, similarity
+from . import activation, arrangement, elementwise, ordering, reduction, shape
 from . import statistics as numbers
 from .by_position import by_position
 from .checks import axis
-from .einsum import einsum
 from .reduction import normalised
 
 
@@ -58,21 +57,6 @@ def var(x, dim=None, *, correction=1, keepdim=False, unbiased=True):
 def std(x, dim=None, *, correction=1, keepdim=False, unbiased=True):
     """The standard deviation over dim: the square root of var."""
     return numbers.std(x, dim=dim, correction=correction if unbiased else 0, keepdim=keepdim)
-
-
-def cat(tensors, dim=0):
-    """Tensors joined along one axis. See ops.concat."""
-    return joining.concat(*tensors, dim=dim)
-
-
-def stack(tensors, dim=0):
-    """Tensors of one shape side by side along a new axis."""
-    return arrangement.stack(*tensors, dim=dim)
-
-
-def einsum_of(equation, *tensors):
-    """Einstein's sums: einsum("nhd,nwd->nhw", q, k). See ops.einsum."""
-    return einsum(*tensors, equation=equation)
 
 
 def split(x, split_size_or_sections, dim=0):
@@ -147,9 +131,4 @@ VERBS = {
     **dict(view=view, expand=expand, repeat=repeat, flip=flip, min=min, var=var, std=std, split=split, dim=dim),
     **dict(numel=numel, tolist=tolist, contiguous=contiguous, expand_as=expand_as, view_as=view_as, isnan=isnan),
     **dict(isfinite=isfinite, index_select=index_select, allclose=allclose),
-}
-FUNCTIONS = {
-    **VERBS,
-    **dict(where=elementwise.where, stack=stack, cat=cat, concat=cat, einsum=einsum_of),
-    **dict(cosine_similarity=by_position(similarity.cosine_similarity), one_hot=lookup.one_hot),
 }
