@@ -6,4 +6,5 @@ from .googlenet import training_loss as training_loss
 from .registry import create as create
 from .registry import families as families
 from .registry import names as names
+from .registry import register as register
 from .registry import resolve as resolve

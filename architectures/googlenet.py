@@ -63,13 +63,15 @@ class GoogLeNetOutputs(NamedTuple):
     aux_logits2: Tensor
     aux_logits1: Tensor
 
+    def loss(self, criterion, target):
+        """criterion(logits, target) of the net, plus 0.3 times that of each auxiliary head (section 5)."""
+        main, aux2, aux1 = (criterion(logits, target) for logits in self)
+        return main + AUXILIARY_WEIGHT * (aux2 + aux1)
+
 
 def training_loss(criterion, outputs, target):
-    """criterion(logits, target), plus 0.3 times the loss of each auxiliary head if outputs has them (section 5)."""
-    if isinstance(outputs, Tensor):
-        return criterion(outputs, target)
-    main, *auxiliary = (criterion(logits, target) for logits in outputs)
-    return main + AUXILIARY_WEIGHT * sum(auxiliary[1:], auxiliary[0])
+    """criterion(outputs, target); the outputs' own loss if they have one, as those of GoogLeNet in training."""
+    return criterion(outputs, target) if isinstance(outputs, Tensor) else outputs.loss(criterion, target)
 
 
 class BasicConv2d(Sequential):

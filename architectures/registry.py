@@ -8,8 +8,15 @@ from minigrad.ops.checks import pair
 from . import adapted, alexnet, densenet, googlenet, inception_v4, lenet, resnet, vgg
 from .variant import SMALL, Made, initialise
 
-MODULES = lenet, alexnet, vgg, googlenet, inception_v4, resnet, densenet
-VARIANTS = {name: variant for module in MODULES for name, variant in module.VARIANTS.items()}
+MODULES = {  # file: the family whose settings its nets train with
+    lenet: "lenet", alexnet: "alexnet", vgg: "vgg", googlenet: "googlenet", inception_v4: "googlenet", resnet: "resnet",
+    densenet: "densenet",
+}  # fmt: skip
+VARIANTS = {
+    name: variant._replace(family=family)
+    for module, family in MODULES.items()
+    for name, variant in module.VARIANTS.items()
+}
 
 # family: (net for small images, net for large ones, why the small one is small)
 FAMILIES = {
@@ -33,13 +40,31 @@ def families():
 
 def find(name):
     """The Variant of that full name. ValueError, with the nearest names, if there is none."""
-    parsed = (module.parse(name) for module in MODULES if hasattr(module, "parse"))
-    found = VARIANTS.get(name) or next((v for v in parsed if v is not None), None)
+    found = VARIANTS.get(name) or parsed(name)
     if found is None:
         near = difflib.get_close_matches(name, (*FAMILIES, *VARIANTS), n=4, cutoff=0.4)
         hint = f"did you mean {', '.join(near)}?" if near else f"families: {', '.join(FAMILIES)}"
         raise ValueError(f"unknown architecture {name!r}; {hint}")
     return found
+
+
+def parsed(name):
+    """The Variant of a name that says its own numbers, such as densenet_bc_40_12; None for other names."""
+    for module, family in MODULES.items():
+        variant = module.parse(name) if hasattr(module, "parse") else None
+        if variant is not None:
+            return variant._replace(family=family)
+    return None
+
+
+def register(name, variant):
+    """Make a net of your own known by a name. ValueError if there is one of that name already.
+
+    architectures.register("mynet", Variant(build=mynet, recipe=Recipe(conv=he_in, linear=normal_01)))
+    """
+    if name in VARIANTS or name in FAMILIES or parsed(name):
+        raise ValueError(f"register: there is an architecture {name!r} already")
+    VARIANTS[name] = variant
 
 
 def resolve(name, image_size=None):

@@ -39,6 +39,7 @@ class Variant(NamedTuple):
     build        build(num_classes, in_channels, image_size, **options) -> Module; one that takes no image_size fits all
     image_size   that its paper used
     least        the smallest image, in pixels a side, for which every window fits
+    family       whose settings it trains well with (minigrad/train/recipe.py); None: the general ones
     """
 
     build: Callable
@@ -47,6 +48,7 @@ class Variant(NamedTuple):
     num_classes: int = 1000
     in_channels: int = 3
     least: int = 1
+    family: str | None = None
 
 
 def output_size(layers, hw):

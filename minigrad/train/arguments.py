@@ -16,7 +16,7 @@ EXAMPLES = """examples:
 """
 TESTING = frozenset((  # the settings that a test depends on
     "arch", "num_classes", "image_size", "data", "data_path", "download", "workers", "batch_size", "limit_test_batches",
-    "device", "kernels", "threads",
+    "skip_bad_images",    "device", "kernels", "threads",
 ))  # fmt: skip
 VERBS = ("resume", "pretrained", "output_dir", "evaluate", "plan", "config")
 METAVARS = {int: "N", float: "X", str: "NAME"}

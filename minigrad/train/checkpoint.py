@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..data import DataError
+from ..data.foreign import open_regular
 from .errors import shortened
-from .files import Unreadable, regular_size, without_waiting
 
 LAST, BEST = "last.safetensors", "best.safetensors"
 DTYPES = frozenset(("F64", "F32", "F16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL"))
@@ -83,30 +84,30 @@ def read(path):
     from safetensors.numpy import load as from_bytes
 
     try:
-        with open(path, "rb", opener=without_waiting) as file:
+        with open_regular(path) as file:
             metadata = read_metadata(file)
             file.seek(0)
             arrays = dict(sorted(from_bytes(file.read()).items()))
-    except (OSError, Unreadable, SafetensorError, ValueError, RecursionError, MemoryError) as error:
+    except (OSError, DataError, SafetensorError, ValueError, RecursionError, MemoryError) as error:
         reason = str(error) or "it does not fit in memory"
         raise CheckpointError(f"{path}: damaged, or not a checkpoint: {reason}") from error
     return arrays, checked_facts(path, arrays, metadata)
 
 
 def read_metadata(file):
-    """{name: text} of a safetensors file. Unreadable, before its arrays are read, if it can't be a checkpoint's."""
-    size = regular_size(file)
+    """{name: text} of a safetensors file. ValueError, before its arrays are read, if it can't be a checkpoint's."""
+    size = os.fstat(file.fileno()).st_size
     length = int.from_bytes(file.read(8), "little")
     if not 2 <= length <= min(size - 8, LONGEST_HEADER):
-        raise Unreadable("its header's length is wrong")
+        raise ValueError("its header's length is wrong")
     header = json.loads(file.read(length))
     if not isinstance(header, dict):
-        raise Unreadable("its header is no table")
+        raise ValueError("its header is no table")
     metadata = header.pop("__metadata__", {})
     for name, entry in header.items():
         kind = entry.get("dtype") if isinstance(entry, dict) else None
         if kind not in DTYPES:
-            raise Unreadable(f"{shortened(name)} has the type {kind}, which no training run writes")
+            raise ValueError(f"{shortened(name)} has the type {kind}, which no training run writes")
     return metadata
 
 

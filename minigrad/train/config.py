@@ -12,7 +12,6 @@ import typing
 from dataclasses import dataclass
 
 from .errors import UsageError, shortened
-from .files import Unreadable, read_regular
 from .suggest import nearest
 
 LARGEST_FILE = 1 << 20  # bytes of a file of settings
@@ -65,9 +64,12 @@ class Config:
     num_classes: int | None = setting("model", "classes of the last layer", None, COUNT, (), "the data's")
     image_size: int | None = setting("model", "images are resized to this side", None, COUNT, (), "the data's")
 
-    data: str = setting("data", "data set", "fashion-mnist-10k")
-    data_path: str | None = setting("data", "directory that holds it", None, None, (), "$MINIGRAD_DATA or the cache")
+    data: str = setting("data", "data set, or a directory of images", "fashion-mnist-10k")
+    data_path: str | None = setting(
+        "data", "directory that holds it", None, None, (), "$MINIGRAD_DATA or ~/.cache/minigrad/data"
+    )
     download: bool = setting("data", "download it where it is missing", False)
+    skip_bad_images: bool = setting("data", "leave images out that can't be decoded, instead of stopping", False)
     workers: int = setting("data", "threads that prepare batches; 0: none of their own", 1, NOT_NEGATIVE, ("-j",))
     batch_size: int | None = setting("data", "images in a step", None, COUNT, ("-b",), RECIPE)
     augment: bool | None = setting("data", "random crops and flips of training images", None, None, (), RECIPE)
@@ -161,11 +163,14 @@ def read_toml(path, named=None):
 
     named: how errors name it; None: as the value of --config.
     """
+    from ..data import foreign  # not for --help, which must come at once
+
     named = named or f"--config {path}"
     try:
-        values = tomllib.loads(read_regular(path, LARGEST_FILE).decode("utf-8"))
-    except Unreadable as error:
-        raise UsageError(f"{named}: {error}") from error
+        values = tomllib.loads(foreign.read_bytes(path, LARGEST_FILE).decode("utf-8"))
+    except foreign.DataError as error:
+        reason = str(error).removeprefix(f"{foreign.shown(path)}: ").removeprefix("cannot read: ")
+        raise UsageError(f"{named}: {reason}") from error
     except (ValueError, RecursionError) as error:  # no UTF-8, no TOML, a number of 5,000 digits; brackets without end
         raise UsageError(f"{named}: not a TOML file: {error}") from error
     return checked_all(values, f"{path}: ")

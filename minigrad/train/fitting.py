@@ -27,7 +27,7 @@ def typical_side(dataset):
     """The median of the shorter sides of some images of a folder; None if there is none to look at."""
     from PIL import Image
 
-    paths, sides = getattr(dataset, "paths", ()), []
+    paths, sides = list(getattr(dataset, "paths", ())), []
     for path in paths[:: max(len(paths) // LOOKED_AT, 1)]:
         try:
             with Image.open(path) as picture:

@@ -12,9 +12,13 @@ from .step import StepResult, count_correct, op_by_op, refuse_not_finite
 
 
 class Seeds:
-    """Seeds of dropout in the memory of the device, where a captured pass reads them; drawn anew for each replay."""
+    """Seeds of dropout in the memory of the device, where a captured pass reads them; drawn anew for each replay.
 
-    outer = replay = None  # no checkpointed piece: see recompute.py
+    To `drawing_from` (recompute.py) it is what a Tape is for a checkpointed piece: draw(make) gives each seed. There is
+    no piece around it, and none that is run again: outer and replay are None.
+    """
+
+    outer = replay = None
 
     def __init__(self, device):
         self.device, self.drawn = device, []
@@ -145,9 +149,11 @@ def counts_of(optimizer):
 class GraphedStep:
     """`op_by_op`, replayed as one CUDA graph: Python and the driver then spend no time on each launch.
 
+    It is in one of four phases, whose method `run` is: warm_up, capture, replay, op_by_op.
+
     Until a first update is made, steps run op by op, which compiles and loads all kernels and gives the optimizer its
-    state. The next is captured: the same calls are made, but the GPU only takes down what it is asked to do. From then
-    on all is launched at once. What differs from step to step is read from memory: the batch, the scale of the loss,
+    state. The next is captured: the same calls are made, but the GPU only records what it is asked to do. From then on
+    all is launched at once. What differs from step to step is read from memory: the batch, the scale of the loss,
     the seeds of dropout, the optimizer's settings. Batches of another shape run op by op. If something can't be
     captured, `say` is told why, once, and all steps run op by op.
     """
@@ -159,11 +165,11 @@ class GraphedStep:
         return self.run(model, optimizer, images, labels, scaler, settings)
 
     def op_by_op(self, model, optimizer, images, labels, scaler, settings):
-        """All steps, after a failure."""
+        """Phase "op by op": all steps after a failure, without a graph."""
         return op_by_op(model, optimizer, images, labels, scaler=scaler, **settings)
 
     def warm_up(self, model, optimizer, *rest):
-        """The first steps, until one is not skipped; also after arrays or the optimizer's launches changed."""
+        """Phase "warm-up": steps op by op, until one is not skipped; also after arrays or launches have changed."""
         before = [p.version[0] for p in optimizer.params]
         result = self.op_by_op(model, optimizer, *rest)
         if before != [p.version[0] for p in optimizer.params]:
@@ -171,7 +177,7 @@ class GraphedStep:
         return result
 
     def capture(self, model, optimizer, images, labels, scaler, settings):
-        """The step after that."""
+        """Phase "capture": one step, recorded as a graph and replayed; then "replay", or "op by op" where it failed."""
         try:
             self.captured = Captured(model, optimizer, images, labels, scaler.enabled, **settings)
             self.run = self.replay
@@ -183,7 +189,7 @@ class GraphedStep:
         return self.run(model, optimizer, images, labels, scaler, settings)
 
     def replay(self, model, optimizer, images, labels, scaler, settings):
-        """All further steps."""
+        """Phase "replay": all further steps, as long as batch, arrays and launches are those of the graph."""
         result = None
         if self.captured.fits(model, optimizer, images, labels, scaler.enabled, **settings):
             result = self.captured.replay(optimizer, images, labels, scaler)

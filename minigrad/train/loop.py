@@ -39,8 +39,8 @@ def train_step(
 
         images (N, H, W, C) floats   labels (N,) classes, or (N, classes) probabilities   ->   StepResult
 
-    Arrays or tensors, which are moved to the model's device. A model that returns a tuple, as GoogLeNet while training,
-    returns (logits, auxiliary logits, ...): loss = main + 0.3 (auxiliary losses). Gradients are cleared at the end.
+    Arrays or tensors, which are moved to the model's device. A model that returns a tuple of logits and others says
+    itself what their loss is, by `loss(criterion, labels)`, as GoogLeNet's does. Gradients are cleared at the end.
     low_type: the 16-bit type of autocast, or None; scaler: a GradScaler, which skips steps whose gradients overflow;
     step: what makes it of tensors on the model's device, `op_by_op` or a GraphedStep.
     FloatingPointError, with no parameter changed, if the loss is not finite. A scaler skips such a step instead, until
@@ -87,6 +87,7 @@ def fit(session, log, request):
     """
     while session.progress.epoch < session.config.epochs:
         train_epoch(session, log, request)
+        session.say_skipped(session.loader)
         session.save()  # whatever happens in the test: the trained epoch is there
         start, compiling = time.perf_counter(), compilation.seconds()
         result = session.test(request.check)

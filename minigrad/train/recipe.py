@@ -3,8 +3,11 @@
 A configuration is built in layers: the recipe, then a resumed run, then the file, then the flags.
 """
 
+from architectures.registry import find
+from architectures.variant import SMALL
+
 from .config import Config
-from .errors import UsageError
+from .errors import UsageError, blaming_the_user
 
 OPTIMIZERS = {
     "sgd": dict(lr=0.1, momentum=0.9, nesterov=False, weight_decay=5e-4),
@@ -49,24 +52,31 @@ PAPER_SMALL = {  # what the same papers do for CIFAR
     "resnet": dict(epochs=164, lr=0.1, weight_decay=1e-4, **MULTISTEP),
     "densenet": dict(epochs=300, lr=0.1, batch_size=64, weight_decay=1e-4, nesterov=True, **MULTISTEP),
 }
-SMALL = 64  # pixels a side
-KIN = {"plain": "resnet", "inception": "googlenet"}  # nets whose names don't say the family
+GENERAL = dict(epochs=10, lr=0.05, **SHORT)  # for a net whose family has no recipe of its own
 
 
 def family(arch):
-    """The family whose recipe a net uses: densenet_bc_40_12 -> densenet."""
-    names = [name for name in (*DEFAULT, *KIN) if name in arch]
-    if not names:
-        raise UsageError(f"no recipe for {arch}; known families: {', '.join(DEFAULT)}")
-    longest = max(names, key=len)  # googlenet, not lenet
-    return KIN.get(longest, longest)
+    """The family whose recipe a net uses: densenet_bc_40_12 -> densenet. None: it has none, the general one serves."""
+    with blaming_the_user(ValueError):
+        return find(arch).family
 
 
 def recipe(arch, image_size, which):
     """{name: value} of the default or paper recipe for a net and the side of its images."""
     name = family(arch)
-    table = DEFAULT if which == "default" else {**PAPER, **(PAPER_SMALL if image_size <= SMALL else {})}
-    return overlay({**COMMON, **OPTIMIZERS["sgd"], **SCHEDULES["onecycle"]}, table[name])
+    if which == "default":
+        settings = DEFAULT.get(name, GENERAL)
+    else:
+        papers = {**PAPER, **(PAPER_SMALL if image_size <= SMALL else {})}
+        if name not in papers:
+            raise UsageError(f"recipe paper: {arch} has no recipe of a paper")
+        settings = papers[name]
+    return overlay({**COMMON, **OPTIMIZERS["sgd"], **SCHEDULES["onecycle"]}, settings)
+
+
+def notes(arch):
+    """A sentence if the net trains with the general recipe."""
+    return () if family(arch) in DEFAULT else (f"{arch} has no recipe of its own: it trains with the general one",)
 
 
 def overlay(values, layer):

@@ -1,8 +1,9 @@
 """The three things that the command does: plan, test, train."""
 
-from contextlib import nullcontext, suppress
+import warnings
+from contextlib import contextmanager, nullcontext, suppress
 
-from ..data import DataError
+from ..data import BadImage, DataError, DataWarning
 from . import checkpoint, plan, plot
 from .checkpoint import write_atomically
 from .config import checked_all, read_toml, to_toml
@@ -19,16 +20,14 @@ from .stopping import stop_requests
 
 def run(command):
     """Do what a Command asks for; the exit status."""
-    with directory_of_resumed(command):
-        saved, notes = ({}, None), ()
-        if command.resume is not None:
-            saved, notes = load(command.resume)
-        setup = set_up(command, saved[0])
+    with data_warnings_said(), directory_of_resumed(command):
+        settings, saved, notes = load(command.resume) if command.resume is not None else ({}, None, ())
+        setup = set_up(command, settings, saved and class_names_of(saved[1]))
         device = chosen_device(setup.config)
         with kernels_in_force(setup.config), products_in_force(setup.config):
             session = Session(setup, device)
-            if command.resume is not None:
-                session.restore(*saved[1])
+            if saved:
+                session.restore(*saved)
             if command.pretrained is not None:
                 notes = begin_from(session, command.pretrained)
             if command.evaluate:
@@ -46,7 +45,7 @@ def directory_of_resumed(command):
 
 
 def load(path):
-    """((settings, (arrays, facts)), notes) of a checkpoint. UsageError if there is none, or of another version."""
+    """(settings, (arrays, facts), notes) of a checkpoint. UsageError if there is none, or of another version."""
     with blaming_the_user(checkpoint.CheckpointError):
         arrays, facts = checkpoint.load(path)
         path = checkpoint.located(path)
@@ -54,7 +53,32 @@ def load(path):
     if not isinstance(settings, dict) or "progress" not in facts:
         raise UsageError(f"{path}: not a checkpoint of a training run: it has no table of settings, or no progress")
     settings = checked_all(settings, f"{path}, perhaps made by a newer version: ")
-    return (settings, (arrays, facts)), edited(path.parent / CONFIG, settings)
+    return settings, (arrays, facts), edited(path.parent / CONFIG, settings)
+
+
+def class_names_of(facts):
+    """The names of the classes that a checkpoint's net tells apart; None in those of earlier versions."""
+    net = facts.get("net")
+    names = net.get("classes") if isinstance(net, dict) else None
+    return names if isinstance(names, list) and names and all(isinstance(name, str) for name in names) else None
+
+
+@contextmanager
+def data_warnings_said():
+    """Within this block what the data layer warns of is a line of the command's, each once."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", DataWarning)
+        shown, said = warnings.showwarning, set()
+
+        def show(message, category, *place):
+            if not issubclass(category, DataWarning):
+                shown(message, category, *place)
+            elif str(message) not in said:
+                said.add(str(message))
+                say(plan.row("note", message))
+
+        warnings.showwarning = show
+        yield
 
 
 def edited(path, settings):
@@ -74,8 +98,10 @@ def show_directory(session, command):
 
 def test(session, path):
     """Print the accuracy on the test set."""
-    with blaming_the_user(DataError, OSError, MemoryError):
+    try:
         result = session.test()
+    except (DataError, OSError, MemoryError) as error:
+        raise UsageError(f"{error or 'out of memory'}{advice(error, '; add')}") from error
     images = int(result.confusion.sum())
     say(f"{path}: test accuracy {result.accuracy:.2%}, loss {result.loss:.4f} ({plan.count(images, 'image')})")
     return 0
@@ -106,7 +132,7 @@ def fit_or_stop(session, log, request):
     except Diverged as diverged:
         return explain(session, diverged)
     except (DataError, OSError, MemoryError) as error:
-        raise UsageError(f"{error or 'out of memory'}{keep(session)}") from error
+        raise UsageError(f"{error or 'out of memory'}{keep(session)}{advice(error, '')}") from error
     except BaseException:
         keep(session)
         raise
@@ -120,6 +146,11 @@ def keep(session):
         session.save()
         return f"; stopped {plan.describe_progress(session)}, and saved: go on with {resume_line(session)}"
     return ""
+
+
+def advice(error, before):
+    """What gets past an image that can't be decoded."""
+    return f"{before} --skip-bad-images" if isinstance(error, BadImage) else ""
 
 
 def resume_line(session):

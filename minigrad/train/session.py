@@ -22,7 +22,7 @@ from .setup import (
     build_schedule,
     check_unchanged,
     preprocessing,
-    test_batches,
+    test_loader,
     train_loader,
 )
 from .step import op_by_op
@@ -49,7 +49,7 @@ class Session:
         self.scaler = optim.GradScaler(enabled=self.config.amp == "fp16")
         self.step = GraphedStep(say) if self.config.cuda_graph else op_by_op
         self.average = None if decay is None else optim.ExponentialMovingAverage(self.model, decay)
-        self.progress = Progress()
+        self.progress, self.skipped = Progress(), {}
 
     def seconds_left(self):
         """Until the end of the epoch under way, as its steps so far tell."""
@@ -70,7 +70,7 @@ class Session:
 
     def test(self, between=lambda: None):
         """TestResult of the model, or of its average where there is one. between: called after each batch."""
-        batches, number = test_batches(self.config, self.datasets.test)
+        loader, number = test_loader(self.config, self.datasets.test)
         averaged = nullcontext() if self.average is None else self.average.applied()
         with averaged, Bar("testing", number) as bar:
 
@@ -78,7 +78,16 @@ class Session:
                 bar.update()
                 between()
 
-            return evaluate(self.model, batches, self.config.num_classes, tick)
+            result = evaluate(self.model, islice(loader.iterate(0), number), self.config.num_classes, tick)
+        self.say_skipped(loader)
+        return result
+
+    def say_skipped(self, loader):
+        """Name the images that --skip-bad-images left out and that were not named before."""
+        for path, why in list(loader.skipped.items()):  # threads may be adding to it
+            if path not in self.skipped:
+                say(f"left out: {why}")
+        self.skipped |= loader.skipped
 
     # To a checkpoint and back
 

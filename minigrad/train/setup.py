@@ -3,7 +3,6 @@
 import os
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from itertools import islice
 
 import architectures
 from architectures.registry import find
@@ -12,7 +11,7 @@ from .. import data, optim
 from ..data.transforms import CutMix, Mixup
 from ..device import allow_tf32, get_device, get_num_threads, set_num_threads, use_kernels
 from ..optim import lr_scheduler
-from . import fitting
+from . import fitting, recipe
 from .config import Config
 from .errors import UsageError, blaming_the_user
 from .recipe import complete, merged
@@ -47,14 +46,17 @@ class Setup:
     notes: tuple = ()
 
 
-def set_up(command, saved):
-    """A Setup from three layers of settings (saved: those of a resumed run). UsageError for what can't be done."""
+def set_up(command, saved, classes=None):
+    """A Setup from three layers of settings. UsageError for what can't be done.
+
+    saved: the settings of a resumed run; classes: the names that its labels count (None: it didn't say).
+    """
     file, flags = (own_directory(layer) for layer in (command.file, command.flags))
     saved = trusted(saved, {**file, **flags})
     layers = [saved, file, flags]
     asked = Config(**{name: value for layer in layers for name, value in layer.items()})
     check_data_settings(asked)
-    datasets, said = described(asked) if command.plan else load_data(asked)
+    datasets = datasets_for(command, asked, classes)
     size, sized = fitting.image_size(asked, datasets.train)
     arch, why, size = choose_net(asked, size)
     known = dict(arch=arch, image_size=size, num_classes=asked.num_classes or datasets.train.num_classes)
@@ -62,7 +64,7 @@ def set_up(command, saved):
     config = complete(known, [*layers, fitted])
     check_classes(config, datasets.train)
     check_unchanged(saved, config, FIXED)
-    return Setup(config, why, datasets, (*said, *sized, *chosen))
+    return Setup(config, why, datasets, (*recipe.notes(arch), *sized, *chosen))
 
 
 def own_directory(layer):
@@ -99,47 +101,59 @@ def check_data_settings(config):
         raise UsageError(f"--download has no effect with --data {FOLDER}: your own images are where they are")
 
 
-def load_data(config):
-    """(the Datasets, what is to be said of them). UsageError, in words of the command line, if they can't be had."""
+def load_data(config, classes, parts=(True, False)):
+    """The Datasets. UsageError, in words of the command line, if they can't be had, or their classes are others.
+
+    classes: the names that a checkpoint's labels count, or None; parts: is the first for training, is the second?
+    """
     try:
-        return Datasets(*data.load(config.data, config.data_path, config.download)), ()
+        place = config.data_path, config.download, classes
+        return Datasets(*(data.load_part(config.data, train, *place) for train in parts))
     except (ValueError, data.DataError, OSError, MemoryError) as error:
-        raise UsageError(in_flags(str(error), config)) from error
+        raise UsageError(in_flags(str(error))) from error
 
 
-def in_flags(text, config):
+def in_flags(text):
     """A message of the data layer in words of the command line, on one line, a failed download's in short."""
     if "cannot download" in text and "By hand:" in text:
         first, *reasons, by_hand = text.splitlines()
         return f"{first} {len(reasons)} mirrors tried, the last: {reasons[-1].strip()}; by hand: {by_hand[9:]}"
-    return text.replace("pass download=True", "--download fetches it").replace("download=True", "--download")
+    return text.replace("pass download=True", "--download fetches it")
 
 
-class Described:
-    """A data set as far as it is known without its files: enough for a plan."""
+IMAGES = {  # of training and for testing, in data sets that anybody may fetch
+    data.MNIST: (60_000, 10_000),
+    data.FashionMNIST: (60_000, 10_000),
+    data.CIFAR10: (50_000, 10_000),
+    data.CIFAR100: (50_000, 10_000),
+}
 
-    def __init__(self, name, images, num_classes, image_shape):
-        self.name, self.images, self.num_classes, self.image_shape = name, images, num_classes, image_shape
-        self.classes = tuple(f"class {i}" for i in range(num_classes))
+
+class Unloaded(data.Described):
+    """What is known of a part of a data set without its files: enough for a plan."""
+
+    def __init__(self, kind, images):
+        self.images, self.image_shape = images, (kind.native_size, kind.native_size, len(kind.mean))
+        for name in ("name", "classes", "mean", "std", "native_size", "padding", "flip"):
+            setattr(self, name, getattr(kind, name))
 
     def __len__(self):
         return self.images
 
 
-KNOWN = {  # training images, test images, classes, shape
-    "mnist": (60_000, 10_000, 10, (28, 28, 1)),
-    "fashion-mnist": (60_000, 10_000, 10, (28, 28, 1)),
-    "cifar10": (50_000, 10_000, 10, (32, 32, 3)),
-    "cifar100": (50_000, 10_000, 100, (32, 32, 3)),
-}
-
-
-def described(config):
+def planned_data(config, classes):
     """As load_data, for a plan, which runs nothing: data sets that anybody may fetch need not be there."""
-    if config.data not in KNOWN:
-        return load_data(config)
-    train, test, *rest = KNOWN[config.data]
-    return Datasets(*(Described(config.data, images, *rest) for images in (train, test))), ()
+    for kind, images in IMAGES.items():
+        if kind.name == config.data:
+            return Datasets(*(Unloaded(kind, number) for number in images))
+    return load_data(config, classes)
+
+
+def datasets_for(command, config, classes):
+    """The Datasets that planning, testing or training needs; a test reads those for testing only."""
+    if command.plan:
+        return planned_data(config, classes)
+    return load_data(config, classes, (False, False) if command.evaluate else (True, False))
 
 
 def choose_net(config, size):
@@ -246,20 +260,21 @@ def train_loader(config, dataset):
     return data.DataLoader(
         dataset, config.batch_size, shuffle=True, num_workers=config.workers, seed=config.seed,
         drop_last=len(dataset) >= config.batch_size, batch_transform=mixing(config),
-        transform=data.default_transforms(config.data, config.image_size, train=config.augment),
+        transform=data.default_transforms(dataset, config.image_size, train=config.augment),
+        skip_bad_images=config.skip_bad_images,
     )  # fmt: skip
 
 
-def test_batches(config, dataset):
-    """(the batches of a test, their number)"""
-    transform = data.default_transforms(config.data, config.image_size, train=False)
-    loader = data.DataLoader(dataset, config.batch_size, num_workers=config.workers, transform=transform)
-    number = min(len(loader), config.limit_test_batches or len(loader))
-    return islice(loader.iterate(0), number), number
+def test_loader(config, dataset):
+    """(the loader of a test, the number of batches that it is to give)"""
+    loader = data.DataLoader(
+        dataset, config.batch_size, num_workers=config.workers, skip_bad_images=config.skip_bad_images,
+        transform=data.default_transforms(dataset, config.image_size, train=False),
+    )  # fmt: skip
+    return loader, min(len(loader), config.limit_test_batches or len(loader))
 
 
 def preprocessing(config, dataset):
     """What a test does to an image before the net sees it: resized, perhaps cropped, then (x / 255 - mean) / std."""
-    mean, std = data.STATISTICS[config.data]
     resize = round(config.image_size * 256 / 224) if dataset.image_shape[0] is None else None  # the short side, or both
-    return {"mean": list(mean), "std": list(std), "resize": resize}
+    return {"mean": list(dataset.mean), "std": list(dataset.std), "resize": resize}

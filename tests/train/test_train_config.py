@@ -7,6 +7,7 @@ import pytest
 from train_runs import TINY, arrays, main, same, train
 
 import architectures
+from architectures import registry
 from minigrad.train.arguments import parse, parser
 from minigrad.train.config import FIELDS, Config, checked_all, kind, read_toml, to_toml
 from minigrad.train.errors import UsageError
@@ -118,6 +119,19 @@ def test_families():
     expected = {"googlenet_small": "googlenet", "lenet5": "lenet", "preact_resnet20": "resnet", "plain34": "resnet",
                 "inception_v4": "googlenet", "densenet_bc_40_12": "densenet", "vgg_small_bn": "vgg"}  # fmt: skip
     assert {name: family(name) for name in expected} == expected
+
+
+def test_a_net_of_ones_own_trains_with_the_general_recipe_and_says_so(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(registry, "VARIANTS", dict(registry.VARIANTS))
+    architectures.register("mobilenet_v1", registry.find("lenet5")._replace(family=None))
+    assert family("mobilenet_v1") is None and family("lenet5") == "lenet"
+    assert train(tmp_path, "-a", "mobilenet_v1", "--plan") == 0
+    out = capsys.readouterr().out
+    assert "mobilenet_v1 has no recipe of its own: it trains with the general one" in out and "10 epochs" in out
+    with pytest.raises(UsageError, match="mobilenet_v1 has no recipe of a paper"):
+        recipe("mobilenet_v1", 28, "paper")
+    with pytest.raises(ValueError, match="there is an architecture 'mobilenet_v1' already"):
+        architectures.register("mobilenet_v1", registry.find("lenet5"))
 
 
 def test_the_papers_recipes():

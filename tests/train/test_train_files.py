@@ -40,7 +40,7 @@ def pipe(path):
 CONFIGS = {
     "a device": (lambda p: p.symlink_to("/dev/zero"), "not a regular file"),
     "a pipe": (pipe, "not a regular file"),
-    "a directory": (lambda p: p.mkdir(), "directory"),
+    "a directory": (lambda p: p.mkdir(), "not a regular file"),
     "two megabytes": (lambda p: p.write_text("# " + "x" * (2 << 20)), "at most 1,048,576"),
     "a sparse terabyte": (lambda p: (p.touch(), os.truncate(p, 1 << 40)), "at most 1,048,576"),
     "nested deep": (lambda p: p.write_text("lr = " + "[" * 100_000), "not a TOML file"),
@@ -197,7 +197,8 @@ def test_a_checkpoint_downloads_nothing(finished, tmp_path, capfd, monkeypatch):
     monkeypatch.setattr(urllib.request, "urlopen", connect)
     monkeypatch.setenv("MINIGRAD_DATA", str(tmp_path / "data"))
     path = tmp_path / checkpoint.LAST
-    changed(finished, path, config=lambda c: {**c, "download": True, "data": "mnist"})
+    digits = {"classes": list("0123456789")}
+    changed(finished, path, config=lambda c: {**c, "download": True, "data": "mnist"}, net=digits)
     assert "--download" in one_line(capfd, "--resume", path, "--epochs", 2)
     assert not (tmp_path / "data").exists()
 
