@@ -14,7 +14,6 @@ from ..nn import functional as F
 from ..nn import reseed
 from ..optim import GradScaler
 from ..tensor import Tensor
-from . import compilation
 from .errors import Diverged
 from .step import op_by_op
 from .transfer import prefetch_to_device
@@ -89,11 +88,11 @@ def fit(session, log, request):
         train_epoch(session, log, request)
         session.say_skipped(session.loader)
         session.save()  # whatever happens in the test: the trained epoch is there
-        start, compiling = time.perf_counter(), compilation.seconds()
+        start, compiling = time.perf_counter(), session.compilation.seconds()
         result = session.test(request.check)
         if not math.isfinite(result.loss):
             raise Diverged(f"the test loss after epoch {session.progress.epoch + 1} is {result.loss}")
-        tested = time.perf_counter() - start - (compilation.seconds() - compiling)
+        tested = time.perf_counter() - start - (session.compilation.seconds() - compiling)
         seconds = session.progress.seconds + tested
         record = session.progress.finish_epoch(result, session.epoch_lr())
         session.save(best=session.progress.is_best())
@@ -105,12 +104,13 @@ def train_epoch(session, log, request):
     progress, device = session.progress, next(session.model.parameters()).device
     session.model.train()
     with log.bar(session) as bar:
-        start, compiling = time.perf_counter(), compilation.seconds()
+        start, compiling = time.perf_counter(), session.compilation.seconds()
         for images, labels in prefetch_to_device(session.batches(), device):
             result = guarded_step(session, images, labels)
-            now, compiled = time.perf_counter(), compilation.seconds()
+            now, compiled = time.perf_counter(), session.compilation.seconds()
             progress.add(result, now - start - (compiled - compiling))
             start, compiling = now, compiled
+            session.compilation.close()
             bar.step_done(progress, session.seconds_left())
             request.check()
 

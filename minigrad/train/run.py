@@ -31,7 +31,8 @@ def run(command):
             if command.pretrained is not None:
                 notes = begin_from(session, command.pretrained)
             if command.evaluate:
-                return test(session, command.resume)
+                with session.compilation.watched():
+                    return test(session, command.resume)
             say(*plan.describe(setup, session, device), *(plan.row("note", note) for note in notes))
             return show_directory(session, command) if command.plan else train(session, command)
 
@@ -110,7 +111,11 @@ def test(session, path):
 def train(session, command):
     """Train to the end, or until a signal or numbers that are not finite end it; the exit status."""
     check_unfinished(session)
-    with stop_requests() as request, run_directory(session.config, command) as session.directory:
+    with (
+        stop_requests() as request,
+        run_directory(session.config, command) as session.directory,
+        session.compilation.watched(),
+    ):
         say(plan.row("run", session.directory), "")
         with blaming_the_user(DataError, OSError, MemoryError):
             write_atomically(session.directory / CONFIG, to_toml(session.config).encode())

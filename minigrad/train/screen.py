@@ -4,7 +4,7 @@ import errno
 import os
 import sys
 import textwrap
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from .errors import OutputClosed, UsageError
 
@@ -33,9 +33,15 @@ def writing():
 def say(*lines):
     """Lines on standard output, at once, also in a file or a pipe. On a terminal they are broken between words."""
     width = columns(sys.stdout)
-    with writing():
+    with writing(), clear_of_bars():
         for line in lines:
             print(encodable(line if width is None else fitted(line, width)))
+
+
+def clear_of_bars():
+    """In this block the bars are off the screen."""
+    tqdm = sys.modules.get("tqdm")  # not imported: there are none
+    return nullcontext() if tqdm is None else tqdm.tqdm.external_write_mode(file=sys.stdout)
 
 
 def columns(stream):
@@ -83,14 +89,22 @@ class Bar:
         return self
 
     def __exit__(self, *error):
+        self.close()
+
+    def close(self):
+        """Remove it."""
         self.bar.close()
 
     def update(self, *parts):
         """One step further. parts: what is told besides, the most important first; none: as before."""
+        self.go_to(self.bar.n + 1, *parts)
+
+    def go_to(self, done, *parts):
+        """As update, but `done` steps from the start."""
         if self.bar.disable:
             return
         self.parts = parts or self.parts
         width = (columns(sys.stderr) or USUAL_COLUMNS) - 1  # in the last column some terminals break the line
         self.bar.ncols = width
-        self.bar.bar_format = bar_format(width, self.left, (f"{self.bar.n + 1}/{self.bar.total}", *self.parts))
-        self.bar.update()
+        self.bar.bar_format = bar_format(width, self.left, (f"{done}/{self.bar.total}", *self.parts))
+        self.bar.update(done - self.bar.n)

@@ -8,6 +8,7 @@ import numpy as np
 from .. import optim
 from ..device import get_device
 from . import checkpoint
+from .compilation import Compilation
 from .config import to_dict
 from .errors import Diverged, UsageError, blaming_the_user
 from .graph import GraphedStep
@@ -32,8 +33,8 @@ class Session:
     """All that changes during a run, and what it is made from.
 
     config, model, optimizer, scaler (of the loss), scheduler (moved on at each step), step (what makes one),
-    average (of the weights, or None), progress, steps (in an epoch), directory (where it is written; None for a session
-    that is only tested), between_steps (False while a step changes all of these)
+    average (of the weights, or None), progress, compilation (of kernels), steps (in an epoch), directory (where it is
+    written; None for a session that is only tested), between_steps (False while a step changes all of these)
     """
 
     between_steps = True
@@ -49,7 +50,7 @@ class Session:
         self.scaler = optim.GradScaler(enabled=self.config.amp == "fp16")
         self.step = GraphedStep(say) if self.config.cuda_graph else op_by_op
         self.average = None if decay is None else optim.ExponentialMovingAverage(self.model, decay)
-        self.progress, self.skipped = Progress(), {}
+        self.progress, self.skipped, self.compilation = Progress(), {}, Compilation(device, self.config)
 
     def seconds_left(self):
         """Until the end of the epoch under way, as its steps so far tell."""
