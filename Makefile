@@ -1,6 +1,9 @@
-.PHONY: train test check bench notebooks docs
+.PHONY: help train test check bench notebooks docs
 
 ARCH ?= densenet
+
+help:           ## this list
+	@grep -E '^[a-z]+: +##' $(MAKEFILE_LIST) | sed 's/: *##/\t/' | expand -t 12
 
 train:          ## train on the embedded data: make train ARCH=resnet
 	python -m minigrad.train --arch $(ARCH)

@@ -19,6 +19,11 @@ TESTING = frozenset((  # the settings that a test depends on
     "skip_bad_images",    "device", "kernels", "threads",
 ))  # fmt: skip
 VERBS = ("resume", "pretrained", "output_dir", "evaluate", "plan", "config")
+FILES = """files:
+  runs/NET-DATA-TIME             a run: settings, metrics, curves, confusion matrix, checkpoints (--output-dir)
+  ~/.cache/minigrad/kernels      compiled kernels, in $MINIGRAD_CACHE/kernels if that is set; may be deleted
+  ~/.cache/minigrad/data         downloaded data, in $MINIGRAD_DATA if that is set (--data-path)
+"""
 METAVARS = {int: "N", float: "X", str: "NAME"}
 
 
@@ -50,7 +55,7 @@ def parser():
     """The parser, with the help in groups. Settings that are not given are absent from its result."""
     top = Parser(
         prog="minigrad.train", usage="python -m minigrad.train [option ...]", description="Train an image classifier.",
-        epilog=EXAMPLES, allow_abbrev=False,
+        epilog=f"{EXAMPLES}\n{FILES}", allow_abbrev=False,
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=32, width=110),
         argument_default=argparse.SUPPRESS,
     )  # fmt: skip
