@@ -16,7 +16,7 @@ EXAMPLES = """examples:
 """
 TESTING = frozenset((  # the settings that a test depends on
     "arch", "num_classes", "image_size", "data", "data_path", "download", "workers", "batch_size", "limit_test_batches",
-    "skip_bad_images",    "device", "kernels", "threads",
+    "skip_bad_images", "device", "kernels", "threads",
 ))  # fmt: skip
 VERBS = ("resume", "pretrained", "output_dir", "evaluate", "plan", "config")
 FILES = """files:
@@ -68,11 +68,33 @@ def parser():
     return top
 
 
+class ListArchs(argparse.Action):
+    """--list-archs: prints the nets, and ends."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        import architectures  # not for --help, which must come at once
+
+        print(f"families: {', '.join(architectures.families())}", *architectures.names(), sep="\n")
+        parser.exit()
+
+
+def version():
+    """minigrad's, as it was installed."""
+    from importlib import metadata
+
+    try:
+        return metadata.version("minigrad")
+    except metadata.PackageNotFoundError:  # run from its folder
+        return "(not installed)"
+
+
 def add_commands(group):
     group.add_argument("--plan", action="store_true", help="show parameters, MACs, memory and time; run nothing")
     group.add_argument("-e", "--evaluate", action="store_true", help="only test the net of --resume")
     group.add_argument("--resume", metavar="PATH", help="go on with this run (its directory or a checkpoint)")
     group.add_argument("--pretrained", metavar="FILE", help="begin from these weights (the last layer's may be fresh)")
+    group.add_argument("--list-archs", action=ListArchs, nargs=0, help="list the nets")
+    group.add_argument("--version", action="version", version=f"minigrad {version()}", help="say which this is")
     group.add_argument("--config", metavar="FILE", help="TOML file of settings; flags beat it")
     group.add_argument("--output-dir", metavar="DIR", help="where to write the run (default: runs/ARCH-DATA-TIME)")
 

@@ -66,3 +66,11 @@ def test_help_says_where_things_are_kept():
 def test_make_alone_lists_what_it_can_make():
     done = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, timeout=20)
     assert done.returncode == 0 and done.stdout.startswith("help ") and "make train ARCH=resnet" in done.stdout
+
+
+@pytest.mark.parametrize("asked, lines", [("--list-archs", ["resnet20", "densenet121"]), ("--version", [])])
+def test_questions_that_are_answered_at_once(asked, lines, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([asked])
+    out = capsys.readouterr().out.splitlines()
+    assert end.value.code == 0 and set(lines) <= set(out) and out[0].startswith(("families: alexnet", "minigrad "))
