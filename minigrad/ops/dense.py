@@ -103,6 +103,8 @@ def checked(x, layers, running, training):
         raise ValueError("dense_block: training=False needs running statistics")
     ends = [x.shape[-1]]
     for i, layer in enumerate(layers):
+        for unit in layer:
+            images("dense_block", unit.w, f"w of layer {i}")
         if layer[0].w.shape[-1] != ends[-1] or layer[0].gamma.shape != (ends[-1],):
             raise ValueError(f"dense_block: layer {i} reads {ends[-1]} channels but its weight is {layer[0].w.shape}")
         ends.append(ends[-1] + layer[-1].w.shape[0])

@@ -42,6 +42,9 @@ def scaled_dot_product_attention(query, key, value, attn_mask=None, is_causal=Fa
     attn_mask: booleans that broadcast to (..., L, S), False where nothing may be read, or numbers that are added to
     the scores; is_causal: query i reads keys 0 to i only; scale: 1 / sqrt(D) if None.
     """
+    if min(query.ndim, key.ndim, value.ndim) < 2:
+        shapes = query.shape, key.shape, value.shape
+        raise ValueError(f"scaled_dot_product_attention: query, key and value need two axes or more; got {shapes}")
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     order = (*range(key.ndim - 2), key.ndim - 1, key.ndim - 2)
     scores = matmul(query * scale, transpose(key, axes=order))

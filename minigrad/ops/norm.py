@@ -74,6 +74,8 @@ def local_response_norm(ctx, x, *, size, alpha=1e-4, beta=0.75, k=1.0):
     """
     if not isinstance(size, int) or size < 1:
         raise ValueError(f"local_response_norm: size must be an int >= 1; got {size!r}")
+    if not x.ndim:
+        raise ValueError("local_response_norm: x must have channels in its last axis; it has no axes")
     kernels = ctx.kernels
     y, d = kernels.local_response_norm_forward(x, size, alpha, beta, k)
 

@@ -95,9 +95,9 @@ def argmin(x, *, dim=None, keepdim=False):
 
 
 def extreme(name, x, dim, keepdim):
-    if not x.size:
+    along = None if dim is None or not x.ndim else axis(name, x, dim)
+    if not (x.size if along is None else x.shape[along]):
         raise ValueError(f"{name}: an empty tensor has no such element; x {x.shape}")
-    along = None if dim is None else axis(name, x, dim)
     index = x.device.xp.asarray(getattr(x.data, name)(along))
     kept = (1,) * x.ndim if along is None else (*x.shape[:along], 1, *x.shape[along + 1 :])
     return Tensor(index.reshape(kept) if keepdim else index)

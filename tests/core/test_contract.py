@@ -1,0 +1,275 @@
+"""What kernels and ops receive: every wrong type, shape, layout and flag gives the right number or a clear error.
+
+Arrays lie between canaries inside larger buffers, so that a write beside them is seen.
+"""
+
+import collections
+import inspect
+
+import numpy as np
+import pytest
+from op_table import CASES
+
+import minigrad as mg
+from kernels import cpu, cuda, reference
+from kernels.rules import RULES
+
+CANARY = 77.0
+X = (2, 4, 5, 6)
+PAIRS = (1, 1), (1, 1), (1, 1)
+V = [(6,)] * 4
+CALLS = {  # kernel: shapes of its arrays (lists of them, None), then its settings
+    "relu_forward": ([X], ()),
+    "relu_backward": ([X, X], ()),
+    "add_relu_forward": ([X, X], ()),
+    "conv2d_forward": ([X, (3, 3, 3, 6), (3,)], (*PAIRS, 1)),
+    "conv2d_backward_input": ([(2, 4, 5, 3), (3, 3, 3, 6)], (X, *PAIRS, 1)),
+    "conv2d_backward_weight": ([(2, 4, 5, 3), X], ((3, 3, 3, 6), *PAIRS, 1)),
+    "norm_relu_conv_forward": ([X, *V], (1e-5,), [(3, 3, 3, 6)]),
+    "norm_relu_conv_backward": ([(2, 4, 5, 3), None, X, *V], (1e-5,), [(3, 3, 3, 6)]),
+    "dropout_forward": ([X], (0.5, 3)),
+    "concat_forward": ([[X, X]], ()),
+    "linear_forward": ([(7, 6), (3, 6), (3,)], ()),
+    "linear_backward_input": ([(7, 3), (3, 6)], ()),
+    "linear_backward_weight": ([(7, 3), (7, 6)], ()),
+    "cross_entropy_forward": ([(7, 6), (7, 6)], ()),
+    "cross_entropy_backward": ([(7,), (7, 6), (7, 6)], ()),
+    "batch_norm_forward": ([X, (6,), (6,)], (1e-5,)),
+    "batch_norm_apply": ([X, *V], (1e-5,)),
+    "batch_norm_backward": ([X, X, *V], (1e-5,)),
+    "batch_norm_apply_backward": ([X, X, *V], (1e-5,)),
+    "channel_sum": ([X], ()),
+    "channel_mean_var": ([X], ()),
+    "through_moments": ([X, X, (6,), (6,), (6,)], ()),
+    "local_response_norm_forward": ([X], (3, 0.3, 0.75, 1.0)),
+    "local_response_norm_backward": ([X, X, X], (3, 0.3, 0.75)),
+    "max_pool2d_forward": ([X], ((2, 2), (2, 2), (0, 0), (1, 1), False)),
+    "avg_pool2d_forward": ([X], ((2, 2), (2, 2), (0, 0), False, True)),
+    "avg_pool2d_backward": ([(2, 2, 2, 6)], (X, (2, 2), (2, 2), (0, 0), True)),
+    "adaptive_avg_pool2d_forward": ([X], ((2, 2),)),
+    "adaptive_avg_pool2d_backward": ([(2, 2, 2, 6)], (X,)),
+    "sgd_step": ([[X, (6,)], [X, (6,)], [X, (6,)]], (0.1, 0.9, 0.0, 0.01, False)),
+    "adam_step": ([[X, (6,)]] * 4, (1, 0.1, 0.9, 0.99, 1e-8, 0.01, False)),
+    "scale_all": ([[X, (6,)]], (0.5,)),
+    "squared_norm": ([[X, (6,)]], ()),
+}
+WITHOUT = {"max_pool2d_backward"}  # its winners come from the forward pass: a test of their own below
+
+
+def guarded(array):
+    """(the same numbers, the buffer around them): canaries before and after."""
+    buffer = np.full(array.size + 64, CANARY, array.dtype)
+    inner = buffer[32 : 32 + array.size].reshape(array.shape)
+    inner[...] = array
+    return inner, buffer
+
+
+def intact(buffer):
+    return (buffer[:32] == CANARY).all() and (buffer[-32:] == CANARY).all()
+
+
+def drawn(shapes, rng, buffers, dtype=np.float32):
+    """Arrays of these shapes (positive numbers: variances are among them), their buffers noted."""
+    if shapes is None:
+        return None
+    if isinstance(shapes, list):
+        return [drawn(s, rng, buffers, dtype) for s in shapes]
+    inner, buffer = guarded((rng.random(shapes) + 0.5).astype(dtype))
+    buffers.append(buffer)
+    return inner
+
+
+def arguments(name, buffers):
+    shapes, settings, *more = CALLS[name]
+    rng = np.random.default_rng(3)
+    return [*drawn(shapes, rng, buffers), *settings, *(a for each in more for a in drawn(each, rng, buffers))]
+
+
+def places(args):
+    """(i, j) of every array among the arguments; j is None unless it is in a list."""
+    for i, a in enumerate(args):
+        if isinstance(a, np.ndarray):
+            yield i, None
+        elif isinstance(a, list):
+            yield from ((i, j) for j, each in enumerate(a) if isinstance(each, np.ndarray))
+
+
+def changed(args, place, change):
+    """The arguments with one array changed."""
+    i, j = place
+    args = [list(a) if isinstance(a, list) else a for a in args]
+    if j is None:
+        args[i] = change(args[i])
+    else:
+        args[i][j] = change(args[i][j])
+    return args
+
+
+def sliced(a):
+    wide = np.full((*a.shape[:-1], 2 * a.shape[-1]), CANARY, a.dtype)
+    wide[..., ::2] = a
+    return wide[..., ::2]
+
+
+def misaligned(a):
+    raw = np.zeros(a.nbytes + 1, np.uint8)
+    view = raw[1:].view(a.dtype).reshape(a.shape)
+    view[...] = a
+    return view
+
+
+def read_only(a):
+    a = a.copy()
+    a.flags.writeable = False
+    return a
+
+
+WRONG = {  # never accepted
+    **{t: (lambda a, t=t: a.astype(t)) for t in ("float16", "int8", "uint8", "int32", "int64", "bool", "complex64")},
+    **{"longdouble": lambda a: a.astype(np.longdouble), "object": lambda a: a.astype(object)},
+    **{"swapped bytes": lambda a: a.astype(a.dtype.newbyteorder()), "list": lambda a: a.tolist()},
+    **{"a scalar": lambda a: a.flat[0], "a number": lambda a: 1.5, "a tensor": lambda a: mg.tensor(a)},
+}
+DOUBTFUL = {  # right if it is all there is, else refused
+    **{"float64": lambda a: a.astype("float64"), "0-d": lambda a: a.reshape(-1)[0:1].reshape(())},
+    **{"one more row": lambda a: np.concatenate([a, a[:1]]), "one axis less": lambda a: a.reshape(-1)},
+    **{"fewer channels": lambda a: a[..., :-1].copy(), "empty": lambda a: a[:0]},
+}
+LAYOUTS = {  # always right, but for what is written
+    **{
+        "sliced": sliced,
+        "reversed": lambda a: a[::-1].copy()[::-1],
+        "last reversed": lambda a: a[..., ::-1].copy()[..., ::-1],
+    },
+    **{"Fortran order": np.asfortranarray, "read-only": read_only, "misaligned": misaligned},
+}
+
+
+APART = {("batch_norm_forward", "empty"), ("channel_mean_var", "empty")}  # the mean of nothing: 0 here, NaN there
+ALIGNED_ANYHOW = {"relu_forward", "conv2d_forward", "concat_forward"}  # of the others each would compile once more
+
+
+def flat(results, args):
+    """Results, and the arguments that may have been written, as float64 arrays."""
+    results = results if isinstance(results, tuple) else (results,)
+    return [np.asarray(r, np.float64) for r in (*results, *(a for a in args if isinstance(a, list))) if _numeric(r)]
+
+
+def _numeric(r):
+    return r is not None and not (isinstance(r, list) and len({a.shape for a in r}) > 1)
+
+
+def try_one(name, args, counts):
+    """Run the kernel: right as the reference says, or refused with its name. What else happens fails the test."""
+    expected_args = [
+        [np.array(b) for b in a] if isinstance(a, list) and all(isinstance(b, np.ndarray) for b in a)
+        else np.array(a) if isinstance(a, np.ndarray) else a
+        for a in args
+    ]  # fmt: skip
+    try:
+        found = getattr(cpu, name)(*args)
+    except (TypeError, ValueError) as error:
+        assert name in str(error), error
+        counts["refused"] += 1
+        return "refused"
+    expected = getattr(reference, name)(*expected_args)
+    for a, b in zip(flat(found, args), flat(expected, expected_args), strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-4, err_msg=name)
+    counts["right"] += 1
+    return "right"
+
+
+def test_every_kernel_has_its_rule_and_a_call_here():
+    functions = {n for n, f in vars(cpu).items() if inspect.isfunction(f) and n in vars(reference)}
+    own = {n for n in functions if inspect.unwrap(getattr(cpu, n)).__module__.startswith("kernels.cpu")}
+    assert own <= set(RULES), "a compiled kernel that nothing checks"
+    assert set(RULES) == set(CALLS) | WITHOUT
+    for module in (cpu, cuda):
+        assert all(hasattr(getattr(module, name), "__wrapped__") for name in RULES)
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_every_kernel_gives_the_right_number_or_a_clear_error(name):
+    counts, buffers = collections.Counter(), []
+    assert try_one(name, arguments(name, buffers), counts) == "right"
+    for place in places(arguments(name, [])):
+        for kinds, allowed in ((WRONG, {"refused"}), (DOUBTFUL, {"right", "refused"}), (LAYOUTS, {"right"})):
+            for kind, change in kinds.items():
+                if (name, kind) in APART or (kind == "misaligned" and name not in ALIGNED_ANYHOW):
+                    continue
+                args = changed(arguments(name, buffers), place, change)
+                any_type = name == "concat_forward" or (name in ("scale_all", "squared_norm") and kinds is DOUBTFUL)
+                written = kind == "read-only" and name in ("sgd_step", "adam_step", "scale_all")
+                outcome = try_one(name, args, counts)
+                may = {"right", "refused"} if any_type or written else allowed
+                assert outcome in may, f"{name}: {kind} at {place} was {outcome}"
+                if written and not (name in ("sgd_step", "adam_step") and place[0] == 1):
+                    assert outcome == "refused", f"{name} wrote read-only memory at {place}"
+    assert all(map(intact, buffers)), f"{name} wrote beside its arrays"
+    print(f"{name}: {counts['right']} right, {counts['refused']} refused")
+
+
+def test_max_pooling_backward_checks_its_winners():
+    x = np.ones((1, 4, 4, 2), np.float32)
+    settings = (2, 2), (2, 2), (0, 0), (1, 1)
+    y, winner = cpu.max_pool2d_forward(x, *settings, False)
+    with pytest.raises(ValueError, match="max_pool2d_backward: shapes do not fit"):
+        cpu.max_pool2d_backward(y, winner[:, :1], x.shape, *settings)
+    for wrong in (winner.astype(np.int64), winner.astype(np.float32)):
+        with pytest.raises(TypeError, match="max_pool2d_backward: winner"):
+            cpu.max_pool2d_backward(y, wrong, x.shape, *settings)
+
+
+@pytest.mark.parametrize("name", ["relu_forward", "batch_norm_apply"])
+def test_out_must_be_writable_and_of_the_type(name):
+    args, buffers = arguments(name, []), []
+    for wrong in (read_only(np.ones(X, np.float32)), np.ones(X), np.ones(X, np.int32)):
+        with pytest.raises((TypeError, ValueError), match=name):
+            getattr(cpu, name)(*args, out=wrong)
+    assert not buffers
+
+
+KINDS = {
+    **{t: (lambda a, t=t: a.astype(t)) for t in ("float16", "int64", "uint8", "bool", "float64")},
+    **{"0-d": lambda a: a.reshape(-1)[:1].reshape(()), "fewer": lambda a: a[..., :-1], "sliced": sliced},
+    **{
+        "reversed": lambda a: a[::-1],
+        "read-only": read_only,
+        "swapped bytes": lambda a: a.astype(a.dtype.newbyteorder()),
+    },
+}
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_every_op_gives_what_the_reference_gives_or_a_clear_error(case):
+    """Each input in each wrong form; float32 otherwise. The error is a TypeError or a ValueError."""
+    arrays = [a.astype(np.float32) for a in case.arrays()]
+    for i in range(len(arrays)):
+        for kind, change in KINDS.items():
+            if not arrays[i].ndim and kind in ("fewer", "sliced", "reversed"):
+                continue
+            inputs = [change(a) if i == j else a for j, a in enumerate(arrays)]
+            assert_agree(kind, *(outcome_on(k, case, inputs) for k in ("cpu", "reference")))
+
+
+def outcome_on(kernels, case, arrays):
+    with mg.use_kernels(kernels):
+        try:
+            y = case.run([mg.Tensor(a, requires_grad=a.dtype.kind == "f") for a in arrays])
+            return y.numpy().astype(np.float64)
+        except (TypeError, ValueError) as error:
+            return error
+        except IndexError as error:
+            if case.op.__name__ != "getitem":
+                raise
+            return error
+
+
+def assert_agree(kind, found, expected):
+    if isinstance(found, Exception):
+        assert str(found), kind
+        return
+    assert not isinstance(expected, Exception), f"{kind}: the reference refuses it: {expected}"
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3, err_msg=kind)
