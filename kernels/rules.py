@@ -123,6 +123,8 @@ def pooled(dy, x_shape, *_, **__):
 
 
 def max_pooled(dy, winner, x_shape, *_, **__):
+    if winner.dtype.name not in ("uint8", "int32"):
+        raise TypeError(f"winner must hold uint8 or int32, as the forward pass gives it; got {winner.dtype}")
     return pooled(dy, x_shape) and winner.shape == dy.shape
 
 
