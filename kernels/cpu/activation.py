@@ -2,7 +2,8 @@
 
 from numba import prange
 
-from .rows import deliver, result, row_views
+from .layout import deliver
+from .rows import result, row_views
 from .runtime import parallel
 
 

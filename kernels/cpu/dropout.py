@@ -5,7 +5,8 @@ from numba import prange
 
 from ..reference.dropout import MASK32
 from ..reference.dropout import mix32 as mix32_int
-from .rows import deliver, result, row_views
+from .layout import deliver
+from .rows import result, row_views
 from .runtime import parallel, serial
 
 MULTIPLIER_1, MULTIPLIER_2, LOW_BITS = np.uint64(0x85EBCA6B), np.uint64(0xC2B2AE35), np.uint64(0xFFFFFFFF)

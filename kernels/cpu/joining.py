@@ -3,9 +3,10 @@
 import numpy as np
 from numba import prange
 
-from .rows import addresses, deliver, pixels, result
+from .layout import deliver
+from .llvm import copy_bytes
+from .rows import addresses, pixels, result
 from .runtime import parallel
-from .tile import copy_bytes
 
 
 @parallel

@@ -1,6 +1,8 @@
-"""Which arrays the compiled kernels take as they are."""
+"""Which arrays the compiled kernels take as they are, and how far apart things lie in memory."""
 
 import numpy as np
+
+LINE = 64  # bytes of a cache line
 
 
 def with_contiguous_channels(a):
@@ -33,8 +35,17 @@ def result_array(out, shape, dtype):
 
 
 def deliver(y, out):
-    """y, or `out` holding y where the kernel could not write there itself."""
+    """What the caller gets back: y, or `out` holding y where the kernel could not write there itself."""
     if out is None or y is out:
         return y
     out[...] = y
     return out
+
+
+def round_up(n, step):
+    return -(-n // step) * step
+
+
+def odd_lines(size):
+    """At least so many bytes, as an odd number of cache lines: else caches put neighbours in the same place."""
+    return (-(-size // LINE) | 1) * LINE

@@ -19,18 +19,15 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .gather import gather
-from .layout import deliver, with_contiguous_channels
-from .pack import filters_of
-from .product import odd_lines, round_up
+from .convolution.gather import gather
+from .convolution.pack import filters_of
+from .layout import LINE, deliver, odd_lines, round_up, with_contiguous_channels
+from .llvm import INT, INT32, at, emit_fma, for_vectors, load, prefetch, splat, store, variable, vector
 from .runtime import get_num_threads, parallel
-from .taps import INT32, at, emit_fma, for_vectors, splat, variable, vector
-from .tile import INT, load, prefetch, store
 
 FEW = 32  # rows up to which streaming is faster (measured)
 PIECE = 512  # columns of w at a time: four rows' pieces are 8 kB of float32
 FOUR = (0, 0, 0, 0)
-LINE = 64  # bytes of a vector of sums
 SUMS = 4  # vectors: so many additions are under way at a time
 
 

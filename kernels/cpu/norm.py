@@ -10,10 +10,11 @@ is accurate, and the same for any number of threads.
 import numpy as np
 from numba import prange
 
+from .layout import deliver
+from .llvm import fma
 from .norm_rows import add_through_moments
-from .rows import addresses, deliver, pixels, result, row_views
+from .rows import addresses, pixels, result, row_views
 from .runtime import parallel, serial
-from .taps import fma
 
 LANES = 512  # a row has about this many: loops over it are long, and its sums still fit the first-level cache
 SAMPLES = 16  # pixels from which the pivot is taken

@@ -11,11 +11,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from . import tile
-from .taps import at, emit_fma, for_vectors, splat, variable, vector
-from .tile import INT, load, store
-
-DOUBLE = ir.DoubleType()
+from .llvm import DOUBLE, INT, at, emit_fma, for_vectors, load, prefetch, splat, store, variable, vector
 
 
 class Column:
@@ -137,13 +133,13 @@ def through_norm_relu(
 
 
 @intrinsic
-def prefetch(typingctx, like, address, step, count):
+def prefetch_pixels(typingctx, like, address, step, count):
     """Begin to fetch what will be needed of `count` pixels soon."""
 
     def codegen(context, b, signature, args):
         _, address, step, count = args
         for (place,) in pixels(b, count, (address, step)):
-            tile.prefetch(b, place, write=True)
+            prefetch(b, place, write=True)
         return context.get_dummy_value()
 
     return types.void(like, *[types.int64] * 3), codegen

@@ -2,13 +2,11 @@
 
 import numpy as np
 
-from .norm_rows import prefetch
+from .layout import LINE
+from .norm_rows import prefetch_pixels
 from .runtime import get_num_threads, serial
-from .tile import multiply_tile
+from .tile import PORTION, multiply_tile
 
-PORTION = 384  # steps of the sum in one go, so that a panel of B stays in the first-level cache
-
-LINE = 64  # bytes of a cache line
 NOTHING = ((0, 0, 0),)  # to fetch ahead
 
 
@@ -35,16 +33,7 @@ def multiply(tile_rows, tile_vectors, low, a, a_rows, a_step, rows, b, b_panel, 
                 )  # fmt: skip
                 for start, step, size in ahead:
                     for byte in range(panel * LINE, size if k == 0 else 0, panels * LINE):
-                        prefetch(low, start + i * step + byte, step, min(len(tile_rows), rows - i))
-
-
-def round_up(n, step):
-    return -(-n // step) * step
-
-
-def odd_lines(size):
-    """At least so many bytes, as an odd number of cache lines: else caches put neighbours in the same place."""
-    return (-(-size // LINE) | 1) * LINE
+                        prefetch_pixels(low, start + i * step + byte, step, min(len(tile_rows), rows - i))
 
 
 def row_table(rows, *steps):

@@ -76,11 +76,3 @@ def result(shape, dtype, out):
     if out.shape != shape or out.dtype != dtype:
         raise ValueError(f"out: expected {dtype} {shape}, got {out.dtype} {out.shape}")
     return out if out.flags.c_contiguous or as_matrix(out) is not None else np.empty(shape, dtype)
-
-
-def deliver(y, out):
-    """What the caller gets back: y, copied into `out` if it is not there already."""
-    if out is None or y is out:
-        return y
-    out[...] = y
-    return out

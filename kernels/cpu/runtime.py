@@ -22,12 +22,12 @@ KEPT_VERSIONS = 3  # of the kernels' sources; the folders of older ones are remo
 
 
 def source_key():
-    """A hash of this folder, so that a changed helper in another file can't leave a stale compiled kernel.
+    """A hash of all files of this folder: a changed helper in another file can't leave a stale compiled kernel.
 
     Numba itself looks at the file of each kernel only. What is compiled uses nothing from outside this folder.
     """
     digest = hashlib.sha256(f"{numba.__version__} {np.__version__} {sys.version}".encode())
-    for path in sorted(pathlib.Path(__file__).parent.glob("*.py")):
+    for path in sorted(pathlib.Path(__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -35,7 +35,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-INT = ir.IntType(64)
+from .llvm import INT, copy_fixed, load, pointer, prefetch, step_by, store
+
+PORTION = 384  # steps of the sum in one go, so that a panel of B stays in the first-level cache
 UNROLL = 4  # steps of k in one turn of the inner loop
 
 
@@ -67,34 +69,6 @@ def tile_types():
 def tile_width(dtype):
     """How many columns the tile has: 16 floats, say, or 8 doubles."""
     return tile_shape()[1] * vector_registers()[0] // np.dtype(dtype).itemsize
-
-
-def pointer(b, address, kind):
-    return b.inttoptr(address, kind.as_pointer())
-
-
-def load(b, address, kind, align):
-    value = b.load(pointer(b, address, kind), typ=kind)
-    value.align = align
-    return value
-
-
-def store(b, value, address, align):
-    b.store(value, pointer(b, address, value.type)).align = align
-
-
-def step_by(b, address, count, size):
-    """address + count * size for Python ints count and size."""
-    return b.add(address, ir.Constant(INT, count * size)) if count else address
-
-
-def prefetch(b, address, write):
-    """Begin to bring a cache line from memory, to be read or written soon."""
-    flag = ir.IntType(32)
-    kind = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer(), flag, flag, flag])
-    fn = cgutils.get_or_insert_function(b.module, kind, "llvm.prefetch.p0")
-    keep, data = ir.Constant(flag, 3), ir.Constant(flag, 1)
-    b.call(fn, [pointer(b, address, ir.IntType(8)), ir.Constant(flag, int(write)), keep, data])
 
 
 class Emitter:
@@ -245,26 +219,6 @@ def multiply_tile(
 
 
 @intrinsic
-def copy_bytes(typingctx, target, source, count):
-    """Copy `count` bytes between two addresses."""
-
-    def codegen(context, builder, signature, args):
-        byte = ir.IntType(8)
-        target, source = (pointer(builder, address, byte) for address in args[:2])
-        cgutils.raw_memcpy(builder, target, source, args[2], ir.Constant(INT, 1))
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64, types.int64), codegen
-
-
-def copy_fixed(builder, count, target, source):
-    """A copy whose length is known at compile time becomes a few moves instead of a call."""
-    byte = ir.IntType(8)
-    target, source = (pointer(builder, address, byte) for address in (target, source))
-    cgutils.raw_memcpy(builder, target, source, ir.Constant(INT, count), ir.Constant(INT, 1))
-
-
-@intrinsic
 def copy_tile_height(typingctx, rows, low, target, source):
     """Copy as many elements of the type of `low` as the tile has rows."""
 
@@ -285,14 +239,3 @@ def copy_tile_width(typingctx, vectors, low, target, source):
         return context.get_dummy_value()
 
     return types.void(vectors, low, types.int64, types.int64), codegen
-
-
-@intrinsic
-def zero_bytes(typingctx, target, count):
-    """Write `count` zero bytes at an address."""
-
-    def codegen(context, builder, signature, args):
-        cgutils.memset(builder, pointer(builder, args[0], ir.IntType(8)), args[1], 0)
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64), codegen

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels import cpu, reference
-from kernels.cpu import winograd
+from kernels.cpu.convolution import winograd
 from kernels.shapes import window_counts
 
 NAMES = [f"{op}_{which}" for op in ("conv2d", "linear") for which in ("forward", "backward_input", "backward_weight")]

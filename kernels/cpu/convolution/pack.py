@@ -16,19 +16,9 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from .runtime import parallel, serial
-from .taps import INT32
-from .tile import (
-    INT,
-    Emitter,
-    copy_tile_height,
-    copy_tile_width,
-    load,
-    store,
-    tile_types,
-    tile_width,
-    zero_bytes,
-)
+from ..llvm import INT, INT32, load, store, zero_bytes
+from ..runtime import parallel, serial
+from ..tile import Emitter, copy_tile_height, copy_tile_width, tile_types, tile_width
 
 ONE = (0,)  # element
 STRETCH = 64  # depths that a task handles: so many neighbouring numbers of a filter it reads at a time

@@ -1,9 +1,9 @@
 """Convolution: the forward pass and the input gradient, both by gathering taps (see gather.py)."""
 
-from ..shapes import window_counts
+from ...shapes import window_counts
+from ..layout import deliver, result_array, single_tap, with_contiguous_channels
 from . import depthwise, winograd
 from .gather import gather
-from .layout import deliver, result_array, single_tap, with_contiguous_channels
 from .pack import filters_of
 
 

@@ -26,10 +26,11 @@ import os
 import numba
 import numpy as np
 
+from ..llvm import copy_bytes
+from ..runtime import get_num_threads, parallel, serial
+from ..tile import PORTION, multiply_tile, tile_shape, tile_types, tile_width, vector_registers
 from .blocks import chunk_size, copy_with_border, divide_evenly
 from .pack import filters_of, pack
-from .runtime import get_num_threads, parallel, serial
-from .tile import copy_bytes, multiply_tile, tile_shape, tile_types, tile_width, vector_registers
 from .winograd_transform import transform_filter, transform_gradient, transform_input, transform_output, transform_sums
 
 MODE = os.environ.get("MINIGRAD_WINOGRAD")  # "0": never, "1": wherever it applies, else: where it is faster
@@ -38,7 +39,6 @@ PATCH = 4  # rows and columns of the output in one patch
 REACH = 6  # and of the input that it depends on
 FEWEST_PATCHES = 24  # with fewer, to transform the filters takes longer than what it saves (measured: 16 no, 32 yes)
 WORKSPACE = 12 << 20  # bytes of V and M at a time, to stay in the last-level cache
-PORTION = 384  # steps of the sum between two visits to memory
 VECTOR = vector_registers()[0]
 ITEM = 4  # bytes of a float32
 

@@ -8,8 +8,8 @@ which the filter needs in its last axis: w (R, S, C). A tap (r, s) ties the outp
 import numba
 import numpy as np
 
-from .runtime import parallel, serial
-from .taps import fma
+from ..llvm import fma
+from ..runtime import parallel, serial
 
 PARTS = 16  # of the output rows, each with its own sums: whatever the number of threads
 STRIDE, PADDING, DILATION = range(3)  # rows of the array `how`; its columns are the axes

@@ -19,13 +19,15 @@ of threads changes no bit of the result.
 import numba
 import numpy as np
 
-from .blocks import divide_evenly
-from .norm_rows import activate, add_through_moments, copy_and_sum, through_norm_relu
-from .pack import filters_of, pack
-from .product import NOTHING, make_scratch, multiply, odd_lines, round_up, row_table
-from .rows import addresses, deliver, pixels, result
-from .runtime import parallel, serial
-from .tile import copy_bytes, tile_shape, tile_types, tile_width
+from ..convolution.blocks import divide_evenly
+from ..convolution.pack import filters_of, pack
+from ..layout import deliver, odd_lines, round_up
+from ..llvm import copy_bytes
+from ..norm_rows import activate, add_through_moments, copy_and_sum, through_norm_relu
+from ..product import NOTHING, make_scratch, multiply, row_table
+from ..rows import addresses, pixels, result
+from ..runtime import parallel, serial
+from ..tile import tile_shape, tile_types, tile_width
 
 BLOCK = 96  # pixels in a block at most,
 LEAST = 48  # and at least,

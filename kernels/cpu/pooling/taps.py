@@ -10,69 +10,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .tile import INT, load, store
-
-INT32 = ir.IntType(32)
-WIDTHS = 16, 4, 1  # channels in a vector; what is left over by one width is done by the next
-
-
-def vector(element, lanes):
-    return element if lanes == 1 else ir.VectorType(element, lanes)
-
-
-def for_vectors(b, channels):
-    """For each vector of channels: (the first of them, how many)."""
-    done = ir.Constant(INT, 0)
-    for lanes in WIDTHS:
-        count = b.udiv(b.sub(channels, done), ir.Constant(INT, lanes))
-        with cgutils.for_range(b, count, intp=INT) as loop:
-            yield b.add(done, b.mul(loop.index, ir.Constant(INT, lanes))), lanes
-        done = b.add(done, b.mul(count, ir.Constant(INT, lanes)))
-
-
-def splat(b, value, lanes):
-    """The vector of one value."""
-    if lanes == 1:
-        return value
-    one = b.insert_element(ir.Constant(vector(value.type, lanes), ir.Undefined), value, ir.Constant(INT32, 0))
-    return b.shuffle_vector(one, one, ir.Constant(ir.VectorType(INT32, lanes), [0] * lanes))
-
-
-def emit_fma(b, x, y, z):
-    """x y + z of numbers or vectors, rounded once"""
-    element = getattr(x.type, "element", x.type)
-    name = element.intrinsic_name if element == x.type else f"v{x.type.count}{element.intrinsic_name}"
-    kind = ir.FunctionType(x.type, [x.type] * 3)
-    return b.call(cgutils.get_or_insert_function(b.module, kind, f"llvm.fma.{name}"), [x, y, z])
-
-
-@intrinsic
-def fma(typingctx, x, y, z):
-    """x y + z, rounded once"""
-
-    def codegen(context, b, signature, args):
-        return emit_fma(b, *args)
-
-    return x(x, x, x), codegen
-
-
-def at(b, address, index, kind):
-    """The address of element `index` (not in bytes) of an array of `kind`."""
-    size = 8 if kind == ir.DoubleType() else 4 if kind == ir.FloatType() else kind.width // 8
-    return b.add(address, b.mul(index, ir.Constant(INT, size)))
-
-
-def variable(b, value):
-    """A variable with that value; LLVM will keep it in a register."""
-    slot = cgutils.alloca_once(b, value.type)
-    b.store(value, slot)
-    return slot
-
-
-def element(context, b, kind, array, index):
-    """array[index]"""
-    data = context.make_array(kind)(context, b, array).data
-    return b.load(cgutils.gep(b, data, index))
+from ..llvm import INT, INT32, at, element, emit_fma, for_vectors, load, splat, store, variable, vector
 
 
 @intrinsic

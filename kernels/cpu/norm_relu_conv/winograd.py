@@ -18,15 +18,27 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from .blocks import copy_with_border, divide_evenly, image_part
-from .norm import through_moments
-from .norm_rows import activate, copy_and_sum, through_norm_relu
-from .product import NOTHING, make_scratch, multiply, odd_lines, round_up, row_table
-from .rows import addresses, deliver, pixels, result
-from .runtime import parallel, serial
-from .tile import tile_shape, tile_types, tile_width, zero_bytes
-from .winograd import ITEM, PATCH, POINTS, REACH, VECTOR, filter_points, patch_grid, patch_place, transform_back_weights
-from .winograd_transform import transform_gradient, transform_input, transform_output
+from ..convolution.blocks import copy_with_border, divide_evenly, image_part
+from ..convolution.winograd import (
+    ITEM,
+    PATCH,
+    POINTS,
+    REACH,
+    VECTOR,
+    filter_points,
+    patch_grid,
+    patch_place,
+    transform_back_weights,
+)
+from ..convolution.winograd_transform import transform_gradient, transform_input, transform_output
+from ..layout import deliver, odd_lines, round_up
+from ..llvm import zero_bytes
+from ..norm import through_moments
+from ..norm_rows import activate, copy_and_sum, through_norm_relu
+from ..product import NOTHING, make_scratch, multiply, row_table
+from ..rows import addresses, pixels, result
+from ..runtime import parallel, serial
+from ..tile import tile_shape, tile_types, tile_width
 
 PORTION = 24  # patches: V, M and the weights of one point after the other share a second-level cache
 DEPTH = 64  # input channels of V at most,

@@ -8,7 +8,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .tile import INT, Emitter, load, store, tile_shape, vector_registers
+from ..llvm import INT, load, store
+from ..tile import Emitter, tile_shape, vector_registers
 
 INPUT = (  # B^T
     (4, 0, -5, 0, 1, 0),

@@ -24,20 +24,12 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from ..layout import single_tap, with_contiguous_channels
+from ..llvm import copy_bytes, zero_bytes
+from ..runtime import get_num_threads, parallel, serial
+from ..tile import copy_tile_height, copy_tile_width, multiply_tile, tile_shape, tile_types, tile_width
 from . import depthwise, winograd
 from .blocks import block_size, copy_with_border, divide_evenly, image_part
-from .layout import single_tap, with_contiguous_channels
-from .runtime import get_num_threads, parallel, serial
-from .tile import (
-    copy_bytes,
-    copy_tile_height,
-    copy_tile_width,
-    multiply_tile,
-    tile_shape,
-    tile_types,
-    tile_width,
-    zero_bytes,
-)
 
 X_BLOCK_BYTES = 192 << 10  # of x in one block, to stay in the second-level cache
 DY_BLOCK_BYTES = 512 << 10  # of dy: where it would be more than twice that, it is cut into chunks of channels

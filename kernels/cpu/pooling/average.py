@@ -3,10 +3,11 @@
 import numpy as np
 from numba import prange
 
-from ..reference.pool import adaptive_windows, window_lengths
-from ..shapes import window_counts
-from .rows import addresses, deliver, pixels, result
-from .runtime import parallel
+from ...reference.pool import adaptive_windows, window_lengths
+from ...shapes import window_counts
+from ..layout import deliver
+from ..rows import addresses, pixels, result
+from ..runtime import parallel
 from .taps import weighted_sum
 
 TILE = 256  # channels that one task averages: a global pooling has few windows, and still work for all threads

@@ -3,9 +3,10 @@
 import numpy as np
 from numba import prange
 
-from ..shapes import window_counts
-from .rows import addresses, deliver, pixels, result
-from .runtime import parallel
+from ...shapes import window_counts
+from ..layout import deliver
+from ..rows import addresses, pixels, result
+from ..runtime import parallel
 from .taps import first_largest, sum_where_won
 
 

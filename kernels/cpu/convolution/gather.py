@@ -23,14 +23,13 @@ import numba
 import numpy as np
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
+from ..layout import LINE
+from ..runtime import get_num_threads, parallel, serial
+from ..tile import PORTION, multiply_tile, tile_shape, tile_types, tile_width
 from .blocks import block_size, chunk_size, copy_with_border, divide_evenly
 from .pack import fill_portion, pack
-from .runtime import get_num_threads, parallel, serial
-from .tile import multiply_tile, tile_shape, tile_types, tile_width
 
 BLOCK_PIXELS = 200
-LINE = 64  # bytes of a cache line
-PORTION = 384  # steps of the sum in one portion: 24 kB of weights at 16 floats
 
 
 class Plan(NamedTuple):

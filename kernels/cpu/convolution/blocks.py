@@ -1,7 +1,7 @@
 """Cutting images into blocks that fit the caches, and copying a block with the zeros around the image."""
 
-from .runtime import serial
-from .tile import copy_bytes, zero_bytes
+from ..llvm import copy_bytes, zero_bytes
+from ..runtime import serial
 
 
 def divide_evenly(total, at_most):

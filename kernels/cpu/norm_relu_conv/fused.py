@@ -4,20 +4,22 @@ import sys
 
 import numpy as np
 
-from ..reference.dense import composed_backward, composed_forward
-from . import dense_pointwise, dense_winograd, winograd
-from .gather import BLOCK_PIXELS
-from .norm import pixel_count, scale_and_shift, silently
+from ...reference.dense import composed_backward, composed_forward
+from ..convolution import winograd
+from ..convolution.gather import BLOCK_PIXELS
+from ..norm import pixel_count, scale_and_shift, silently
+from . import pointwise
+from . import winograd as fused_winograd
 
-KERNELS = sys.modules[__package__]  # of which the composition is made where nothing fused exists
+KERNELS = sys.modules[__package__.rpartition(".")[0]]  # of which the composition is made where nothing fused exists
 
 
-def fused(x, w):
+def engine_for(x, w):
     """The module with the fused kernels for this convolution; None if there is none, or it is slower."""
     if x.size and w.shape[1:3] == (1, 1):
-        return dense_pointwise
+        return pointwise
     if x.size and w.shape[1:3] == (3, 3) and x.dtype == np.float32 and winograd.MODE != "0":
-        return dense_winograd if winograd.MODE == "1" or winograd.has_enough_patches(x.shape) else None
+        return fused_winograd if winograd.MODE == "1" or winograd.has_enough_patches(x.shape) else None
     return None
 
 
@@ -35,7 +37,7 @@ def likely_mean(gamma, beta, w):
 @silently
 def norm_relu_conv_forward(x, gamma, beta, mean, var, eps, w, moments=False, out=None):
     """y = conv2d(relu(batch_norm(x)), w); with moments also y's mean and biased var, else None, None."""
-    engine = fused(x, w) if pixel_count(x) > BLOCK_PIXELS else None  # one block: the convolution need not pack w
+    engine = engine_for(x, w) if pixel_count(x) > BLOCK_PIXELS else None  # one block: the convolution need not pack w
     if engine is None:
         return composed_forward(KERNELS, x, gamma, beta, mean, var, eps, w, moments, out)
     terms = np.array(scale_and_shift(gamma, beta, mean, var, eps), x.dtype)
@@ -53,7 +55,7 @@ def norm_relu_conv_backward(dy, moments, x, gamma, beta, mean, var, eps, w, add_
 
     moments: None, or (y, mean, slope, offset) if dy too is a direct part alone: what through_moments takes.
     """
-    engine = fused(x, w)
+    engine = engine_for(x, w)
     if engine is None:
         return composed_backward(KERNELS, dy, moments, x, gamma, beta, mean, var, eps, w, add_to)
     terms = np.array([*scale_and_shift(gamma, beta, mean, var, eps), mean], x.dtype)
