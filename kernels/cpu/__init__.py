@@ -1,4 +1,25 @@
-"""CPU kernels: the reference, with the hot functions overridden by Numba. A name not listed below is the reference."""
+"""CPU kernels: the reference, with the hot functions overridden by Numba. A name not listed below is the reference.
+
+The words that all files use, one for one thing:
+
+    tile      a small matrix of sums in registers: some rows, and as many columns as a few vectors have lanes
+    lane      a place in a vector, or in a row of several pixels
+    row       one pixel's channels in memory; Rows are the address of the first and the bytes to the next
+    panel     channels side by side: as many as the tile has columns, or rows
+    chunk     the panels (or channels) that a task takes at a time
+    block     the pixels (or patches) that a task works on at a time, so few that they stay in a cache
+    part      a piece of all blocks with sums of its own; parts are cut by shape alone, and added in order
+    portion   the steps of a long sum between two visits of the result to memory
+    stretch   the depths of a filter that a task packs at a time
+    task      one turn of the loop that the threads share
+    tap       one position of a filter, or of a pooling window; its offset in memory
+    depth     how many numbers a sum has at each tap: the input channels of a group
+    patch     4x4 outputs of Winograd's algorithm; a strip is a row of patches; each has 36 points
+    plan      all numbers of a call but its addresses
+    scratch   memory of a thread's own
+
+Steps and addresses are in bytes. A kernel that takes addresses gets each array as a plain tuple (address, step).
+"""
 
 from ..contract import enforce
 from ..reference import *  # noqa: F403

@@ -3,36 +3,34 @@
 from numba import prange
 
 from .layout import deliver
-from .rows import result, row_views
+from .rows import result, row, row_views
 from .runtime import parallel
 
 
 @parallel
-def relu_rows(x, x_step, y, y_step, rows, width):
-    zero = x.dtype.type(0)
-    for r in prange(rows):
-        xs, ys = x[r * x_step : r * x_step + width], y[r * y_step : r * y_step + width]
+def relu_rows(x, y, size):
+    zero = x[0].dtype.type(0)
+    for r in prange(size[0]):
+        xs, ys = row(x, r, size[1]), row(y, r, size[1])
         for i in range(xs.size):
             ys[i] = zero if xs[i] < zero else xs[i]  # in this order NaN stays NaN
 
 
 @parallel
-def relu_backward_rows(dy, dy_step, y, y_step, dx, dx_step, rows, width):
-    zero = y.dtype.type(0)
-    for r in prange(rows):
-        dys, ys = dy[r * dy_step : r * dy_step + width], y[r * y_step : r * y_step + width]
-        dxs = dx[r * dx_step : r * dx_step + width]
+def relu_backward_rows(dy, y, dx, size):
+    zero = y[0].dtype.type(0)
+    for r in prange(size[0]):
+        dys, ys, dxs = row(dy, r, size[1]), row(y, r, size[1]), row(dx, r, size[1])
         for i in range(dys.size):
             gradient = dys[i]
             dxs[i] = gradient if ys[i] > zero else zero
 
 
 @parallel
-def add_relu_rows(a, a_step, b, b_step, y, y_step, rows, width):
-    zero = a.dtype.type(0)
-    for r in prange(rows):
-        sa, sb = a[r * a_step : r * a_step + width], b[r * b_step : r * b_step + width]
-        ys = y[r * y_step : r * y_step + width]
+def add_relu_rows(a, b, y, size):
+    zero = a[0].dtype.type(0)
+    for r in prange(size[0]):
+        sa, sb, ys = row(a, r, size[1]), row(b, r, size[1]), row(y, r, size[1])
         for i in range(sa.size):
             total = sa[i] + sb[i]
             ys[i] = zero if total < zero else total

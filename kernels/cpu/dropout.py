@@ -6,7 +6,7 @@ from numba import prange
 from ..reference.dropout import MASK32
 from ..reference.dropout import mix32 as mix32_int
 from .layout import deliver
-from .rows import result, row_views
+from .rows import result, row, row_views
 from .runtime import parallel, serial
 
 MULTIPLIER_1, MULTIPLIER_2, LOW_BITS = np.uint64(0x85EBCA6B), np.uint64(0xC2B2AE35), np.uint64(0xFFFFFFFF)
@@ -28,11 +28,12 @@ def mix32(h):
 
 
 @parallel
-def dropout_rows(x, x_step, y, y_step, rows, width, low_key, high_key, threshold, scale):
-    zero = x.dtype.type(0)
-    for r in prange(rows):
-        xs, ys = x[r * x_step : r * x_step + width], y[r * y_step : r * y_step + width]
-        first = np.uint64(r * width)
+def dropout_rows(x, y, size, keys, threshold, scale):
+    """keys: what the low and the high half of an element's number are mixed with"""
+    zero, (low_key, high_key) = x[0].dtype.type(0), keys
+    for r in prange(size[0]):
+        xs, ys = row(x, r, size[1]), row(y, r, size[1])
+        first = np.uint64(r * size[1])
         first_low, high = np.uint32(first & LOW_BITS), np.uint32(first >> np.uint64(32))
         for i in range(xs.size):
             low = np.uint32((np.uint64(first_low) + np.uint64(i)) & LOW_BITS)
@@ -47,7 +48,7 @@ def dropout_forward(x, p, seed, out=None):
     if p >= 1:
         y[...] = 0
     else:
-        low_key, high_key = (np.uint32(mix32_int(half & MASK32)) for half in (seed, seed >> 32))
+        keys = tuple(np.uint32(mix32_int(half & MASK32)) for half in (seed, seed >> 32))
         threshold, scale = np.uint32(int(p * 2**32)), x.dtype.type(1 / (1 - p))
-        dropout_rows(*row_views(x, y), low_key, high_key, threshold, scale)
+        dropout_rows(*row_views(x, y), keys, threshold, scale)
     return deliver(y, out)

@@ -5,15 +5,15 @@ from numba import prange
 
 from .layout import deliver
 from .llvm import copy_bytes
-from .rows import addresses, pixels, result
+from .rows import pixels, places, result
 from .runtime import parallel
 
 
 @parallel
-def join_rows(sources, y, y_step, rows):
-    """sources: an address, a step from row to row and a width for each, in bytes; y is an address."""
+def join_rows(sources, y, rows):
+    """sources: an address, a step from row to row and a width for each, in bytes; y: address and step."""
     for r in prange(rows):
-        target = y + r * y_step
+        target = y[0] + r * y[1]
         for s in range(len(sources)):
             width = sources[s, 2]
             copy_bytes(target, sources[s, 0] + r * sources[s, 1], width)
@@ -28,6 +28,6 @@ def concat_forward(xs, out=None):
         raise ValueError(f"concat: types and all axes but the last must agree, got {listed}")
     y = result((*leading, sum(x.shape[-1] for x in xs)), dtype, out)
     views = [pixels(x) for x in xs]
-    sources = [(*addresses(view), x.shape[-1] * y.itemsize) for x, view in zip(xs, views)]
-    join_rows(np.array(sources, np.int64), *addresses(pixels(y)), y.size // max(y.shape[-1], 1))
+    sources = [(*place, x.shape[-1] * y.itemsize) for x, place in zip(xs, places(*views))]
+    join_rows(np.array(sources, np.int64), *places(pixels(y)), y.size // max(y.shape[-1], 1))
     return deliver(y, out)

@@ -22,7 +22,8 @@ from numba.extending import intrinsic
 from .convolution.gather import gather
 from .convolution.pack import filters_of
 from .layout import LINE, deliver, odd_lines, round_up, with_contiguous_channels
-from .llvm import INT, INT32, at, emit_fma, for_vectors, load, prefetch, splat, store, variable, vector
+from .llvm import INT, INT32, at, emit_fma, for_vectors, load, prefetch, splat, store, unpacked, variable, vector
+from .rows import Rows
 from .runtime import get_num_threads, parallel
 
 FEW = 32  # rows up to which streaming is faster (measured)
@@ -47,14 +48,14 @@ def product(a, b, transposed=False):
 
 
 @intrinsic
-def add_rows(typingctx, rows, zero, weights, x, x_step, count, y, ahead):
-    """y += the sum of weights[r] x[r] over len(rows) rows r of `count` elements.
+def add_rows(typingctx, rows, zero, weights, x, count, y, ahead):
+    """y += the sum of weights[r] x[r] over len(rows) Rows x of `count` elements.
 
-    All are addresses (`zero` shows the type). From the address `ahead` on, as much is fetched into the cache meanwhile.
+    weights, y: addresses; `zero` shows the type. From the address `ahead` on, as much is fetched into the cache.
     """
 
     def codegen(context, b, signature, args):
-        _, zero, weights, x, x_step, count, y, ahead = args
+        _, zero, weights, (x, x_step), count, y, ahead = *args[:3], *unpacked(b, args[3:4]), *args[4:]
         numbers = [ir.Constant(INT, r) for r in range(signature.args[0].count)]
         scalars = [load(b, at(b, weights, r, zero.type), zero.type, 1) for r in numbers]
         sources = [b.add(x, b.mul(x_step, r)) for r in numbers]
@@ -68,12 +69,16 @@ def add_rows(typingctx, rows, zero, weights, x, x_step, count, y, ahead):
             store(b, total, target, 1)
         return context.get_dummy_value()
 
-    return types.void(rows, zero, *[types.int64] * 6), codegen
+    return types.void(rows, zero, types.int64, x, *[types.int64] * 3), codegen
 
 
 @parallel
-def stream_rows(zero, item, n, k, columns, dy, w, dx, dx_step, piece):
-    """dx (N, C) += dy w: pieces of four rows of w meet all rows of dx, while the next four are on their way."""
+def stream_rows(zero, item, size, dy, w, dx, piece):
+    """dx (N, C) += dy w: pieces of four rows of w meet all rows of dx, while the next four are on their way.
+
+    size: N, K, C; dy, w: addresses; dx: address and bytes from row to row
+    """
+    n, k, columns = size
     w_step = columns * item
     for part in numba.prange(-(-columns // piece)):
         c = part * piece
@@ -81,13 +86,14 @@ def stream_rows(zero, item, n, k, columns, dy, w, dx, dx_step, piece):
         for row in range(0, k - 3, 4):
             source = w + row * w_step + c * item
             for i in range(n):
-                weights, target, ahead = dy + (i * k + row) * item, dx + i * dx_step + c * item, (4 + i % 4) * w_step
-                add_rows(FOUR, zero, weights, source, w_step, count, target, source + ahead)
+                weights, target = dy + (i * k + row) * item, dx[0] + i * dx[1] + c * item
+                ahead = source + (4 + i % 4) * w_step
+                add_rows(FOUR, zero, weights, Rows(source, w_step), count, target, ahead)
         for row in range(k - k % 4, k):
             source = w + row * w_step + c * item
             for i in range(n):
-                weights, target = dy + (i * k + row) * item, dx + i * dx_step + c * item
-                add_rows(FOUR[:1], zero, weights, source, w_step, count, target, source)
+                weights, target = dy + (i * k + row) * item, dx[0] + i * dx[1] + c * item
+                add_rows(FOUR[:1], zero, weights, Rows(source, w_step), count, target, source)
 
 
 def stream(dy, w):
@@ -96,8 +102,8 @@ def stream(dy, w):
     apart = odd_lines(columns * dy.itemsize) // dy.itemsize
     dx = np.zeros((n, apart), dy.dtype)
     tasks = round_up(max(-(-columns // PIECE), 1), get_num_threads())
-    addresses = dy.ctypes.data, w.ctypes.data, dx.ctypes.data, dx.strides[0]
-    stream_rows(dy.dtype.type(0), dy.itemsize, n, k, columns, *addresses, max(-(-columns // tasks), 1))
+    places = dy.ctypes.data, w.ctypes.data, (dx.ctypes.data, dx.strides[0])
+    stream_rows(dy.dtype.type(0), dy.itemsize, (n, k, columns), *places, max(-(-columns // tasks), 1))
     return np.ascontiguousarray(dx[:, :columns])
 
 

@@ -13,6 +13,11 @@ INT, INT32, DOUBLE = ir.IntType(64), ir.IntType(32), ir.DoubleType()
 WIDTHS = 16, 4, 1  # channels in a vector; what is left over by one width is done by the next
 
 
+def unpacked(b, tuples):
+    """The numbers in each tuple."""
+    return [cgutils.unpack_tuple(b, each) for each in tuples]
+
+
 # ---------------------------------------------------------------------------- memory
 def pointer(b, address, kind):
     return b.inttoptr(address, kind.as_pointer())

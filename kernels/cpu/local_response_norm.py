@@ -3,7 +3,7 @@
 import numpy as np
 from numba import prange
 
-from .rows import pixels
+from .rows import pixels, row
 from .runtime import parallel, serial
 
 
@@ -28,11 +28,12 @@ def window_sum(x, size, before, total):
 
 
 @parallel
-def normalise(x, x_step, y, d, channels, size, alpha, beta, k):
-    """y and d are contiguous."""
-    for r in prange(len(y) // max(channels, 1)):
-        xs, ys = x[r * x_step :][:channels], y[r * channels :][:channels]
-        ds, square = d[r * channels :][:channels], np.empty(channels, x.dtype)
+def normalise(x, y, d, rows, size, factors):
+    """rows: (how many, channels); factors: alpha / size, beta, k"""
+    channels, (alpha, beta, k) = rows[1], factors
+    for r in prange(rows[0]):
+        xs, ys, ds = row(x, r, channels), row(y, r, channels), row(d, r, channels)
+        square = np.empty(channels, xs.dtype)
         for c in range(channels):
             square[c] = xs[c] * xs[c]
         window_sum(square, size, size // 2, ds)
@@ -42,12 +43,13 @@ def normalise(x, x_step, y, d, channels, size, alpha, beta, k):
 
 
 @parallel
-def normalise_backward(dy, dy_step, x, x_step, d, dx, channels, size, beta, factor):
-    """d and dx are contiguous."""
-    for r in prange(len(dx) // max(channels, 1)):
-        dys, xs = dy[r * dy_step :][:channels], x[r * x_step :][:channels]
-        ds, dxs = d[r * channels :][:channels], dx[r * channels :][:channels]
-        through, total = np.empty(channels, x.dtype), np.empty(channels, x.dtype)
+def normalise_backward(dy, x, d, dx, rows, size, factors):
+    """rows: (how many, channels); factors: beta, 2 alpha beta / size"""
+    channels, (beta, factor) = rows[1], factors
+    for r in prange(rows[0]):
+        dys, xs = row(dy, r, channels), row(x, r, channels)
+        ds, dxs = row(d, r, channels), row(dx, r, channels)
+        through, total = np.empty(channels, xs.dtype), np.empty(channels, xs.dtype)
         for c in range(channels):
             dxs[c] = dys[c] * inverse_power(ds[c], beta)
             through[c] = dxs[c] * xs[c] / ds[c]
@@ -56,17 +58,22 @@ def normalise_backward(dy, dy_step, x, x_step, d, dx, channels, size, beta, fact
             dxs[c] -= factor * xs[c] * total[c]
 
 
+def pixel_rows(x):
+    """(how many pixels, channels)"""
+    return x.size // max(x.shape[-1], 1), x.shape[-1]
+
+
 def local_response_norm_forward(x, size, alpha, beta, k):
     """y = x / d^beta with d = k + (alpha / size) sum of x^2 over `size` neighbouring channels. Returns y, d."""
     y, d = np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype)
-    factors = (x.dtype.type(factor) for factor in (alpha / size, beta, k))
-    normalise(*pixels(x), y.reshape(-1), d.reshape(-1), x.shape[-1], size, *factors)
+    factors = tuple(x.dtype.type(factor) for factor in (alpha / size, beta, k))
+    normalise(pixels(x), pixels(y), pixels(d), pixel_rows(x), size, factors)
     return y, d
 
 
 def local_response_norm_backward(dy, x, d, size, alpha, beta):
     """dx = dy d^-beta - (2 alpha beta / size) x sum over the windows that hold it of dy x d^(-beta-1)"""
     dx = np.empty(x.shape, x.dtype)
-    factors = (x.dtype.type(factor) for factor in (beta, 2 * alpha * beta / size))
-    normalise_backward(*pixels(dy), *pixels(x), pixels(d)[0], dx.reshape(-1), x.shape[-1], size, *factors)
+    factors = tuple(x.dtype.type(factor) for factor in (beta, 2 * alpha * beta / size))
+    normalise_backward(*(pixels(a) for a in (dy, x, d, dx)), pixel_rows(x), size, factors)
     return dx

@@ -2,8 +2,8 @@
 
 A row (see rows.py) holds one pixel, or several when C is small, and a *lane* is a position in it: lane i belongs to
 channel i % C, and whatever belongs to a channel is repeated for each of its lanes. Rows are read from first to last,
-whole: that alone reads memory at full speed. For the sums they are cut into chunks of at most 1024 rows. The cut
-depends on the shape alone, each chunk sums in the type of x, and the chunks are added in order in float64: the result
+whole: that alone reads memory at full speed. For the sums they are cut into parts of at most 1024 rows. The cut
+depends on the shape alone, each part sums in the type of x, and the parts are added in order in float64: the result
 is accurate, and the same for any number of threads.
 """
 
@@ -13,7 +13,7 @@ from numba import prange
 from .layout import deliver
 from .llvm import fma
 from .norm_rows import add_through_moments
-from .rows import addresses, pixels, result, row_views
+from .rows import Rows, pixels, places, result, row, row_views, rows_of
 from .runtime import parallel, serial
 
 LANES = 512  # a row has about this many: loops over it are long, and its sums still fit the first-level cache
@@ -24,14 +24,14 @@ silently = np.errstate(over="ignore", invalid="ignore")
 
 
 @serial
-def sampled_mean(x, step, rows, channels):
+def sampled_mean(x, rows, channels):
     """Roughly the mean of each channel, from a few pixels evenly spread: a pivot for the sums, 0 if not finite."""
     samples, total = min(rows, SAMPLES), np.zeros(channels)
     for i in range(samples):
-        start = i * rows // samples * step
+        xs = row(x, i * rows // samples, channels)
         for c in range(channels):
-            total[c] += x[start + c]
-    pivot = np.empty(channels, x.dtype)
+            total[c] += xs[c]
+    pivot = np.empty(channels, x[0].dtype)
     for c in range(channels):
         pivot[c] = total[c] / max(samples, 1) if abs(total[c]) < np.inf else 0.0
     return pivot
@@ -47,55 +47,60 @@ def fold_lanes(lanes, totals):
 
 
 @parallel
-def moment_sums(x, step, rows, width, pivot, sums):
-    """sums[chunk] (2, C): the sums of x - pivot and of its square over a chunk of rows."""
-    chunks = sums.shape[0]
-    for chunk in prange(chunks):
-        s, q = np.zeros(width, x.dtype), np.zeros(width, x.dtype)
-        for r in range(rows * chunk // chunks, rows * (chunk + 1) // chunks):
-            xs = x[r * step : r * step + width]
+def moment_sums(x, size, pivot, sums):
+    """sums[part] (2, C): the sums of x - pivot and of its square over a part of the rows."""
+    parts, (rows, width) = sums.shape[0], size
+    for part in prange(parts):
+        s, q = np.zeros(width, pivot.dtype), np.zeros(width, pivot.dtype)
+        for r in range(rows * part // parts, rows * (part + 1) // parts):
+            xs = row(x, r, width)
             for i in range(xs.size):
                 d = xs[i] - pivot[i]
                 s[i] += d
                 q[i] = fma(d, d, q[i])
-        fold_lanes(s, sums[chunk, 0])
-        fold_lanes(q, sums[chunk, 1])
+        fold_lanes(s, sums[part, 0])
+        fold_lanes(q, sums[part, 1])
 
 
 @parallel
-def gradient_sums(dy, dy_step, x, x_step, rows, width, scale, shift, mean, floor, sums):
-    """sums[chunk] (2, C): the sums of dy and of dy (x - mean) over a chunk; dy is 0 where the output was cut off."""
-    chunks, zero = sums.shape[0], x.dtype.type(0)
-    for chunk in prange(chunks):
-        s, q = np.zeros(width, x.dtype), np.zeros(width, x.dtype)
-        for r in range(rows * chunk // chunks, rows * (chunk + 1) // chunks):
-            dys, xs = dy[r * dy_step : r * dy_step + width], x[r * x_step : r * x_step + width]
+def gradient_sums(dy, x, size, terms, floor, sums):
+    """sums[part] (2, C): the sums of dy and of dy (x - mean) over a part; dy is 0 where the output was cut off.
+
+    terms: scale, shift and mean
+    """
+    scale, shift, mean = terms
+    parts, (rows, width), zero = sums.shape[0], size, mean.dtype.type(0)
+    for part in prange(parts):
+        s, q = np.zeros(width, mean.dtype), np.zeros(width, mean.dtype)
+        for r in range(rows * part // parts, rows * (part + 1) // parts):
+            dys, xs = row(dy, r, width), row(x, r, width)
             for i in range(xs.size):
                 dy_i, z = dys[i], fma(xs[i], scale[i], shift[i])
                 d = zero if z <= floor else dy_i
                 s[i] += d
                 q[i] = fma(d, xs[i] - mean[i], q[i])
-        fold_lanes(s, sums[chunk, 0])
-        fold_lanes(q, sums[chunk, 1])
+        fold_lanes(s, sums[part, 0])
+        fold_lanes(q, sums[part, 1])
 
 
 @parallel
-def scale_rows(x, x_step, y, y_step, rows, width, scale, shift, floor):
-    """y = max(x scale + shift, floor), NaN where that is NaN."""
-    for r in prange(rows):
-        xs, ys = x[r * x_step : r * x_step + width], y[r * y_step : r * y_step + width]
+def scale_rows(x, y, size, terms, floor):
+    """y = max(x scale + shift, floor), NaN where that is NaN. terms: scale and shift"""
+    scale, shift = terms
+    for r in prange(size[0]):
+        xs, ys = row(x, r, size[1]), row(y, r, size[1])
         for i in range(xs.size):
             z = fma(xs[i], scale[i], shift[i])
             ys[i] = floor if z < floor else z
 
 
 @parallel
-def gradient_rows(dy, dy_step, x, x_step, dx, dx_step, rows, width, scale, shift, mean, slope, offset, floor):
-    """dx = scale dy + slope (x - mean) + offset, with dy as in gradient_sums."""
-    zero = x.dtype.type(0)
-    for r in prange(rows):
-        dys, xs = dy[r * dy_step : r * dy_step + width], x[r * x_step : r * x_step + width]
-        dxs = dx[r * dx_step : r * dx_step + width]
+def gradient_rows(dy, x, dx, size, terms, floor):
+    """dx = scale dy + slope (x - mean) + offset, dy as in gradient_sums. terms: scale, shift, mean, slope, offset"""
+    scale, shift, mean, slope, offset = terms
+    zero = mean.dtype.type(0)
+    for r in prange(size[0]):
+        dys, xs, dxs = row(dy, r, size[1]), row(x, r, size[1]), row(dx, r, size[1])
         for i in range(xs.size):
             dy_i, z = dys[i], fma(xs[i], scale[i], shift[i])
             d = zero if z <= floor else dy_i
@@ -115,10 +120,15 @@ def to_lanes(values, width, dtype):
     return lanes.reshape(-1)
 
 
+def lanes_of(terms, views, dtype):
+    """What belongs to a channel, in all lanes of lane_views."""
+    return tuple(to_lanes(term, views[-1][1], dtype) for term in terms)
+
+
 def empty_sums(rows, channels):
-    """(chunks, 2, C): at most 1024 rows to a chunk; many chunks are a multiple of 64, which divides among threads."""
-    chunks = (rows + 31) // 32 if rows <= 2048 else 64 * ((rows + 65535) // 65536)
-    return np.empty((chunks, 2, channels))
+    """(parts, 2, C): at most 1024 rows to a part; many parts are a multiple of 64, which divides among threads."""
+    parts = (rows + 31) // 32 if rows <= 2048 else 64 * ((rows + 65535) // 65536)
+    return np.empty((parts, 2, channels))
 
 
 def pixel_count(x):
@@ -129,8 +139,8 @@ def pixel_count(x):
 def moments(x):
     """Mean and biased variance of each channel in float64, from sums about a pivot near the mean: nothing cancels."""
     channels, views = x.shape[-1], lane_views(x)
-    flat, step, rows, width = views
-    pivot, sums = sampled_mean(flat, step, rows, channels), empty_sums(rows, channels)
+    flat, (rows, width) = views
+    pivot, sums = sampled_mean(flat, rows, channels), empty_sums(rows, channels)
     moment_sums(*views, to_lanes(pivot, width, x.dtype), sums)
     offset, square = sums.sum(0) / pixel_count(x)
     return pivot + offset, np.maximum(square - offset * offset, 0)
@@ -172,7 +182,7 @@ def batch_norm_apply(x, gamma, beta, mean, var, eps, relu=False, out=None):
     y = result(x.shape, x.dtype, out)
     views = lane_views(x, y)
     terms = scale_and_shift(gamma, beta, mean, var, eps)
-    scale_rows(*views, *(to_lanes(term, views[-1], x.dtype) for term in terms), floor_of(x, relu))
+    scale_rows(*views, lanes_of(terms, views, x.dtype), floor_of(x, relu))
     return deliver(y, out)
 
 
@@ -182,16 +192,16 @@ def backward(dy, x, gamma, beta, mean, var, eps, relu, count):
     dtype, floor = x.dtype, floor_of(x, relu)
     dx = np.empty(x.shape, dtype)
     views = lane_views(dy, x, dx)
-    rows, width = views[-2:]
+    size = views[-1]
     scale, shift = scale_and_shift(gamma, beta, mean, var, eps)
-    lanes = [to_lanes(term, width, dtype) for term in (scale, shift, mean)]
-    sums = empty_sums(rows, x.shape[-1])
-    gradient_sums(*views[:4], rows, width, *lanes, floor, sums)
+    lanes = lanes_of((scale, shift, mean), views, dtype)
+    sums = empty_sums(size[0], x.shape[-1])
+    gradient_sums(*views[:2], size, lanes, floor, sums)
     dbeta, dgamma = sums.sum(0)
     rstd = 1 / np.sqrt(var + np.float64(eps))
     dgamma *= rstd
-    lanes += [to_lanes(term, width, dtype) for term in (-scale * rstd * dgamma / count, -scale * dbeta / count)]
-    gradient_rows(*views, *lanes, floor)
+    lanes += lanes_of((-scale * rstd * dgamma / count, -scale * dbeta / count), views, dtype)
+    gradient_rows(*views, lanes, floor)
     return dx, dgamma.astype(dtype), dbeta.astype(dtype)
 
 
@@ -206,17 +216,16 @@ def batch_norm_apply_backward(dy, x, gamma, beta, mean, var, eps, relu=False):
 
 
 @parallel
-def add_rows(like, g, g_step, x, x_step, dx, dx_step, rows, channels, terms):
-    for r in prange(rows):
-        mean = np.int64(terms.ctypes.data)
-        slope, offset = mean + terms.strides[0], mean + 2 * terms.strides[0]
-        places = g + r * g_step, x + r * x_step, dx + r * dx_step
-        add_through_moments(like, places[0], 0, places[1], 0, places[2], 0, 1, channels, mean, slope, offset)
+def add_rows(like, g, x, dx, pixel_count, terms):
+    """terms (3, C): mean, slope and offset"""
+    for r in prange(pixel_count):
+        at_g, at_x, at_dx = Rows(g[0] + r * g[1], 0), Rows(x[0] + r * x[1], 0), Rows(dx[0] + r * dx[1], 0)
+        add_through_moments(like, at_g, at_x, at_dx, (1, terms.shape[1]), rows_of(terms))
 
 
 def through_moments(g, x, mean, slope, offset, out=None):
     """The gradient of x from g, its part that does not flow through x's moments: g + slope (x - mean) + offset."""
     dx, rows = result(x.shape, x.dtype, out), x.size // max(x.shape[-1], 1)
     terms, arrays = np.array([mean, slope, offset], x.dtype), (pixels(g), pixels(x), pixels(dx))
-    add_rows(x.dtype.type(0), *addresses(*arrays), rows, x.shape[-1], terms)
+    add_rows(x.dtype.type(0), *places(*arrays), rows, terms)
     return deliver(dx, out)

@@ -4,23 +4,24 @@ import numpy as np
 from numba import prange
 
 from .. import reference
-from .rows import row_views
+from .rows import row, row_views
 from .runtime import parallel
 
 
 @parallel
-def sgd_rows(w, w_step, dw, dw_step, rows, width, lr, weight_decay):
-    for r in prange(rows):
-        ws, dws = w[r * w_step : r * w_step + width], dw[r * dw_step : r * dw_step + width]
+def sgd_rows(w, dw, size, lr, weight_decay):
+    for r in prange(size[0]):
+        ws, dws = row(w, r, size[1]), row(dw, r, size[1])
         for i in range(ws.size):
             ws[i] -= lr * (dws[i] + weight_decay * ws[i])
 
 
 @parallel
-def momentum_rows(w, w_step, dw, dw_step, v, v_step, rows, width, lr, momentum, gain, weight_decay, nesterov):
-    for r in prange(rows):
-        ws, dws = w[r * w_step : r * w_step + width], dw[r * dw_step : r * dw_step + width]
-        vs = v[r * v_step : r * v_step + width]
+def momentum_rows(w, dw, v, size, factors, nesterov):
+    """factors: lr, momentum, gain of the gradient, weight decay"""
+    lr, momentum, gain, weight_decay = factors
+    for r in prange(size[0]):
+        ws, dws, vs = row(w, r, size[1]), row(dw, r, size[1]), row(v, r, size[1])
         for i in range(ws.size):
             g = dws[i] + weight_decay * ws[i]
             velocity = momentum * vs[i] + gain * g
@@ -29,12 +30,12 @@ def momentum_rows(w, w_step, dw, dw_step, v, v_step, rows, width, lr, momentum, 
 
 
 @parallel
-def adam_rows(
-    w, w_step, dw, dw_step, m, m_step, v, v_step, rows, width, beta1, gain1, beta2, gain2, shrink, l2, scale, lr, eps
-):
-    for r in prange(rows):
-        ws, dws = w[r * w_step : r * w_step + width], dw[r * dw_step : r * dw_step + width]
-        ms, vs = m[r * m_step : r * m_step + width], v[r * v_step : r * v_step + width]
+def adam_rows(w, dw, m, v, size, factors):
+    """factors: beta1, 1 - beta1, beta2, 1 - beta2, and those of the weights, of L2, of the root, of the step; eps"""
+    beta1, gain1, beta2, gain2, shrink, l2, scale, lr, eps = factors
+    for r in prange(size[0]):
+        ws, dws = row(w, r, size[1]), row(dw, r, size[1])
+        ms, vs = row(m, r, size[1]), row(v, r, size[1])
         for i in range(ws.size):
             weight = ws[i] * shrink
             g = dws[i] + l2 * weight
@@ -86,8 +87,8 @@ def sgd_step(ws, dws, vs, lr, momentum, dampening, weight_decay, nesterov):
         if not writable_rows(w, dw, *v):
             reference.sgd_step([w], [dw], v or None, lr, momentum, dampening, weight_decay, nesterov)
         elif v:
-            factors = (w.dtype.type(factor) for factor in (lr, momentum, 1 - dampening, weight_decay))
-            momentum_rows(*row_views(w, dw, *v), *factors, bool(nesterov))
+            factors = tuple(w.dtype.type(factor) for factor in (lr, momentum, 1 - dampening, weight_decay))
+            momentum_rows(*row_views(w, dw, *v), factors, bool(nesterov))
         else:
             sgd_rows(*row_views(w, dw), w.dtype.type(lr), w.dtype.type(weight_decay))
 
@@ -99,7 +100,7 @@ def adam_step(ws, dws, ms, vs, step, lr, beta1, beta2, eps, weight_decay, decoup
     factors = beta1, 1 - beta1, beta2, 1 - beta2, shrink, l2, unbias2, lr / unbias1, eps
     for arrays in in_few(ws, dws, ms, vs):
         if writable_rows(*arrays):
-            adam_rows(*row_views(*arrays), *(arrays[0].dtype.type(factor) for factor in factors))
+            adam_rows(*row_views(*arrays), tuple(arrays[0].dtype.type(factor) for factor in factors))
         else:
             settings = lr, beta1, beta2, eps, weight_decay, decoupled
             reference.adam_step(*([a] for a in arrays), step, *settings)

@@ -22,11 +22,12 @@ address of the first input that it reads, and the sum runs over the taps of the 
     C[r, lane] = base + sum over t < taps, k < depth of A[row[r] + tap[t] + k step] * B[t depth + k, lane]
 
 Numba can't promise to keep C in registers, so the loop is written in LLVM's language through numba.extending.intrinsic.
-Addresses and steps are in bytes. The size of the tile and the type of its elements come in as argument *types*, so that
-one function here serves every processor, and compiled code can be cached on disk.
+Addresses and steps are in bytes. The size of the tile and the type of its elements come in as the *type* of a Tile, so
+that one function here serves every processor, and compiled code can be cached on disk.
 """
 
 import functools
+from typing import NamedTuple
 
 import llvmlite.binding
 import numpy as np
@@ -35,7 +36,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .llvm import INT, copy_fixed, load, pointer, prefetch, step_by, store
+from .llvm import INT, INT32, copy_fixed, emit_fma, load, pointer, prefetch, splat, step_by, store, unpacked
 
 PORTION = 384  # steps of the sum in one go, so that a panel of B stays in the first-level cache
 UNROLL = 4  # steps of k in one turn of the inner loop
@@ -60,10 +61,10 @@ def tile_shape():
     return TILES[vector_registers()]
 
 
-def tile_types():
-    """The shape as two tuples of zeros of those lengths: the form in which Numba sees it as types."""
+def tile_types(dtype, low=-np.inf):
+    """The Tile of this processor for elements of a type, as a plain tuple: Numba sees its size as a type."""
     rows, vectors = tile_shape()
-    return (0,) * rows, (0,) * vectors
+    return (0,) * rows, (0,) * vectors, np.dtype(dtype).type(low)
 
 
 def tile_width(dtype):
@@ -83,19 +84,8 @@ class Emitter:
         self.name = f"v{self.lanes}f{self.size * 8}"
         self.sums = [[cgutils.alloca_once(builder, self.vec) for _ in range(vectors)] for _ in range(rows)]
 
-    def fma(self, a, b, c):
-        """a b + c"""
-        kind = ir.FunctionType(self.vec, [self.vec] * 3)
-        return self.b.call(cgutils.get_or_insert_function(self.b.module, kind, f"llvm.fma.{self.name}"), [a, b, c])
-
     def constant(self, value):
         return ir.Constant(self.vec, [float(value)] * self.lanes)
-
-    def splat(self, scalar):
-        undefined = ir.Constant(self.vec, ir.Undefined)
-        first = self.b.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
-        everywhere = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
-        return self.b.shuffle_vector(first, undefined, everywhere)
 
     def clear(self):
         zero = self.constant(0)
@@ -108,9 +98,9 @@ class Emitter:
         size = self.lanes * self.size
         bs = [load(self.b, step_by(self.b, row_of_b, v, size), self.vec, self.size) for v in range(self.vectors)]
         for address, sums in zip(rows, self.sums):
-            a = self.splat(load(self.b, self.b.add(address, offset), self.element, self.size))
+            a = splat(self.b, load(self.b, self.b.add(address, offset), self.element, self.size), self.lanes)
             for b, total in zip(bs, sums):
-                self.b.store(self.fma(a, b, self.b.load(total)), total)
+                self.b.store(emit_fma(self.b, a, b, self.b.load(total)), total)
 
     def hide(self, value):
         """The same number, but the compiler can't tell. Else it keeps a counter for each address, and spills them."""
@@ -133,22 +123,20 @@ class Emitter:
 
     def mask(self, lanes, vector):
         """True for the lanes of this vector that exist."""
-        wide = ir.VectorType(ir.IntType(32), self.lanes)
+        wide = ir.VectorType(INT32, self.lanes)
         numbers = ir.Constant(wide, [vector * self.lanes + i for i in range(self.lanes)])
-        count = self.b.insert_element(ir.Constant(wide, ir.Undefined), lanes, ir.Constant(ir.IntType(32), 0))
-        count = self.b.shuffle_vector(count, ir.Constant(wide, ir.Undefined), ir.Constant(wide, [0] * self.lanes))
-        return self.b.icmp_signed("<", numbers, count)
+        return self.b.icmp_signed("<", numbers, splat(self.b, lanes, self.lanes))
 
     def masked_load(self, address, mask):
-        kind = ir.FunctionType(self.vec, [self.vec.as_pointer(), ir.IntType(32), mask.type, self.vec])
+        kind = ir.FunctionType(self.vec, [self.vec.as_pointer(), INT32, mask.type, self.vec])
         fn = cgutils.get_or_insert_function(self.b.module, kind, f"llvm.masked.load.{self.name}.p0")
-        align, zero = ir.Constant(ir.IntType(32), self.size), self.constant(0)
+        align, zero = ir.Constant(INT32, self.size), self.constant(0)
         return self.b.call(fn, [pointer(self.b, address, self.vec), align, mask, zero])
 
     def masked_store(self, value, address, mask):
-        kind = ir.FunctionType(ir.VoidType(), [self.vec, self.vec.as_pointer(), ir.IntType(32), mask.type])
+        kind = ir.FunctionType(ir.VoidType(), [self.vec, self.vec.as_pointer(), INT32, mask.type])
         fn = cgutils.get_or_insert_function(self.b.module, kind, f"llvm.masked.store.{self.name}.p0")
-        align = ir.Constant(ir.IntType(32), self.size)
+        align = ir.Constant(INT32, self.size)
         self.b.call(fn, [value, pointer(self.b, address, self.vec), align, mask])
 
     def at_least(self, value, low):
@@ -162,7 +150,7 @@ class Emitter:
             with then:
                 self.finish_lanes(bases, targets, low, [None] * self.vectors)
             with otherwise:
-                few = self.b.trunc(lanes, ir.IntType(32))
+                few = self.b.trunc(lanes, INT32)
                 self.finish_lanes(bases, targets, low, [self.mask(few, v) for v in range(self.vectors)])
 
     def finish_lanes(self, bases, targets, low, masks):
@@ -176,66 +164,94 @@ class Emitter:
                 else:
                     self.masked_store(value, to, mask)
 
-
-@intrinsic
-def multiply_tile(
-    typingctx, rows, vectors, low, a, a_rows, step, b, taps, tap_count, depth, c, c_rows, base, add_to_c, lanes
-):
-    """C = max(base + sum over taps and depth of A B, low) for one tile, in the element type of `low`.
-
-    rows, vectors   tuples whose lengths are the size of the tile
-    a, a_rows       A's row r begins at a + a_rows[r]; a_rows is the address of int64 numbers
-    step            from A[r, k] to A[r, k + 1]
-    b               B's rows, each as wide as the tile, without gaps
-    taps            address of tap_count int64 offsets into A
-    c, c_rows       C's row r is at c + c_rows[r]; only its first `lanes` elements are touched
-    base            one row added to all rows of C; where add_to_c is not 0, C itself is taken instead
-    """
-    shape = rows.count, vectors.count
-    integer = types.int64
-    signature = types.void(rows, vectors, low, *[integer] * 12)
-
-    def codegen(context, builder, signature, args):
-        _, _, low, a, a_rows, step, b, taps, tap_count, depth, c, c_rows, base, add_to_c, lanes = args
-        emit = Emitter(builder, low.type, *shape)
-        add_to_c = builder.icmp_signed("!=", add_to_c, ir.Constant(INT, 0))
-
-        def table(address, r):
-            return load(builder, step_by(builder, address, r, 8), INT, 8)
-
-        targets = [builder.add(c, table(c_rows, r)) for r in range(shape[0])]
+    def multiply(self, low, a, b, taps, c, base, add_to_c):
+        """The whole product. a, taps, c: the fields of Left, Taps and Out."""
+        add_to_c = self.b.icmp_signed("!=", add_to_c, ir.Constant(INT, 0))
+        targets = self.listed(c[0], c[1])
         for target in targets:
-            prefetch(builder, target, write=True)
-        emit.clear()
-        with cgutils.for_range(builder, tap_count, intp=INT) as loop:
-            tap = load(builder, builder.add(taps, builder.mul(loop.index, ir.Constant(INT, 8))), INT, 8)
-            from_a = [builder.add(builder.add(a, tap), table(a_rows, r)) for r in range(shape[0])]
-            row_of_b = builder.mul(loop.index, builder.mul(depth, ir.Constant(INT, emit.panel)))
-            emit.accumulate(from_a, builder.add(b, row_of_b), depth, step)
-        emit.finish([builder.select(add_to_c, row, base) for row in targets], targets, emit.splat(low), lanes)
-        return context.get_dummy_value()
+            prefetch(self.b, target, write=True)
+        self.clear()
+        with cgutils.for_range(self.b, taps[1], intp=INT) as loop:
+            tap = load(self.b, self.b.add(taps[0], self.b.mul(loop.index, ir.Constant(INT, 8))), INT, 8)
+            row_of_b = self.b.mul(loop.index, self.b.mul(taps[2], ir.Constant(INT, self.panel)))
+            self.accumulate(self.listed(self.b.add(a[0], tap), a[1]), self.b.add(b, row_of_b), taps[2], a[2])
+        bases = [self.b.select(add_to_c, row, base) for row in targets]
+        self.finish(bases, targets, splat(self.b, low, self.lanes), c[2])
 
-    return signature, codegen
+    def listed(self, address, rows):
+        """Where the tile's rows begin, by the numbers at the address `rows`."""
+        numbers = (load(self.b, step_by(self.b, rows, r, 8), INT, 8) for r in range(self.rows))
+        return [self.b.add(address, number) for number in numbers]
+
+
+class Tile(NamedTuple):
+    """rows, vectors: tuples whose lengths are its size; low: what results are cut off at, of the elements' type."""
+
+    rows: tuple
+    vectors: tuple
+    low: float
+
+
+class Left(NamedTuple):
+    """A: row r begins at `at` plus the r-th of the int64 numbers at `rows`; from number to number it is a step."""
+
+    at: int
+    rows: int
+    step: int
+
+
+class Taps(NamedTuple):
+    """The addresses of `count` int64 offsets into A, and how many numbers follow one another at each."""
+
+    at: int
+    count: int
+    depth: int
+
+
+class Out(NamedTuple):
+    """C: row r begins at `at` plus the r-th of the int64 numbers at `rows`; only its first `lanes` elements count."""
+
+    at: int
+    rows: int
+    lanes: int
 
 
 @intrinsic
-def copy_tile_height(typingctx, rows, low, target, source):
-    """Copy as many elements of the type of `low` as the tile has rows."""
+def multiply_tile(typingctx, tile, a, b, taps, c, base, add_to_c):
+    """C = max(base + sum over taps and depth of A B, low) for one tile.
+
+    tile, a, taps, c   Tile, Left, Taps, Out
+    b                  the address of B's rows, each as wide as the tile, without gaps
+    base               the address of a row added to all rows of C; where add_to_c is not 0, C itself is taken instead
+    """
+    shape, element = (tile.types[0].count, tile.types[1].count), tile.types[2]
 
     def codegen(context, builder, signature, args):
-        size = rows.count * low.bitwidth // 8
-        copy_fixed(builder, size, *args[2:])
+        (_, _, low), a, taps, c = unpacked(builder, (args[0], args[1], args[3], args[4]))
+        emit = Emitter(builder, context.get_value_type(element), *shape)
+        emit.multiply(low, a, args[2], taps, c, args[5], args[6])
         return context.get_dummy_value()
 
-    return types.void(rows, low, types.int64, types.int64), codegen
+    return types.void(tile, a, types.int64, taps, c, types.int64, types.int64), codegen
 
 
 @intrinsic
-def copy_tile_width(typingctx, vectors, low, target, source):
-    """Copy as many elements of the type of `low` as the tile has columns."""
+def copy_tile_height(typingctx, tile, target, source):
+    """Copy as many elements as the tile has rows."""
 
     def codegen(context, builder, signature, args):
-        copy_fixed(builder, vectors.count * vector_registers()[0], *args[2:])
+        copy_fixed(builder, tile.types[0].count * tile.types[2].bitwidth // 8, *args[1:])
         return context.get_dummy_value()
 
-    return types.void(vectors, low, types.int64, types.int64), codegen
+    return types.void(tile, types.int64, types.int64), codegen
+
+
+@intrinsic
+def copy_tile_width(typingctx, tile, target, source):
+    """Copy as many elements as the tile has columns."""
+
+    def codegen(context, builder, signature, args):
+        copy_fixed(builder, tile.types[1].count * vector_registers()[0], *args[1:])
+        return context.get_dummy_value()
+
+    return types.void(tile, types.int64, types.int64), codegen

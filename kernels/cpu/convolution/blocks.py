@@ -1,7 +1,51 @@
 """Cutting images into blocks that fit the caches, and copying a block with the zeros around the image."""
 
+from typing import NamedTuple
+
 from ..llvm import copy_bytes, zero_bytes
 from ..runtime import serial
+
+
+class Image(NamedTuple):
+    """An array (N, H, W, C) in memory: its first sizes, and the bytes between images, rows and pixels."""
+
+    images: int
+    rows: int
+    columns: int
+    image_step: int
+    row_step: int
+    pixel_step: int
+
+
+def image_of(shape, strides):
+    return Image(*shape[:3], *strides[:3])
+
+
+class Blocks(NamedTuple):
+    """How an output is cut: whole images and rows in a block, and how many blocks there are of either."""
+
+    images: int
+    rows: int
+    of_images: int
+    of_rows: int
+
+
+def blocks_of(images, rows, columns, pixels):
+    """Blocks of about so many pixels."""
+    block_images, block_rows = block_size(images, rows, columns, pixels)
+    return Blocks(block_images, block_rows, of_images=-(-images // block_images), of_rows=-(-rows // block_rows))
+
+
+@serial
+def block_at(blocks, index, images, rows):
+    """(first image, first row), (images, rows) of a block."""
+    n, p = index // blocks.of_rows * blocks.images, index % blocks.of_rows * blocks.rows
+    return (n, p), (min(blocks.images, images - n), min(blocks.rows, rows - p))
+
+
+def flat(plan):
+    """All numbers of a plan of nested tuples, in order: the form in which it gets to a kernel fastest."""
+    return [n for field in plan for n in (flat(field) if isinstance(field, tuple) else [field])]
 
 
 def divide_evenly(total, at_most):

@@ -23,13 +23,26 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
+from numba.np.unsafe.ndarray import to_fixed_tuple
 
-from ..layout import single_tap, with_contiguous_channels
+from ..layout import odd_lines, single_tap, with_contiguous_channels
 from ..llvm import copy_bytes, zero_bytes
+from ..product import Panels, numbers_of
 from ..runtime import get_num_threads, parallel, serial
-from ..tile import copy_tile_height, copy_tile_width, multiply_tile, tile_shape, tile_types, tile_width
+from ..tile import (
+    Left,
+    Out,
+    Taps,
+    Tile,
+    copy_tile_height,
+    copy_tile_width,
+    multiply_tile,
+    tile_shape,
+    tile_types,
+    tile_width,
+)
 from . import depthwise, winograd
-from .blocks import block_size, copy_with_border, divide_evenly, image_part
+from .blocks import Blocks, Image, block_at, blocks_of, copy_with_border, divide_evenly, flat, image_of, image_part
 
 X_BLOCK_BYTES = 192 << 10  # of x in one block, to stay in the second-level cache
 DY_BLOCK_BYTES = 512 << 10  # of dy: where it would be more than twice that, it is cut into chunks of channels
@@ -37,41 +50,50 @@ PARTS = 8  # of the blocks, each with its own accumulator,
 PARTS_BYTES = 1 << 20  # if they take no more memory than this; but 2 parts may take twice as much
 
 
-class Plan(NamedTuple):
-    """Everything about a call but its addresses. Steps and sizes of memory in bytes."""
+class Window(NamedTuple):
+    """Stride, reach (dilation times one less than the filter's size) and padding, along rows and columns."""
 
+    row_stride: int
+    column_stride: int
+    row_reach: int
+    column_reach: int
+    row_padding: int
+    column_padding: int
+
+
+class Plan(NamedTuple):
+    """Everything about a call but its addresses. channels, out_channels: of a group; panels: of dy, in all.
+
+    parts: of the blocks, each with its own accumulator; chunks: of the panels. pixel_bytes: of a pixel in x's block;
+    panel_bytes: of a panel of x's block.
+    """
+
+    x: Image
+    dy: Image
+    window: Window
+    block: Blocks
     item: int
-    images: int
-    rows: int
-    columns: int
-    height: int
-    width: int
-    image_step: int
-    row_step: int
-    pixel_step: int
-    dy_image_step: int
-    dy_row_step: int
-    dy_pixel_step: int
+    lanes: int
     groups: int
     channels: int
     out_channels: int
-    stride_rows: int
-    stride_columns: int
-    reach_rows: int  # of the filter: dilation (R - 1)
-    reach_columns: int
-    padding_rows: int
-    padding_columns: int
-    block_images: int
-    block_rows: int
-    row_blocks: int
-    blocks: int
-    parts: int  # of the blocks, each with its own accumulator
-    chunks: int  # of the output channels
+    parts: int
     panels: int
     chunk_panels: int
+    chunks: int
     merged: int
-    pixel_bytes: int  # of a pixel in x's block
-    panel_bytes: int  # of a panel of x's block
+    pixel_bytes: int
+    panel_bytes: int
+
+
+FIELDS = 6 + 6 + 6 + 4 + 12
+
+
+@serial
+def plan_of(fields):
+    """The Plan from the array of its numbers."""
+    n = to_fixed_tuple(fields, FIELDS)
+    return Plan(Image(*n[:6]), Image(*n[6:12]), Window(*n[12:18]), Blocks(*n[18:22]), *n[22:])
 
 
 def part_count(blocks, panels, accumulator_bytes):
@@ -91,36 +113,33 @@ def chunk_panels(parts, panels, most, threads):
 
 @functools.lru_cache(1024)
 def make_plan(x_shape, x_strides, dy_shape, dy_strides, w_shape, stride, padding, dilation, groups, item, threads):
-    """The Plan; the slots; and which row of the accumulator belongs to each (r, s, c)."""
-    images, height, width, _ = x_shape
-    _, rows, columns, k = dy_shape
+    """The Plan and its numbers; the slots; and which row of the accumulator belongs to each (r, s, c)."""
+    images, rows, columns, k = dy_shape
     _, r_size, s_size, depth = w_shape
     high, lanes = tile_shape()[0], tile_width(f"f{item}")
     reach = dilation[0] * (r_size - 1), dilation[1] * (s_size - 1)
     merged = s_size > 1 and dilation[1] == 1 and depth < 4 * high
     panels = -(-(k // groups) // lanes)
     pixels = min(384 if panels <= 64 else 128, max(64, X_BLOCK_BYTES // (depth * item)))
-    block_images, block_rows = block_size(images, rows, columns, pixels)
-    row_blocks = -(-rows // block_rows)
+    block = blocks_of(images, rows, columns, pixels)
     row_length = (columns - 1) * stride[1] + reach[1] + 1
-    pixels = block_images * ((block_rows - 1) * stride[0] + reach[0] + 1) * row_length
+    pixels = block.images * ((block.rows - 1) * stride[0] + reach[0] + 1) * row_length
     pixel_bytes = (depth if merged else high) * item
-    panel_bytes = (-(-pixels * pixel_bytes // 64) | 1) * 64
+    panel_bytes = odd_lines(pixels * pixel_bytes)
     slots, row_of = list_slots(r_size, s_size, depth, high, merged)
     step = high * item if merged else panel_bytes  # from panel to panel
     places = [(r * dilation[0] * row_length + s * dilation[1], panel) for r, s, panel in slots]
     offsets = [pixel * pixel_bytes + panel * step for pixel, panel in places]
-    blocks = -(-images // block_images) * row_blocks
-    block_bytes = block_images * block_rows * columns * lanes * item
-    accumulator_bytes = groups * panels * len(slots) * high * lanes * item
-    parts = part_count(blocks, panels, accumulator_bytes)
-    chunk = chunk_panels(parts * groups, panels, max(1, DY_BLOCK_BYTES // block_bytes), threads)
+    dy_bytes = block.images * block.rows * columns * lanes * item
+    parts = part_count(block.of_images * block.of_rows, panels, groups * panels * len(slots) * high * lanes * item)
+    chunk = chunk_panels(parts * groups, panels, max(1, DY_BLOCK_BYTES // dy_bytes), threads)
     plan = Plan(
-        item, images, rows, columns, height, width, *x_strides[:3], *dy_strides[:3], groups, depth, k // groups,
-        *stride, *reach, *padding, block_images, block_rows, row_blocks, blocks, parts, -(-panels // chunk),
-        panels, chunk, int(merged), pixel_bytes, panel_bytes,
+        x=image_of(x_shape, x_strides), dy=image_of(dy_shape, dy_strides), window=Window(*stride, *reach, *padding),
+        block=block, item=item, lanes=lanes, groups=groups, channels=depth, out_channels=k // groups,
+        parts=parts, panels=panels, chunk_panels=chunk, chunks=-(-panels // chunk), merged=int(merged),
+        pixel_bytes=pixel_bytes, panel_bytes=panel_bytes,
     )  # fmt: skip
-    return plan, np.array(offsets, np.int64), np.array(row_of, np.int64)
+    return plan, np.array(flat(plan), np.int64), np.array(offsets, np.int64), np.array(row_of, np.int64)
 
 
 def list_slots(r_size, s_size, channels, high, merged):
@@ -135,130 +154,142 @@ def list_slots(r_size, s_size, channels, high, merged):
 
 
 @serial
-def pack_dy(g, vectors, low, source, target, images, rows, panels, lanes, panel_bytes):
-    """The block's dy as panels of the tile's width; panels: (first, end)."""
-    for n in range(images):
-        for p in range(rows):
-            here = source + n * g.dy_image_step + p * g.dy_row_step
-            for _ in range(g.columns):
+def pack_dy(g, tile, source, target, count, panels, panel_bytes):
+    """The block's dy as panels of the tile's width. count: (images, rows); panels: (first, end)."""
+    row = g.lanes * g.item
+    for n in range(count[0]):
+        for p in range(count[1]):
+            here = source + n * g.dy.image_step + p * g.dy.row_step
+            for _ in range(g.dy.columns):
                 for panel in range(panels[0], panels[1]):
-                    begin, there = panel * lanes, target + (panel - panels[0]) * panel_bytes
-                    if begin + lanes <= g.out_channels:
-                        copy_tile_width(vectors, low, there, here + begin * g.item)
+                    begin, there = panel * g.lanes, target + (panel - panels[0]) * panel_bytes
+                    if begin + g.lanes <= g.out_channels:
+                        copy_tile_width(tile, there, here + begin * g.item)
                     else:
                         copy_bytes(there, here + begin * g.item, (g.out_channels - begin) * g.item)
-                target += lanes * g.item
-                here += g.dy_pixel_step
+                target += row
+                here += g.dy.pixel_step
 
 
 @serial
-def pack_pixel(g, tile_rows, low, source, target):
+def pack_pixel(g, tile, source, target):
     """One pixel of x to all panels. Where the last would be cut short, it starts earlier and overlaps its neighbour."""
-    high = len(tile_rows)
+    high = len(tile.rows)
     if g.channels < high:
         copy_bytes(target, source, g.channels * g.item)
         return
     for _ in range(g.channels // high):
-        copy_tile_height(tile_rows, low, target, source)
+        copy_tile_height(tile, target, source)
         target += g.panel_bytes
         source += high * g.item
     rest = g.channels % high
     if rest:
-        copy_tile_height(tile_rows, low, target, source - (high - rest) * g.item)
+        copy_tile_height(tile, target, source - (high - rest) * g.item)
 
 
 @serial
-def zero_pixels(g, tile_rows, target, count):
+def zero_pixels(g, tile, target, count):
     """`count` pixels of zeros in all panels."""
-    for _ in range(0, g.channels if count else 0, len(tile_rows)):
+    for _ in range(0, g.channels if count else 0, len(tile.rows)):
         zero_bytes(target, count * g.pixel_bytes)
         target += g.panel_bytes
 
 
 @serial
-def pack_x(g, tile_rows, low, source, target, first, count):
+def pack_image(g, tile, source, target, first, count):
     """One image's rows of a block, with border, as panels of the tile's height."""
-    left, inside = image_part(first[1], count[1], g.width)
+    left, inside = image_part(first[1], count[1], g.x.columns)
     for row in range(first[0], first[0] + count[0]):
-        if row < 0 or row >= g.height:
-            zero_pixels(g, tile_rows, target, count[1])
+        if row < 0 or row >= g.x.rows:
+            zero_pixels(g, tile, target, count[1])
         else:
-            here = source + row * g.row_step + (first[1] + left) * g.pixel_step
-            zero_pixels(g, tile_rows, target, left)
+            here = source + row * g.x.row_step + (first[1] + left) * g.x.pixel_step
+            zero_pixels(g, tile, target, left)
             for i in range(left, left + inside):
-                pack_pixel(g, tile_rows, low, here, target + i * g.pixel_bytes)
-                here += g.pixel_step
-            zero_pixels(g, tile_rows, target + (left + inside) * g.pixel_bytes, count[1] - left - inside)
+                pack_pixel(g, tile, here, target + i * g.pixel_bytes)
+                here += g.x.pixel_step
+            zero_pixels(g, tile, target + (left + inside) * g.pixel_bytes, count[1] - left - inside)
         target += count[1] * g.pixel_bytes
 
 
 @serial
-def list_rows(g, images, rows, image_bytes, row_bytes, offsets):
-    """Where each of the block's output rows begins in a panel of x, and how many steps the tile takes from there."""
-    if g.stride_columns == 1 and image_bytes == rows * row_bytes and row_bytes == g.columns * g.pixel_bytes:
-        offsets[0] = 0  # no border and no stride: the rows join into one
-        return 1, images * rows * g.columns
-    for n in range(images):
-        for p in range(rows):
-            offsets[n * rows + p] = n * image_bytes + p * g.stride_rows * row_bytes
-    return images * rows, g.columns
+def pack_x(g, tile, source, target, first_row, count):
+    """The block of x, with border; bytes of an image and of a row in it. count: (images, rows) of dy."""
+    w = g.window
+    first = first_row * w.row_stride - w.row_padding, -w.column_padding
+    size = (count[1] - 1) * w.row_stride + w.row_reach + 1, (g.dy.columns - 1) * w.column_stride + w.column_reach + 1
+    row_bytes = size[1] * g.pixel_bytes
+    for i in range(count[0]):
+        here, there = source + i * g.x.image_step, target + i * size[0] * row_bytes
+        if g.merged:
+            steps, whole = (g.x.row_step, g.x.pixel_step), (g.x.rows, g.x.columns)
+            copy_with_border(here, steps, whole, g.pixel_bytes, first, size, there)
+        else:
+            pack_image(g, tile, here, there, first, size)
+    return size[0] * row_bytes, row_bytes
 
 
 @serial
-def multiply_block(tile_rows, tile_vectors, low, x_block, slots, step, dy_block, panels, dy_bytes, row_offsets,
-                   taps, depth, accumulator, tables, base, add):  # fmt: skip
-    """Every slot times every panel of dy, added to the accumulator (panels, slots, tile)."""
-    high, width = len(tile_rows), len(base)
-    item = base.itemsize
-    for panel in range(panels):
+def list_rows(g, count, image_bytes, row_bytes, offsets):
+    """Where each of the block's output rows begins in a panel of x, and how many steps the tile takes from there."""
+    images, rows = count
+    if g.window.column_stride == 1 and image_bytes == rows * row_bytes and row_bytes == g.dy.columns * g.pixel_bytes:
+        offsets[0] = 0  # no border and no stride: the rows join into one
+        return 1, images * rows * g.dy.columns
+    for n in range(images):
+        for p in range(rows):
+            offsets[n * rows + p] = n * image_bytes + p * g.window.row_stride * row_bytes
+    return images * rows, g.dy.columns
+
+
+@serial
+def multiply_slots(tile, x_block, step, slots, dy_panels, taps, accumulator, tables, add):
+    """Every slot times Panels of dy, added to the accumulator (panels, slots, tile)."""
+    rows_of_x, rows_of_sums, base = tables
+    size, zeros = len(tile.rows) * len(base) * base.itemsize, np.int64(base.ctypes.data)
+    for panel in range(dy_panels.count):
         for slot in range(len(slots)):
-            multiply_tile(
-                tile_rows, tile_vectors, low,
-                x_block + slots[slot], np.int64(tables[0].ctypes.data), step,
-                dy_block + panel * dy_bytes, np.int64(row_offsets.ctypes.data), taps, depth,
-                accumulator + (panel * len(slots) + slot) * high * width * item, np.int64(tables[1].ctypes.data),
-                np.int64(base.ctypes.data), add, width,
-            )  # fmt: skip
+            left = Left(at=x_block + slots[slot], rows=numbers_of(rows_of_x), step=step)
+            at = accumulator + (panel * len(slots) + slot) * size
+            out = Out(at=at, rows=numbers_of(rows_of_sums), lanes=len(base))
+            multiply_tile(tile, left, dy_panels.at + panel * dy_panels.step, taps, out, zeros, add)
+
+
+@serial
+def sum_block(g, tile, index, group, panels, places, memory, slots, accumulator, tables, add):
+    """One block's part of the sum. places: x and dy; memory: a thread's block of x, of dy, and offsets of rows."""
+    (n, p), count = block_at(g.block, index, g.dy.images, g.dy.rows)
+    x_block, dy_block = np.int64(memory[0].ctypes.data), np.int64(memory[1].ctypes.data)
+    dy_bytes = (count[0] * count[1] * g.dy.columns | 1) * g.lanes * g.item
+    from_dy = places[1] + n * g.dy.image_step + p * g.dy.row_step + group * g.out_channels * g.item
+    pack_dy(g, tile, from_dy, dy_block, count, panels, dy_bytes)
+    from_x = places[0] + n * g.x.image_step + group * g.channels * g.item
+    image_bytes, row_bytes = pack_x(g, tile, from_x, x_block, p, count)
+    taps, depth = list_rows(g, count, image_bytes, row_bytes, memory[2])
+    multiply_slots(
+        tile, x_block, g.window.column_stride * g.pixel_bytes, slots,
+        Panels(at=dy_block, step=dy_bytes, count=panels[1] - panels[0]),
+        Taps(at=np.int64(memory[2].ctypes.data), count=taps, depth=depth), accumulator, tables, add,
+    )  # fmt: skip
 
 
 @parallel
-def sum_blocks(g, tile_rows, tile_vectors, low, x, dy, slots, x_blocks, dy_blocks, row_offsets, tables, base, sums):
-    """sums (parts, groups, panels, slots, tile rows, tile columns): every part's sum over its blocks."""
-    width = len(base)
-    for task in numba.prange(g.parts * g.groups * g.chunks):
+def sum_blocks(fields, tile, places, slots, memory, tables, sums):
+    """Every part's sum over its blocks: sums (parts, groups, panels, slots, tile rows, tile columns).
+
+    tables: where the rows of a tile begin in x and in the sums; a row of zeros
+    """
+    parts, groups, chunks = sums.shape[0], sums.shape[1], plan_of(fields).chunks
+    tile_rows, tile_vectors, low = tile
+    for task in numba.prange(parts * groups * chunks):
+        g, here, thread = plan_of(fields), Tile(tile_rows, tile_vectors, low), numba.get_thread_id()
         part, chunk = task // g.chunks, task % g.chunks
         part, group = part // g.groups, part % g.groups
-        panels = chunk * g.chunk_panels, min((chunk + 1) * g.chunk_panels, g.panels)
-        thread = numba.get_thread_id()
-        x_block, dy_block = np.int64(x_blocks[thread].ctypes.data), np.int64(dy_blocks[thread].ctypes.data)
-        accumulator = np.int64(sums[part, group, panels[0]].ctypes.data)
-        begin = g.blocks * part // g.parts
-        for block in range(begin, g.blocks * (part + 1) // g.parts):
-            n, p = block // g.row_blocks * g.block_images, block % g.row_blocks * g.block_rows
-            images, rows = min(g.block_images, g.images - n), min(g.block_rows, g.rows - p)
-            dy_bytes = (images * rows * g.columns | 1) * width * g.item
-            source = dy + n * g.dy_image_step + p * g.dy_row_step + group * g.out_channels * g.item
-            pack_dy(g, tile_vectors, low, source, dy_block, images, rows, panels, width, dy_bytes)
-            first = p * g.stride_rows - g.padding_rows, -g.padding_columns
-            count = (
-                (rows - 1) * g.stride_rows + g.reach_rows + 1,
-                (g.columns - 1) * g.stride_columns + g.reach_columns + 1,
-            )
-            image_bytes = count[0] * count[1] * g.pixel_bytes
-            for i in range(images):
-                source = x + (n + i) * g.image_step + group * g.channels * g.item
-                target = x_block + i * image_bytes
-                if g.merged:
-                    steps, size = (g.row_step, g.pixel_step), (g.height, g.width)
-                    copy_with_border(source, steps, size, g.pixel_bytes, first, count, target)
-                else:
-                    pack_x(g, tile_rows, low, source, target, first, count)
-            taps, depth = list_rows(g, images, rows, image_bytes, count[1] * g.pixel_bytes, row_offsets[thread])
-            multiply_block(
-                tile_rows, tile_vectors, low, x_block, slots, g.stride_columns * g.pixel_bytes,
-                dy_block, panels[1] - panels[0], dy_bytes, row_offsets[thread],
-                taps, depth, accumulator, tables, base, block - begin,
-            )  # fmt: skip
+        some = chunk * g.chunk_panels, min((chunk + 1) * g.chunk_panels, g.panels)
+        accumulator, blocks = np.int64(sums[part, group, some[0]].ctypes.data), g.block.of_images * g.block.of_rows
+        begin, mine = blocks * part // g.parts, (memory[0][thread], memory[1][thread], memory[2][thread])
+        for block in range(begin, blocks * (part + 1) // g.parts):
+            sum_block(g, here, block, group, some, places, mine, slots, accumulator, tables, block - begin)
 
 
 @parallel
@@ -299,20 +330,21 @@ def conv2d_backward_weight(dy, x, w_shape, stride, padding, dilation, groups):
 def sum_products(dy, x, w_shape, stride, padding, dilation, groups):
     """dw, from arrays with contiguous channels."""
     threads = get_num_threads()
-    g, slots, row_of = make_plan(
+    g, fields, slots, row_of = make_plan(
         x.shape, x.strides, dy.shape, dy.strides, w_shape, stride, padding, dilation, groups, x.itemsize, threads
     )
-    (high, _), width = tile_shape(), tile_width(x.dtype)
-    pixels = g.block_images * g.block_rows * g.columns | 1
+    (high, _), width = tile_shape(), g.lanes
+    pixels = g.block.images * g.block.rows * g.dy.columns | 1
     x_panels = 1 if g.merged else -(-g.channels // high)
-    x_blocks = np.zeros((threads, x_panels * g.panel_bytes + high * g.item), np.uint8)
-    dy_blocks = np.zeros((threads, g.chunk_panels * pixels * width), x.dtype)
-    row_offsets = np.empty((threads, g.block_images * g.block_rows), np.int64)
+    memory = (
+        np.zeros((threads, x_panels * g.panel_bytes + high * g.item), np.uint8),
+        np.zeros((threads, g.chunk_panels * pixels * width), x.dtype),
+        np.empty((threads, g.block.images * g.block.rows), np.int64),
+    )
     sums = np.empty((g.parts, groups, g.panels, len(slots) * high, width), x.dtype)
-    tables = np.arange(high) * np.array([[x.itemsize], [width * x.itemsize]])
-    low, base = x.dtype.type(-np.inf), np.zeros(width, x.dtype)
-    places = x.ctypes.data, dy.ctypes.data, slots, x_blocks, dy_blocks, row_offsets, tables
-    sum_blocks(g, *tile_types(), low, *places, base, sums)
+    numbers = np.arange(high) * x.itemsize
+    tables, places = (numbers, numbers * width, np.zeros(width, x.dtype)), (x.ctypes.data, dy.ctypes.data)
+    sum_blocks(fields, tile_types(x.dtype), places, slots, memory, tables, sums)
     dw = np.empty(w_shape, x.dtype)
     collect(sums, row_of, g.out_channels, dw.reshape(w_shape[0], -1))
     return dw

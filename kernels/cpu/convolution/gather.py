@@ -24,56 +24,63 @@ import numpy as np
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from ..layout import LINE
+from ..rows import Rows
 from ..runtime import get_num_threads, parallel, serial
-from ..tile import PORTION, multiply_tile, tile_shape, tile_types, tile_width
-from .blocks import block_size, chunk_size, copy_with_border, divide_evenly
-from .pack import fill_portion, pack
+from ..tile import PORTION, Left, Out, Taps, Tile, multiply_tile, tile_shape, tile_types, tile_width
+from .blocks import Blocks, Image, block_at, blocks_of, chunk_size, copy_with_border, divide_evenly, flat, image_of
+from .pack import Source, fill_portion, pack
 
 BLOCK_PIXELS = 200
 
 
-class Plan(NamedTuple):
-    """Everything about a call but its addresses. Steps and sizes of memory in bytes."""
+class Window(NamedTuple):
+    """Where the taps lie, from the output pixel times the stride: lowest and highest; and the stride."""
 
-    item: int
-    lanes: int
-    images: int
-    rows: int
-    columns: int
-    height: int
-    width: int
-    image_step: int
-    row_step: int
-    pixel_step: int
-    group_bytes: int
-    padded: int
     row_low: int
     row_high: int
     column_low: int
     column_high: int
-    stride_rows: int
-    stride_columns: int
-    out_image_step: int
-    out_row_step: int
-    out_pixel_step: int
-    groups: int
-    channels: int
-    panels: int
+    row_stride: int
+    column_stride: int
+
+
+class Sum(NamedTuple):
+    """The sum's numbers: taps, each with its depth; and how many of either are in a portion."""
+
     taps: int
     depth: int
     tap_portion: int
     depth_portion: int
-    block_images: int
-    block_rows: int
+
+
+class Plan(NamedTuple):
+    """Everything about a call but its addresses. channels, panels: of a group; group_bytes: of a group's pixel in x."""
+
+    x: Image
+    out: Image
+    window: Window
+    sum: Sum
+    block: Blocks
+    item: int
+    lanes: int
+    channels: int
+    panels: int
     chunk_panels: int
-    image_blocks: int
-    row_blocks: int
     chunks: int
+    group_bytes: int
+    padded: int
     packs: int
-    group_tasks: int
+    tasks: int
 
 
-FIELDS = len(Plan._fields)
+FIELDS = 6 + 6 + 6 + 4 + 4 + 10
+
+
+@serial
+def plan_of(fields):
+    """The Plan from the array of its numbers."""
+    n = to_fixed_tuple(fields, FIELDS)
+    return Plan(Image(*n[:6]), Image(*n[6:12]), Window(*n[12:18]), Sum(*n[18:22]), Blocks(*n[22:26]), *n[26:])
 
 
 def merge_taps(offsets, step):
@@ -101,121 +108,132 @@ def make_plan(x_shape, x_strides, out_shape, out_strides, taps, stride, groups, 
         steps = x_strides[1:3]
         offsets = [r * steps[0] + s * steps[1] for r, s in taps]
     run = merge_taps(offsets, depth * item)
-    offsets, depth_merged = offsets[::run], depth * run
-    tap_portion = max(1, PORTION // depth_merged)
-    block_images, block_rows = block_size(images, rows, columns, BLOCK_PIXELS)
-    image_blocks, row_blocks = -(-images // block_images), -(-rows // block_rows)
-    panels = -(-channels // lanes)
-    chunk_panels = chunk_size(image_blocks * row_blocks * groups, panels, threads)
+    offsets, merged = offsets[::run], depth * run
+    block, panels = blocks_of(images, rows, columns, BLOCK_PIXELS), -(-channels // lanes)
+    blocks = block.of_images * block.of_rows
+    chunk_panels = chunk_size(blocks * groups, panels, threads)
+    chunks = -(-panels // chunk_panels)
     plan = Plan(
-        item, lanes, images, rows, columns, height, width, *x_strides[:3], depth * item, int(padded),
-        low[0], high[0], low[1], high[1], *stride, *out_strides[:3], groups, channels, panels,
-        len(offsets), depth_merged, tap_portion, divide_evenly(depth_merged, PORTION),
-        block_images, block_rows, chunk_panels, image_blocks, row_blocks,
-        -(-panels // chunk_panels), int(image_blocks * row_blocks == 1),
-        image_blocks * row_blocks * -(-panels // chunk_panels),
+        x=image_of(x_shape, x_strides),
+        out=image_of(out_shape, out_strides),
+        window=Window(low[0], high[0], low[1], high[1], *stride),
+        sum=Sum(len(offsets), merged, max(1, PORTION // merged), divide_evenly(merged, PORTION)),
+        block=block, item=item, lanes=lanes, channels=channels, panels=panels, chunk_panels=chunk_panels,
+        chunks=chunks, group_bytes=depth * item, padded=int(padded), packs=int(blocks == 1),
+        tasks=groups * blocks * chunks,
     )  # fmt: skip
-    return plan, np.array(plan, np.int64), np.array(offsets, np.int64)
+    return plan, np.array(flat(plan), np.int64), np.array(offsets, np.int64)
 
 
 @serial
-def list_pixels(g, source, steps, target, images, rows, spare, tile_rows, table):
-    """Addresses of the block's pixels, filled up to whole tiles with a pixel that is computed again into `spare`.
+def list_pixels(g, source, steps, target, count, spare, high, table):
+    """Addresses of a block's pixels, filled up to whole tiles with a pixel that is computed again into `spare`.
 
-    steps: bytes between images, rows and pixels at the source; table (2, pixels): of the first inputs, of the outputs.
+    steps: bytes between images, rows and pixels at the source; count: (images, rows); table (2, pixels): of the first
+    inputs, of the outputs. Returns how many.
     """
-    count = 0
-    for n in range(images):
-        for p in range(rows):
-            here = source + n * steps[0] + p * g.stride_rows * steps[1]
-            there = target + n * g.out_image_step + p * g.out_row_step
-            for q in range(g.columns):
-                table[0, count] = here + q * g.stride_columns * steps[2]
-                table[1, count] = there + q * g.out_pixel_step
-                count += 1
-    while count % len(tile_rows):
-        table[0, count] = table[0, count - 1]
-        table[1, count] = spare
-        count += 1
-    return count
+    listed = 0
+    for n in range(count[0]):
+        for p in range(count[1]):
+            here = source + n * steps[0] + p * g.window.row_stride * steps[1]
+            there = target + n * g.out.image_step + p * g.out.row_step
+            for q in range(g.out.columns):
+                table[0, listed] = here + q * g.window.column_stride * steps[2]
+                table[1, listed] = there + q * g.out.pixel_step
+                listed += 1
+    while listed % high:
+        table[0, listed] = table[0, listed - 1]
+        table[1, listed] = spare
+        listed += 1
+    return listed
+
+
+class Weights(NamedTuple):
+    """Packed weights, by address; or filters to be packed, their steps and taps, and where to pack a portion."""
+
+    at: int
+    depth: int
+    channel: int
+    number: int
+    portion: int
 
 
 @serial
-def multiply_block(g, tile_rows, tile_vectors, clips, table, count, panels, filters, bias, offsets):
+def multiply_block(g, tiles, table, count, panels, weights, taps_of_filter, bias, offsets):
     """The listed pixels times the panels first .. end, portion by portion of the sum.
 
-    clips: lower bound of the finished sum (0 for ReLU), and of the unfinished (minus infinity).
-    filters: the address of the packed weights; or of those to be packed, their Filters' fields, and where to pack them.
+    tiles: for the finished sum (0 is the lower bound for ReLU), and for the unfinished (minus infinity).
     """
     row, spacing = g.lanes * g.item, table.shape[1] * 8
-    given, depth_of_tap, steps, taps_of_filter, portion = filters
-    for t in range(0, g.taps, g.tap_portion):
-        for k in range(0, g.depth, g.depth_portion):
-            taps, depth = min(g.tap_portion, g.taps - t), min(g.depth_portion, g.depth - k)
-            clip = clips[0] if t + taps == g.taps and k + depth == g.depth else clips[1]
-            begin = t * g.depth + k
+    for t in range(0, g.sum.taps, g.sum.tap_portion):
+        for k in range(0, g.sum.depth, g.sum.depth_portion):
+            taps, depth = min(g.sum.tap_portion, g.sum.taps - t), min(g.sum.depth_portion, g.sum.depth - k)
+            begin, finished = t * g.sum.depth + k, t + taps == g.sum.taps and k + depth == g.sum.depth
+            tile, part = tiles[0] if finished else tiles[1], Taps(np.int64(offsets.ctypes.data) + t * 8, taps, depth)
             for panel in range(panels[0], panels[1]):
-                shift, lanes = panel * row, g.channels - panel * g.lanes
-                weights = given + panel * g.taps * g.depth * row + begin * row
+                lanes, at = g.channels - panel * g.lanes, weights.at + (panel * g.sum.taps * g.sum.depth + begin) * row
                 if g.packs:
-                    weights = portion
+                    at, first = weights.portion, weights.at + panel * g.lanes * weights.channel
+                    source = Source(at=first, channel=weights.channel, number=weights.number)
                     fill_portion(
-                        tile_vectors, clip, portion, row, given + panel * g.lanes * steps[1], steps, taps_of_filter,
-                        depth_of_tap, begin, begin + taps * depth, min(g.lanes, lanes), g.item,
+                        tile, Rows(at, row), source, taps_of_filter, weights.depth, begin, begin + taps * depth,
+                        min(g.lanes, lanes), g.item,
                     )  # fmt: skip
-                for i in range(0, count, len(tile_rows)):
+                for i in range(0, count, len(tile.rows)):
                     listed = np.int64(table.ctypes.data) + i * 8
-                    multiply_tile(
-                        tile_rows, tile_vectors, clip,
-                        k * g.item, listed, g.item,
-                        weights, np.int64(offsets.ctypes.data) + t * 8, taps, depth,
-                        shift, listed + spacing, np.int64(bias.ctypes.data) + shift,
-                        begin, lanes,
-                    )  # fmt: skip
+                    left = Left(at=k * g.item, rows=listed, step=g.item)
+                    out = Out(at=panel * row, rows=listed + spacing, lanes=lanes)
+                    multiply_tile(tile, left, at, part, out, np.int64(bias.ctypes.data) + panel * row, begin)
 
 
 @serial
-def gather_block(g, task, tile_rows, tile_vectors, clips, x, out, filters, bias, offsets, scratch, table):
+def copy_block(g, source, first, count, target):
+    """The part of the images that a block reads, with the zeros around it, to `target`; steps between its parts."""
+    w = g.window
+    corner = first * w.row_stride + w.row_low, w.column_low
+    size = (
+        (count[1] - 1) * w.row_stride + w.row_high - w.row_low + 1,
+        (g.out.columns - 1) * w.column_stride + w.column_high - w.column_low + 1,
+    )
+    steps = size[0] * size[1] * g.group_bytes, size[1] * g.group_bytes, g.group_bytes
+    for i in range(count[0]):
+        copy_with_border(
+            source + i * g.x.image_step, (g.x.row_step, g.x.pixel_step), (g.x.rows, g.x.columns), g.group_bytes,
+            corner, size, target + i * steps[0],
+        )  # fmt: skip
+    return steps
+
+
+@serial
+def gather_block(g, task, tiles, x, out, filters, bias, offsets, scratch, table):
     """The three steps for one task."""
     block, chunk = task // g.chunks, task % g.chunks
-    block, p = block // g.row_blocks, block % g.row_blocks * g.block_rows
-    group, n = block // g.image_blocks, block % g.image_blocks * g.block_images
-    images, rows = min(g.block_images, g.images - n), min(g.block_rows, g.rows - p)
+    group, block = block // (g.block.of_images * g.block.of_rows), block % (g.block.of_images * g.block.of_rows)
+    (n, p), count = block_at(g.block, block, g.out.images, g.out.rows)
     there = np.int64(scratch.ctypes.data)
-    source = x + group * g.group_bytes + n * g.image_step
-    steps = g.image_step, g.row_step, g.pixel_step
+    source = x + group * g.group_bytes + n * g.x.image_step
+    steps = g.x.image_step, g.x.row_step, g.x.pixel_step
     if g.padded:
-        first = p * g.stride_rows + g.row_low, g.column_low
-        size = (
-            (rows - 1) * g.stride_rows + g.row_high - g.row_low + 1,
-            (g.columns - 1) * g.stride_columns + g.column_high - g.column_low + 1,
-        )
-        steps = size[0] * size[1] * g.group_bytes, size[1] * g.group_bytes, g.group_bytes
-        for i in range(images):
-            copy_with_border(
-                source + i * g.image_step, (g.row_step, g.pixel_step), (g.height, g.width), g.group_bytes,
-                first, size, there + i * steps[0],
-            )  # fmt: skip
-        source = there
+        steps, source = copy_block(g, source, p, count, there), there
     else:
-        source += p * g.stride_rows * g.row_step
-    target = out + group * g.channels * g.item + n * g.out_image_step + p * g.out_row_step
+        source += p * g.window.row_stride * g.x.row_step
+    target = out + group * g.channels * g.item + n * g.out.image_step + p * g.out.row_step
     spare = there + len(scratch) - g.panels * g.lanes * g.item
     portion = (spare - PORTION * g.lanes * g.item) & -LINE
-    count = list_pixels(g, source, steps, target, images, rows, spare, tile_rows, table)
+    listed = list_pixels(g, source, steps, target, count, spare, len(tiles[0].rows), table)
     panels = chunk * g.chunk_panels, min((chunk + 1) * g.chunk_panels, g.panels)
-    given, depth, steps, taps = filters
-    filters = given + group * steps[0], depth, steps, taps, portion
-    multiply_block(g, tile_rows, tile_vectors, clips, table, count, panels, filters, bias[group], offsets)
+    at, depth, steps_of_w, taps = filters
+    weights = Weights(at + group * steps_of_w[0], depth, steps_of_w[1], steps_of_w[2], portion)
+    multiply_block(g, tiles, table, listed, panels, weights, taps, bias[group], offsets)
 
 
 @parallel
-def gather_blocks(fields, tile_rows, tile_vectors, clips, x, out, filters, bias, offsets, scratch, tables):
-    for task in numba.prange(len(bias) * fields[-1]):
-        g, thread = Plan(*to_fixed_tuple(fields, FIELDS)), numba.get_thread_id()
-        gather_block(
-            g, task, tile_rows, tile_vectors, clips, x, out, filters, bias, offsets, scratch[thread], tables[thread]
-        )
+def gather_blocks(fields, tile, low, x, out, filters, bias, offsets, scratch, tables):
+    tile_rows, tile_vectors, lowest = tile
+    for task in numba.prange(fields[-1]):
+        g, thread = plan_of(fields), numba.get_thread_id()
+        tiles = Tile(tile_rows, tile_vectors, low), Tile(tile_rows, tile_vectors, lowest)
+        gather_block(g, task, tiles, x, out, filters, bias, offsets, scratch[thread], tables[thread])
 
 
 def gather(x, out, offsets, filters, bias, relu, stride):
@@ -230,14 +248,14 @@ def gather(x, out, offsets, filters, bias, relu, stride):
     base = np.zeros((groups, g.panels * lanes), x.dtype)
     if bias is not None:
         base[:, : g.channels] = bias.reshape(groups, -1)
-    pixels = g.block_images * g.block_rows * g.columns + tile_shape()[0]
+    pixels = g.block.images * g.block.rows * g.out.columns + tile_shape()[0]
     scratch = np.empty((threads, scratch_bytes(g)), np.uint8)
     tables = np.empty((threads, 2, pixels), np.int64)
-    clips = x.dtype.type(0 if relu else -np.inf), x.dtype.type(-np.inf)
     given = filters.w if g.packs else pack(filters)
     steps = filters.steps if g.packs else np.array((given[0].nbytes, 0, 0))
-    passed = given.ctypes.data, filters.depth, steps, filters.taps
-    gather_blocks(fields, *tile_types(), clips, x.ctypes.data, out.ctypes.data, passed, base, offsets, scratch, tables)
+    passed, low = (given.ctypes.data, filters.depth, steps, filters.taps), x.dtype.type(0 if relu else -np.inf)
+    addresses = x.ctypes.data, out.ctypes.data
+    gather_blocks(fields, tile_types(x.dtype), low, *addresses, passed, base, offsets, scratch, tables)
     return out
 
 
@@ -246,6 +264,7 @@ def scratch_bytes(g):
     size = (g.panels + PORTION * g.packs) * g.lanes * g.item + LINE
     if not g.padded:
         return size
-    rows = (g.block_rows - 1) * g.stride_rows + g.row_high - g.row_low + 1
-    columns = (g.columns - 1) * g.stride_columns + g.column_high - g.column_low + 1
-    return size + g.block_images * rows * columns * g.group_bytes
+    w = g.window
+    rows = (g.block.rows - 1) * w.row_stride + w.row_high - w.row_low + 1
+    columns = (g.out.columns - 1) * w.column_stride + w.column_high - w.column_low + 1
+    return size + g.block.images * rows * columns * g.group_bytes

@@ -16,11 +16,11 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from ..llvm import INT, INT32, load, store, zero_bytes
+from ..llvm import INT, INT32, copy_fixed, load, store, unpacked, zero_bytes
+from ..rows import Rows, moved
 from ..runtime import parallel, serial
-from ..tile import Emitter, copy_tile_height, copy_tile_width, tile_types, tile_width
+from ..tile import Emitter, Tile, copy_tile_width, tile_types, tile_width
 
-ONE = (0,)  # element
 STRETCH = 64  # depths that a task handles: so many neighbouring numbers of a filter it reads at a time
 
 
@@ -37,22 +37,41 @@ def transposed_square(b, rows):
 
 
 @intrinsic
-def transpose_square(typingctx, low, target, target_step, source, source_step):
-    """Element j of row i at the source becomes element i of row j at the target, for a vector's length of both.
+def transpose_square(typingctx, low, target, source):
+    """Element j of row i at the source becomes element i of row j at the target, for a vector's length of both Rows.
 
-    Addresses, and steps from row to row in bytes; low shows the type of the elements.
+    low shows the type of the elements.
     """
 
     def codegen(context, b, signature, args):
-        low, target, target_step, source, source_step = args
-        emit = Emitter(b, low.type, 0, 1)
+        (target, target_step), (source, source_step) = unpacked(b, args[1:])
+        emit = Emitter(b, args[0].type, 0, 1)
         places = [ir.Constant(INT, i) for i in range(emit.lanes)]
         rows = [load(b, b.add(source, b.mul(source_step, i)), emit.vec, emit.size) for i in places]
         for i, row in zip(places, transposed_square(b, rows)):
             store(b, row, b.add(target, b.mul(target_step, i)), emit.size)
         return context.get_dummy_value()
 
-    return types.void(low, *[types.int64] * 4), codegen
+    return types.void(low, target, source), codegen
+
+
+@intrinsic
+def copy_element(typingctx, like, target, source):
+    """Copy one element of that type between two addresses."""
+
+    def codegen(context, b, signature, args):
+        copy_fixed(b, like.bitwidth // 8, *args[1:])
+        return context.get_dummy_value()
+
+    return types.void(like, types.int64, types.int64), codegen
+
+
+class Source(NamedTuple):
+    """Numbers of filters: the address of the first, bytes from a channel to the next and from a number to the next."""
+
+    at: int
+    channel: int
+    number: int
 
 
 class Filters(NamedTuple):
@@ -80,61 +99,65 @@ def filters_of(w, taps, groups, transposed=False):
 
 
 @serial
-def fill_whole(vectors, low, target, row, source, steps, begin, end, item):
+def fill_whole(tile, target, source, begin, end, item):
     """fill_tap where no channel is missing, as far as vectors go. Up to which depth?"""
-    if steps[1] == item:
+    if source.channel == item:
         for k in range(begin, end):
-            copy_tile_width(vectors, low, target + (k - begin) * row, source + k * steps[2])
+            copy_tile_width(tile, target.at + (k - begin) * target.step, source.at + k * source.number)
         return end
-    side = row // item // len(vectors)
+    side = target.step // item // len(tile.vectors)
     end -= (end - begin) % side
-    for v in range(len(vectors)):
+    for v in range(len(tile.vectors)):
         for k in range(begin, end, side):
-            first = source + v * side * steps[1] + k * steps[2]
-            transpose_square(low, target + (k - begin) * row + v * side * item, row, first, steps[1])
+            first = Rows(at=source.at + v * side * source.channel + k * source.number, step=source.channel)
+            transpose_square(tile.low, moved(target, k - begin, v * side * item), first)
     return end
 
 
 @serial
-def fill_tap(vectors, low, target, row, source, steps, begin, end, count, item):
-    """Depths begin .. end of a tap: rows for `target`, with `count` channels. Vector by vector if they fill the row."""
-    done = fill_whole(vectors, low, target, row, source, steps, begin, end, item) if count * item == row else begin
+def fill_tap(tile, target, source, begin, end, count, item):
+    """Depths begin .. end of a tap: Rows `target`, with `count` channels. Vector by vector if they fill the row."""
+    done = fill_whole(tile, target, source, begin, end, item) if count * item == target.step else begin
     for k in range(done, end):
-        to = target + (k - begin) * row
+        to = target.at + (k - begin) * target.step
         for lane in range(count):
-            copy_tile_height(ONE, low, to + lane * item, source + lane * steps[1] + k * steps[2])
-        zero_bytes(to + count * item, row - count * item)
+            copy_element(tile.low, to + lane * item, source.at + lane * source.channel + k * source.number)
+        zero_bytes(to + count * item, target.step - count * item)
 
 
 @serial
-def fill_portion(vectors, low, target, row, source, steps, taps, depth, begin, end, count, item):
-    """Numbers begin .. end of the sum over all taps, tap after tap: rows for `target`. source: of the first channel."""
+def fill_portion(tile, target, source, taps, depth, begin, end, count, item):
+    """Numbers begin .. end of the sum over all taps, tap after tap: Rows `target`. source: of the first channel."""
     while begin < end:
         k = begin % depth
         stop = min(depth, k + end - begin)
-        fill_tap(vectors, low, target, row, source + taps[begin // depth], steps, k, stop, count, item)
-        begin, target = begin + stop - k, target + (stop - k) * row
+        tap = Source(at=source.at + taps[begin // depth], channel=source.channel, number=source.number)
+        fill_tap(tile, target, tap, k, stop, count, item)
+        begin, target = begin + stop - k, moved(target, stop - k, 0)
 
 
 @parallel
-def fill_panels(vectors, low, w, steps, taps, channels, packed):
+def fill_panels(tile, w, steps, taps, channels, packed):
     """Each task fills a stretch of the depth, in all panels of a group."""
     groups, panels, _, depth, lanes = packed.shape
+    tile_rows, tile_vectors, low = tile
     stretches, item = -(-depth // STRETCH), packed.itemsize
     for task in numba.prange(groups * stretches):
+        here = Tile(rows=tile_rows, vectors=tile_vectors, low=low)
         group, begin = task // stretches, task % stretches * STRETCH
         for t in range(len(taps)):
             for panel in range(panels):
-                source = w + group * steps[0] + panel * lanes * steps[1] + taps[t]
-                target = np.int64(packed[group, panel, t, begin:].ctypes.data)
+                at = w + group * steps[0] + panel * lanes * steps[1] + taps[t]
+                source = Source(at=at, channel=steps[1], number=steps[2])
+                target = Rows(at=np.int64(packed[group, panel, t, begin:].ctypes.data), step=lanes * item)
                 end, count = min(begin + STRETCH, depth), min(lanes, channels - panel * lanes)
-                fill_tap(vectors, low, target, lanes * item, source, steps, begin, end, count, item)
+                fill_tap(here, target, source, begin, end, count, item)
 
 
 def pack(filters):
     """All panels."""
     w, groups, channels, depth, steps, taps = filters
-    lanes, low = tile_width(w.dtype), w.dtype.type(0)
+    lanes = tile_width(w.dtype)
     packed = np.empty((groups, -(-channels // lanes), len(taps), depth, lanes), w.dtype)
-    fill_panels(tile_types()[1], low, w.ctypes.data, steps, taps, channels, packed)
+    fill_panels(tile_types(w.dtype), w.ctypes.data, steps, taps, channels, packed)
     return packed

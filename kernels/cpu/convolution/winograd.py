@@ -26,12 +26,21 @@ import os
 import numba
 import numpy as np
 
+from ..layout import odd_lines
 from ..llvm import copy_bytes
+from ..product import NOTHING, Panelled, Panels, multiply, numbers_of
 from ..runtime import get_num_threads, parallel, serial
-from ..tile import PORTION, multiply_tile, tile_shape, tile_types, tile_width, vector_registers
+from ..tile import Left, Tile, tile_shape, tile_types, tile_width, vector_registers
 from .blocks import chunk_size, copy_with_border, divide_evenly
 from .pack import filters_of, pack
-from .winograd_transform import transform_filter, transform_gradient, transform_input, transform_output, transform_sums
+from .winograd_transform import (
+    Grid,
+    transform_filter,
+    transform_gradient,
+    transform_input,
+    transform_output,
+    transform_sums,
+)
 
 MODE = os.environ.get("MINIGRAD_WINOGRAD")  # "0": never, "1": wherever it applies, else: where it is faster
 POINTS = 36
@@ -71,82 +80,82 @@ def patch_place(index, grid):
 
 
 @parallel
-def transform_patches(reach, padding, x, steps, size, channels, grid, first, count, target, t_point, t_patch, t_panel,
-                      scratch):  # fmt: skip
-    """V from x (reach 6), or its counterpart from dy (reach 4), for patches first .. first + count.
+def transform_patches(reach, padding, x, grid, patches, target, scratch):
+    """V from x (reach 6), or its counterpart from dy (reach 4), for `patches`, (first, count).
 
-    x: address, steps (image, row, pixel) in bytes, size (height, width); target: address, bytes from point to point of
-    the 36, from patch to patch, and from panel to panel of channels.
+    x: what image_place gives; target: address, bytes from point to point of the 36, from patch to patch, and from panel
+    to panel of channels.
     """
-    pixel = channels * ITEM
+    at, steps, size, channels = x
+    pixel, (first, count), (to, t_point, t_patch, t_panel) = channels * ITEM, patches, target
     for i in numba.prange(count):
         n, row, column = patch_place(first + i, grid)
         row, column = row - padding[0], column - padding[1]
-        image = x + n * steps[0]
-        source, s_row, s_column = image + row * steps[1] + column * steps[2], steps[1], steps[2]
+        image = at + n * steps[0]
+        source = Grid(at=image + row * steps[1] + column * steps[2], row=steps[1], column=steps[2])
         if row < 0 or column < 0 or row + reach > size[0] or column + reach > size[1]:
-            source, s_row, s_column = np.int64(scratch[numba.get_thread_id()].ctypes.data), reach * pixel, pixel
-            copy_with_border(image, (steps[1], steps[2]), size, pixel, (row, column), (reach, reach), source)
-        there, vectors = target + i * t_patch, pixel // VECTOR
+            there = np.int64(scratch[numba.get_thread_id()].ctypes.data)
+            copy_with_border(image, (steps[1], steps[2]), size, pixel, (row, column), (reach, reach), there)
+            source = Grid(at=there, row=reach * pixel, column=pixel)
+        points, vectors = Grid(at=to + i * t_patch, row=6 * t_point, column=t_point), pixel // VECTOR
         if reach == REACH:
-            transform_input(source, s_row, s_column, there, 6 * t_point, t_point, vectors, t_panel)
+            transform_input(source, points, vectors, t_panel)
         else:
-            transform_gradient(source, s_row, s_column, there, 6 * t_point, t_point, vectors, t_panel)
+            transform_gradient(source, points, vectors, t_panel)
 
 
 @parallel
-def multiply_points(
-    tile_rows, tile_vectors, a, a_point, a_rows, a_step, b, b_point, depth, c, c_point, c_panel, c_rows, panels, chunk,
-    add_to_c, base,
-):  # fmt: skip
-    """36 matrix products: C[point] = A[point] B[point], or C + A B; B in panels (points, panels, depth, tile width)."""
-    chunks, width, no_tap = -(-panels // chunk), len(base), np.zeros(1, np.int64)
-    row = width * ITEM
+def multiply_points(tile, a, a_rows, b, depth, c, c_rows, panels, add, base):
+    """36 matrix products: C[point] = A[point] B[point], or C + A B; B in panels (points, panels, depth, tile width).
+
+    a: address, bytes from point to point and of a step; b: address, from point to point; c: address, from point to
+    point and from panel to panel; panels: in all, and of a chunk
+    """
+    (count, chunk), row = panels, len(base) * ITEM
+    chunks, b_panel = -(-count // chunk), depth * row
+    tile_rows, tile_vectors, low = tile
     for task in numba.prange(POINTS * chunks):
         point, first = task // chunks, task % chunks * chunk
-        for k in range(0, depth, PORTION):
-            for panel in range(first, min(first + chunk, panels)):
-                for i in range(0, len(a_rows), len(tile_rows)):
-                    multiply_tile(
-                        tile_rows, tile_vectors, np.float32(-np.inf),
-                        a + point * a_point + k * a_step, np.int64(a_rows.ctypes.data) + i * 8, a_step,
-                        b + point * b_point + (panel * depth + k) * row, np.int64(no_tap.ctypes.data), 1,
-                        min(PORTION, depth - k),
-                        c + point * c_point + panel * c_panel, np.int64(c_rows.ctypes.data) + i * 8,
-                        np.int64(base.ctypes.data), add_to_c + k, width,
-                    )  # fmt: skip
+        left = Left(at=a[0] + point * a[1], rows=numbers_of(a_rows), step=a[2])
+        right = Panels(at=b[0] + point * b[1] + first * b_panel, step=b_panel, count=min(chunk, count - first))
+        out = Panelled(at=c[0] + point * c[1] + first * c[2], rows=numbers_of(c_rows), panel=c[2])
+        multiply(Tile(tile_rows, tile_vectors, low), left, len(a_rows), right, depth, out, add, base, NOTHING)
 
 
 @parallel
-def transform_back(m, m_point, m_patch, y, steps, size, channels, grid, first, count, bias, low, scratch):
-    """y = max(A^T M A + bias, low) for patches first .. first + count; only what lies inside y."""
-    pixel = channels * ITEM
+def transform_back(m, y, grid, patches, bias, low, scratch):
+    """y = max(A^T M A + bias, low) for `patches`, (first, count); only what lies inside y.
+
+    m: address, bytes from point to point and from patch to patch; y: what image_place gives
+    """
+    at, steps, size, channels = y
+    pixel, (first, count), base = channels * ITEM, patches, np.int64(bias.ctypes.data)
     for i in numba.prange(count):
         n, row, column = patch_place(first + i, grid)
-        target, t_row, t_column = y + n * steps[0] + row * steps[1] + column * steps[2], steps[1], steps[2]
-        whole = row + PATCH <= size[0] and column + PATCH <= size[1]
-        there = target if whole else np.int64(scratch[numba.get_thread_id()].ctypes.data)
-        if not whole:
-            t_row, t_column = PATCH * pixel, pixel
-        base = np.int64(bias.ctypes.data)
-        transform_output(m + i * m_patch, 6 * m_point, m_point, there, t_row, t_column, pixel // VECTOR, base, low)
-        if not whole:
+        target = Grid(at=at + n * steps[0] + row * steps[1] + column * steps[2], row=steps[1], column=steps[2])
+        points = Grid(at=m[0] + i * m[2], row=6 * m[1], column=m[1])
+        if row + PATCH <= size[0] and column + PATCH <= size[1]:
+            transform_output(points, target, pixel // VECTOR, base, low)
+        else:
+            there = np.int64(scratch[numba.get_thread_id()].ctypes.data)
+            inside = Grid(at=there, row=PATCH * pixel, column=pixel)
+            transform_output(points, inside, pixel // VECTOR, base, low)
             for r in range(min(PATCH, size[0] - row)):
                 for s in range(min(PATCH, size[1] - column)):
-                    copy_bytes(target + r * steps[1] + s * steps[2], there + (r * PATCH + s) * pixel, pixel)
+                    copy_bytes(target.at + r * steps[1] + s * steps[2], there + (r * PATCH + s) * pixel, pixel)
 
 
 @parallel
 def transform_weights(packed, u):
     """U = G g G^T: packed (panels, 9, C, lanes) -> u (36, panels, C, lanes)."""
     _, panels, depth, lanes = u.shape
-    row = lanes * ITEM
+    row, point = lanes * ITEM, u.strides[0]
     for task in numba.prange(panels * depth):
         panel, c = task // depth, task % depth
-        source = np.int64(packed.ctypes.data) + (panel * 9 * depth + c) * row
-        target = np.int64(u.ctypes.data) + task * row
-        point = u.strides[0]
-        transform_filter(source, 3 * depth * row, depth * row, target, 6 * point, point, row // VECTOR, row)
+        at = np.int64(packed.ctypes.data) + (panel * 9 * depth + c) * row
+        source = Grid(at=at, row=3 * depth * row, column=depth * row)
+        target = Grid(at=np.int64(u.ctypes.data) + task * row, row=6 * point, column=point)
+        transform_filter(source, target, row // VECTOR, row)
 
 
 @parallel
@@ -158,8 +167,10 @@ def transform_back_weights(sums, dw):
     for panel in numba.prange(panels):
         here = taps[panel]
         for c in range(dw.shape[2]):
-            source = np.int64(sums.ctypes.data) + (panel * depth + c) * row
-            transform_sums(source, 6 * point, point, np.int64(here.ctypes.data), 3 * row, row, row // VECTOR, row)
+            at = np.int64(sums.ctypes.data) + (panel * depth + c) * row
+            source = Grid(at=at, row=6 * point, column=point)
+            target = Grid(at=np.int64(here.ctypes.data), row=3 * row, column=row)
+            transform_sums(source, target, row // VECTOR, row)
             for lane in range(min(lanes, dw.shape[0] - panel * lanes)):
                 for tap in range(9):
                     dw[panel * lanes + lane, tap, c] = here[tap, lane]
@@ -168,7 +179,7 @@ def transform_back_weights(sums, dw):
 def point_arrays(*shape):
     """36 arrays (36, *shape), an odd number of cache lines apart: else the caches would put them in the same place."""
     size = math.prod(shape) * ITEM
-    step = (-(-size // 64) | 1) * 64
+    step = odd_lines(size)
     strides = tuple(math.prod(shape[i + 1 :]) * ITEM for i in range(len(shape)))
     return np.ndarray((POINTS, *shape), np.float32, np.empty(POINTS * step, np.uint8), 0, (step, *strides))
 
@@ -177,14 +188,15 @@ def patch_grid(hw):
     return tuple(-(-n // PATCH) for n in hw)
 
 
-def portions(total, bytes_each, high):
-    """(first, count) of equal portions of the patches, in whole tiles where there are several."""
+def blocks_of_patches(total, bytes_each, high):
+    """(first, count) of equal blocks of the patches, in whole tiles where there are several."""
     size = max(high, WORKSPACE // bytes_each)
     size = -(-divide_evenly(total, size) // high) * high
     return [(first, min(size, total - first)) for first in range(0, total, size)]
 
 
-def steps_of(a):
+def image_place(a):
+    """Address, bytes between images, rows and pixels, (height, width), channels"""
     return a.ctypes.data, a.strides[:3], a.shape[1:3], a.shape[3]
 
 
@@ -206,22 +218,21 @@ def convolve(x, u, bias, relu, out, padding):
     if bias is not None:
         base[: len(bias)] = bias
     low = np.float32(0 if relu else -np.inf)
-    blocks = portions(len(x) * grid[0] * grid[1], POINTS * (c + wide) * ITEM, high)
+    blocks = blocks_of_patches(len(x) * grid[0] * grid[1], POINTS * (c + wide) * ITEM, high)
     rows = -(-blocks[0][1] // high) * high
     v, m = point_arrays(rows, c), point_arrays(rows, wide)
     scratch = np.empty((threads, REACH * REACH * max(c, wide)), np.float32)
     chunk, zero_row = chunk_size(POINTS, panels, threads), np.zeros(lanes, np.float32)
-    for first, count in blocks:
-        transform_patches(
-            REACH, padding, *steps_of(x), grid, first, count,
-            v.ctypes.data, v.strides[0], v.strides[1], lanes * ITEM, scratch,
-        )  # fmt: skip
-        listed = np.arange(-(-count // high) * high)
+    for patches in blocks:
+        place = v.ctypes.data, v.strides[0], v.strides[1], lanes * ITEM
+        transform_patches(REACH, padding, image_place(x), grid, patches, place, scratch)
+        listed = np.arange(-(-patches[1] // high) * high)
         multiply_points(
-            *tile_types(), v.ctypes.data, v.strides[0], listed * v.strides[1], ITEM, u.ctypes.data, u.strides[0], c,
-            m.ctypes.data, m.strides[0], lanes * ITEM, listed * m.strides[1], panels, chunk, 0, zero_row,
+            tile_types(np.float32), (v.ctypes.data, v.strides[0], ITEM), listed * v.strides[1],
+            (u.ctypes.data, u.strides[0]), c, (m.ctypes.data, m.strides[0], lanes * ITEM), listed * m.strides[1],
+            (panels, chunk), 0, zero_row,
         )  # fmt: skip
-        transform_back(m.ctypes.data, *m.strides[:2], *steps_of(out), grid, first, count, base, low, scratch)
+        transform_back((m.ctypes.data, *m.strides[:2]), image_place(out), grid, patches, base, low, scratch)
     return out
 
 
@@ -232,21 +243,21 @@ def convolve_weight(dy, x, padding):
     grid, c_panels, k_panels = patch_grid((p, q)), -(-c // lanes), -(-k // lanes)
     channels = np.arange(-(-c // high) * high)
     sums = point_arrays(k_panels, len(channels), lanes)
-    blocks = portions(n * grid[0] * grid[1], POINTS * (c_panels + k_panels) * lanes * ITEM, high)
+    blocks = blocks_of_patches(n * grid[0] * grid[1], POINTS * (c_panels + k_panels) * lanes * ITEM, high)
     v, d = (point_arrays(panels, blocks[0][1], lanes) for panels in (c_panels, k_panels))
     scratch = np.empty((threads, REACH * REACH * max(c, k)), np.float32)
     chunk, existing = chunk_size(POINTS, k_panels, threads), np.minimum(channels, c - 1)
     row = lanes * ITEM
     for first, count in blocks:
         panel = count * row
-        for reach, pad, a, target in (REACH, padding, x, v), (PATCH, (0, 0), dy, d):
-            transform_patches(
-                reach, pad, *steps_of(a), grid, first, count, target.ctypes.data, target.strides[0], row, panel, scratch
-            )
+        for reach, pad, image, target in (REACH, padding, x, v), (PATCH, (0, 0), dy, d):
+            place = target.ctypes.data, target.strides[0], row, panel
+            transform_patches(reach, pad, image_place(image), grid, (first, count), place, scratch)
         multiply_points(
-            *tile_types(), v.ctypes.data, v.strides[0], existing // lanes * panel + existing % lanes * ITEM, row,
-            d.ctypes.data, d.strides[0], count, sums.ctypes.data, sums.strides[0], sums.strides[1], channels * row,
-            k_panels, chunk, first, np.zeros(lanes, np.float32),
+            tile_types(np.float32), (v.ctypes.data, v.strides[0], row),
+            existing // lanes * panel + existing % lanes * ITEM,
+            (d.ctypes.data, d.strides[0]), count, (sums.ctypes.data, sums.strides[0], sums.strides[1]), channels * row,
+            (k_panels, chunk), first, np.zeros(lanes, np.float32),
         )  # fmt: skip
     dw = np.empty((k, 3, 3, c), np.float32)
     transform_back_weights(sums, dw.reshape(k, 9, c))

@@ -3,12 +3,14 @@
 The matrices are those of Lavin and Gray (2016); see winograd.py for what they are for.
 """
 
+from typing import NamedTuple
+
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ..llvm import INT, load, store
+from ..llvm import INT, emit_fma, load, splat, store, unpacked
 from ..tile import Emitter, tile_shape, vector_registers
 
 INPUT = (  # B^T
@@ -49,12 +51,20 @@ def combine(emit, weights, vectors):
         elif abs(weight) == 1:
             total = b.fadd(total, vector) if weight == 1 else b.fsub(total, vector)
         else:
-            total = emit.fma(vector, emit.constant(weight), total)
+            total = emit_fma(b, vector, emit.constant(weight), total)
     return total
 
 
+class Grid(NamedTuple):
+    """A small matrix of pixels: the address of the first, and the bytes from row to row and from column to column."""
+
+    at: int
+    row: int
+    column: int
+
+
 def emit_transform(emit, matrix, source, target, finish=lambda vector: vector):
-    """matrix X matrix^T for one vector of channels; source and target: (address, row step, column step)."""
+    """matrix X matrix^T for one vector of channels; source and target: fields of Grids."""
     b, size = emit.b, len(matrix[0])
 
     def at(place, i, j):
@@ -70,61 +80,59 @@ def emit_transform(emit, matrix, source, target, finish=lambda vector: vector):
             store(b, finish(combine(emit, weights, row)), at(target, i, j), emit.size)
 
 
-def transform(matrix):
-    """(signature, codegen) of an intrinsic (source, its row and column step, target, its steps, vectors, target step).
+def transform(matrix, source, target):
+    """(signature, codegen) of an intrinsic (source, target, vectors, panel step) for Grids of such types.
 
     It transforms `vectors` vectors that lie side by side at the source; at the target each pair of vectors that fills
     a tile's width lies `panel step` from the next.
     """
 
-    def codegen(context, builder, signature, args):
-        source, s_row, s_column, target, t_row, t_column, count, panel_step = args
-        emit = Emitter(builder, ir.FloatType(), 0, tile_shape()[1])
-        with cgutils.for_range(builder, count, intp=INT) as loop:
-            width = vector_registers()[0]
-            panel, inside = (f(loop.index, ir.Constant(INT, emit.vectors)) for f in (builder.udiv, builder.urem))
-            within = builder.mul(inside, ir.Constant(INT, width))
-            here = builder.add(source, builder.mul(loop.index, ir.Constant(INT, width)))
-            there = builder.add(target, builder.add(builder.mul(panel, panel_step), within))
-            emit_transform(emit, matrix, (here, s_row, s_column), (there, t_row, t_column))
+    def codegen(context, b, signature, args):
+        (source, *s_steps), (target, *t_steps) = unpacked(b, args[:2])
+        emit = Emitter(b, ir.FloatType(), 0, tile_shape()[1])
+        with cgutils.for_range(b, args[2], intp=INT) as loop:
+            width = ir.Constant(INT, vector_registers()[0])
+            panel, inside = (f(loop.index, ir.Constant(INT, emit.vectors)) for f in (b.udiv, b.urem))
+            there = b.add(target, b.add(b.mul(panel, args[3]), b.mul(inside, width)))
+            emit_transform(emit, matrix, (b.add(source, b.mul(loop.index, width)), *s_steps), (there, *t_steps))
         return context.get_dummy_value()
 
-    return types.void(*[types.int64] * 8), codegen
+    return types.void(source, target, types.int64, types.int64), codegen
 
 
 @intrinsic
-def transform_input(typingctx, source, s_row, s_column, target, t_row, t_column, count, panel_step):
-    return transform(INPUT)
+def transform_input(typingctx, source, target, vectors, panel_step):
+    return transform(INPUT, source, target)
 
 
 @intrinsic
-def transform_filter(typingctx, source, s_row, s_column, target, t_row, t_column, count, panel_step):
-    return transform(FILTER)
+def transform_filter(typingctx, source, target, vectors, panel_step):
+    return transform(FILTER, source, target)
 
 
 @intrinsic
-def transform_gradient(typingctx, source, s_row, s_column, target, t_row, t_column, count, panel_step):
-    return transform(transpose(OUTPUT))
+def transform_gradient(typingctx, source, target, vectors, panel_step):
+    return transform(transpose(OUTPUT), source, target)
 
 
 @intrinsic
-def transform_sums(typingctx, source, s_row, s_column, target, t_row, t_column, count, panel_step):
-    return transform(transpose(FILTER))
+def transform_sums(typingctx, source, target, vectors, panel_step):
+    return transform(transpose(FILTER), source, target)
 
 
 @intrinsic
-def transform_output(typingctx, source, s_row, s_column, target, t_row, t_column, count, bias, low):
-    """As the others, and max(y + bias, low) at the end."""
+def transform_output(typingctx, source, target, vectors, bias, low):
+    """As the others, but side by side at the target too, and max(y + bias, low) at the end."""
 
-    def codegen(context, builder, signature, args):
-        source, s_row, s_column, target, t_row, t_column, count, bias, low = args
-        emit = Emitter(builder, ir.FloatType(), 0, 1)
-        low = emit.splat(low)
-        with cgutils.for_range(builder, count, intp=INT) as loop:
-            shift = builder.mul(loop.index, ir.Constant(INT, vector_registers()[0]))
-            base = load(builder, builder.add(bias, shift), emit.vec, emit.size)
-            places = (builder.add(source, shift), s_row, s_column), (builder.add(target, shift), t_row, t_column)
-            emit_transform(emit, OUTPUT, *places, lambda vector: emit.at_least(builder.fadd(vector, base), low))
+    def codegen(context, b, signature, args):
+        (source, *s_steps), (target, *t_steps) = unpacked(b, args[:2])
+        emit = Emitter(b, ir.FloatType(), 0, 1)
+        low = splat(b, args[4], emit.lanes)
+        with cgutils.for_range(b, args[2], intp=INT) as loop:
+            shift = b.mul(loop.index, ir.Constant(INT, vector_registers()[0]))
+            base = load(b, b.add(args[3], shift), emit.vec, emit.size)
+            grids = (b.add(source, shift), *s_steps), (b.add(target, shift), *t_steps)
+            emit_transform(emit, OUTPUT, *grids, lambda vector: emit.at_least(b.fadd(vector, base), low))
         return context.get_dummy_value()
 
-    return types.void(*[types.int64] * 8, types.float32), codegen
+    return types.void(source, target, types.int64, types.int64, types.float32), codegen

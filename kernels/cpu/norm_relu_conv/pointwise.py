@@ -24,89 +24,94 @@ from ..convolution.pack import filters_of, pack
 from ..layout import deliver, odd_lines, round_up
 from ..llvm import copy_bytes
 from ..norm_rows import activate, add_through_moments, copy_and_sum, through_norm_relu
-from ..product import NOTHING, make_scratch, multiply, row_table
-from ..rows import addresses, pixels, result
+from ..product import NOTHING, Panelled, Panels, make_scratch, multiply, numbers_of, row_table
+from ..rows import Rows, moved, pixels, places, result, rows_of
 from ..runtime import parallel, serial
-from ..tile import tile_shape, tile_types, tile_width
+from ..tile import Left, Tile, tile_shape, tile_types, tile_width
 
 BLOCK = 96  # pixels in a block at most,
 LEAST = 48  # and at least,
 BLOCK_BYTES = 192 << 10  # of what a block works on: half of a second-level cache
 TASKS = 128  # that share the pixels in the forward pass, each with its own sums
-CHUNK = 16  # panels of input channels that a backward task takes at most
+CHUNK = 16  # panels of input channels in a backward task at most
 PARTS = 8  # of the pixels, each with its own weight gradient,
 PARTS_BYTES = 2 << 20  # if they take no more memory than this
 
 
 @parallel
-def forward_blocks(tile_rows, tile_vectors, low, x, x_step, y, y_step, pixel_count, block, terms, pivot, packed, rows,
-                   nothing, scratch, sums):  # fmt: skip
-    """terms (2, C): scale and shift; rows (2, block): of z and y in the scratch; sums (tasks, 2, K)."""
-    channels, item, (panels, _, lanes) = terms.shape[1], terms.itemsize, packed.shape
-    blocks, tasks, scale = -(-pixel_count // block), len(sums), np.int64(terms.ctypes.data)
+def forward_blocks(tile, x, y, size, terms, pivot, packed, rows, nothing, scratch, sums):
+    """size: (pixels, of a block); terms (2, C): scale and shift; rows (2, block): of z and y; sums (tasks, 2, K)."""
+    (panels, _, lanes), (pixel_count, block) = packed.shape, size
+    channels, item, blocks, tasks = terms.shape[1], terms.itemsize, -(-pixel_count // block), len(sums)
+    tile_rows, tile_vectors, low = tile
     for task in numba.prange(tasks):
-        z = np.int64(scratch[numba.get_thread_id()].ctypes.data)
-        fresh, fresh_step = z + block * rows[0, 1], rows[1, 1]
+        here, from_x, to_y = Tile(tile_rows, tile_vectors, low), Rows(x[0], x[1]), Rows(y[0], y[1])
+        z = Rows(at=np.int64(scratch[numba.get_thread_id()].ctypes.data), step=rows[0, 1])
+        fresh = Rows(at=z.at + block * z.step, step=rows[1, 1])
+        a = Left(at=z.at, rows=numbers_of(rows[0]), step=item)
+        b = Panels(at=np.int64(packed.ctypes.data), step=packed.strides[0], count=panels)
+        c = Panelled(at=fresh.at, rows=numbers_of(rows[1]), panel=lanes * item)
         for first in range(blocks * task // tasks * block, blocks * (task + 1) // tasks * block, block):
             count = min(block, pixel_count - first)
-            next_x = x + (first + block) * x_step, x_step, channels * item if first + 2 * block <= pixel_count else 0
-            activate(low, x + first * x_step, x_step, z, rows[0, 1], count, channels, scale, scale + channels * item)
-            multiply(
-                tile_rows, tile_vectors, low, z, rows[0], item, count, np.int64(packed.ctypes.data), packed.strides[0],
-                panels, channels, fresh, rows[1], lanes * item, 0, nothing, (next_x,),
-            )  # fmt: skip
-            total = np.int64(sums[task].ctypes.data)
+            next_x = moved(from_x, first + block, 0)
+            ahead = ((next_x.at, next_x.step, channels * item if first + 2 * block <= pixel_count else 0),)
+            activate(low, moved(from_x, first, 0), z, (count, channels), rows_of(terms))
+            multiply(here, a, count, b, channels, c, 0, nothing, ahead)
             copy_and_sum(
-                low, fresh, fresh_step, y + first * y_step, y_step, count, len(pivot), np.int64(pivot.ctypes.data),
-                total, total + len(pivot) * 8,
+                low, fresh, moved(to_y, first, 0), (count, len(pivot)), np.int64(pivot.ctypes.data),
+                rows_of(sums[task]),
             )  # fmt: skip
 
 
 @serial
-def finish_dy(low, g, g_step, y, y_step, dy, dy_step, count, channels, moments):
-    """A block of dy. moments (3, K): mean, slope and offset, or (0, K) if g is all of it."""
-    mean, row = np.int64(moments.ctypes.data), channels * moments.itemsize
+def finish_dy(like, g, y, dy, size, moments):
+    """A block of dy. size: (pixels, channels); moments (3, K): mean, slope and offset, or (0, K) if g is all of it."""
     if len(moments):
-        add_through_moments(low, g, g_step, y, y_step, dy, dy_step, count, channels, mean, mean + row, mean + 2 * row)
+        add_through_moments(like, g, y, dy, size, rows_of(moments))
     else:
-        for i in range(count):
-            copy_bytes(dy + i * dy_step, g + i * g_step, row)
+        for i in range(size[0]):
+            copy_bytes(dy.at + i * dy.step, g.at + i * g.step, size[1] * moments.itemsize)
 
 
 @parallel
-def backward_blocks(tile_rows, tile_vectors, low, g, g_step, y, y_step, x, x_step, dx, dx_step, add, pixel_count, block,
-                    moments, terms, packed, chunk, rows, nothing, scratch, products, sums):  # fmt: skip
-    """terms (3, C): scale, shift, mean; rows (3, ...): of dy, dy^T and panels; products (parts, panels, K, lanes)."""
-    parts, panels, high, lanes = products.shape
+def backward_blocks(tile, arrays, add, size, moments, terms, packed, rows, nothing, scratch, products, sums):
+    """arrays: g, y, x, dx; size: (pixels, of a block, panels of a chunk); terms (3, C): scale, shift, mean.
+
+    rows (3, ...): of dy, dy^T and panels; products (parts, panels, K, lanes)
+    """
+    (parts, panels, high, lanes), (pixel_count, block, chunk) = products.shape, size
     channels, out_channels, item = terms.shape[1], moments.shape[1], terms.itemsize
     blocks, chunks, row = -(-pixel_count // block), -(-panels // chunk), lanes * item
+    (tile_rows, tile_vectors, low), (at_g, at_y, at_x, at_dx) = tile, arrays
     for task in numba.prange(parts * chunks):
         part, begin = task // chunks, task % chunks * chunk
-        dy = np.int64(scratch[numba.get_thread_id()].ctypes.data)
-        z = dy + block * high * item
-        dz = z + block * row
+        this, g, y = Tile(tile_rows, tile_vectors, low), Rows(at_g[0], at_g[1]), Rows(at_y[0], at_y[1])
+        x, dx = Rows(at_x[0], at_x[1]), Rows(at_dx[0], at_dx[1])
+        dy = Rows(at=np.int64(scratch[numba.get_thread_id()].ctypes.data), step=high * item)
+        z = Rows(at=dy.at + block * dy.step, step=row)
+        dz = Rows(at=z.at + block * row, step=row)
         for first in range(blocks * part // parts * block, blocks * (part + 1) // parts * block, block):
             count = min(block, pixel_count - first)
-            at_g, at_y = g + first * g_step, y + first * y_step
-            finish_dy(low, at_g, g_step, at_y, y_step, dy, high * item, count, out_channels, moments)
+            finish_dy(low, moved(g, first, 0), moved(y, first, 0), dy, (count, out_channels), moments)
             for panel in range(begin, min(begin + chunk, panels)):
-                c, few = panel * lanes, min(lanes, channels - panel * lanes)
-                at_x, at_dx = x + first * x_step + c * item, dx + first * dx_step + c * item
-                scale, total = np.int64(terms.ctypes.data) + c * item, np.int64(sums[part].ctypes.data) + c * 8
-                shift, mean = scale + channels * item, scale + 2 * channels * item
-                activate(low, at_x, x_step, z, row, count, few, scale, shift)
+                c = panel * lanes
+                here, there = moved(x, first, c * item), moved(dx, first, c * item)
+                size_here, of_panel = (count, min(lanes, channels - c)), moved(rows_of(terms), 0, c * item)
+                activate(low, here, z, size_here, of_panel)
                 multiply(
-                    tile_rows, tile_vectors, low, dy, rows[1], high * item, out_channels, z, 0, 1, count,
-                    np.int64(products[part, panel].ctypes.data), rows[2], 0, 1, nothing, NOTHING,
+                    this, Left(at=dy.at, rows=numbers_of(rows[1]), step=dy.step), out_channels,
+                    Panels(at=z.at, step=0, count=1), count,
+                    Panelled(at=np.int64(products[part, panel].ctypes.data), rows=numbers_of(rows[2]), panel=0),
+                    1, nothing, NOTHING,
                 )  # fmt: skip
                 multiply(
-                    tile_rows, tile_vectors, low, dy, rows[0], item, count, np.int64(packed[panel].ctypes.data), 0, 1,
-                    out_channels, dz, rows[2], 0, 0, nothing, ((at_x + row, x_step, 64), (at_dx + row, dx_step, 64)),
+                    this, Left(at=dy.at, rows=numbers_of(rows[0]), step=item), count,
+                    Panels(at=np.int64(packed[panel].ctypes.data), step=0, count=1), out_channels,
+                    Panelled(at=dz.at, rows=numbers_of(rows[2]), panel=0),
+                    0, nothing, ((here.at + row, here.step, 64), (there.at + row, there.step, 64)),
                 )  # fmt: skip
-                through_norm_relu(
-                    low, dz, row, at_x, x_step, at_dx, dx_step, count, few, scale, shift, mean, total,
-                    total + channels * 8, add,
-                )  # fmt: skip
+                to_sums = moved(rows_of(sums[part]), 0, c * 8)
+                through_norm_relu(low, dz, here, there, size_here, of_panel, to_sums, add)
 
 
 def block_of(bytes_each):
@@ -123,7 +128,7 @@ def forward(x, terms, w, pivot, out):
     block = block_of(sum(steps))
     sums, arrays = np.zeros((min(-(-count // block), TASKS), 2, k)), (pixels(x), pixels(y))
     forward_blocks(
-        *tile_types(), x.dtype.type(-np.inf), *addresses(*arrays), count, block, terms, pivot, packed,
+        tile_types(x.dtype), *places(*arrays), (count, block), terms, pivot, packed,
         row_table(block, *steps), np.zeros(lanes, x.dtype), make_scratch(block * sum(steps)), sums,
     )  # fmt: skip
     return deliver(y, out), sums.sum(0)
@@ -143,8 +148,8 @@ def backward(g, moments, x, terms, w, add_to):
     products, sums = np.zeros((parts, panels, high, lanes), x.dtype), np.zeros((parts, 2, c))
     arrays = pixels(g), pixels(y), pixels(x), pixels(dx)
     backward_blocks(
-        *tile_types(), x.dtype.type(-np.inf), *addresses(*arrays), int(dx is add_to), count, block,
-        np.array(moments, x.dtype).reshape(-1, k), terms, packed, chunk,
+        tile_types(x.dtype), tuple(places(*arrays)), int(dx is add_to), (count, block, chunk),
+        np.array(moments, x.dtype).reshape(-1, k), terms, packed,
         row_table(max(block, high), high * item, item, lanes * item), np.zeros(lanes, x.dtype),
         make_scratch(block * (high + 2 * lanes) * item), products, sums,
     )  # fmt: skip

@@ -1,7 +1,7 @@
 """norm - ReLU - 3x3 convolution by Winograd's F(4x4, 3x3) (see winograd.py), a few patches at a time in one cache.
 
 With as few channels as a dense layer has, passes over memory between the steps would cost what the algorithm saves. So
-a thread takes a portion of some 24 patches through all steps while they stay in its cache; only x and y are in memory.
+a thread takes a block of some 24 patches through all steps while they stay in its cache; only x and y are in memory.
 
     forward   z = max(scale x + shift, 0)  --B^T . B-->  V  --times U-->  M  --A^T . A-->  y, and its sums
     dx                                 dy  --B^T . B-->  V  --times U-->  M  --A^T . A-->  dz, then scale dz where z > 0
@@ -30,17 +30,17 @@ from ..convolution.winograd import (
     patch_place,
     transform_back_weights,
 )
-from ..convolution.winograd_transform import transform_gradient, transform_input, transform_output
+from ..convolution.winograd_transform import Grid, transform_gradient, transform_input, transform_output
 from ..layout import deliver, odd_lines, round_up
 from ..llvm import zero_bytes
 from ..norm import through_moments
 from ..norm_rows import activate, copy_and_sum, through_norm_relu
-from ..product import NOTHING, make_scratch, multiply, row_table
-from ..rows import addresses, pixels, result
+from ..product import NOTHING, Panelled, Panels, make_scratch, multiply, numbers_of, row_table
+from ..rows import Rows, moved, pixels, places, result, rows_of
 from ..runtime import parallel, serial
-from ..tile import tile_shape, tile_types, tile_width
+from ..tile import Left, Tile, tile_shape, tile_types, tile_width
 
-PORTION = 24  # patches: V, M and the weights of one point after the other share a second-level cache
+BLOCK = 24  # patches: V, M and the weights of one point after the other share a second-level cache
 DEPTH = 64  # input channels of V at most,
 WIDTH = 2  # and panels of M in the input gradient
 HEIGHT = 48  # input channels of V in the weight gradient, but for what fills whole tiles
@@ -50,18 +50,40 @@ PARTS_BYTES = 3 << 19  # if they take no more memory than this
 
 
 class Plan(NamedTuple):
-    """Sizes of the image in pixels, of its grid in patches; bytes of a row (a patch's) and of a point of V and of M."""
+    """Sizes of the image in pixels, of its grid in patches, of a block of patches; columns of a tile.
+
+    v_row, m_row: bytes that a patch takes in a point of V and of M; v_point, m_point: of a whole point.
+    """
 
     height: int
     width: int
     rows: int
     columns: int
     patches: int
-    portion: int
+    block: int
+    lanes: int
     v_row: int
     v_point: int
     m_row: int
     m_point: int
+
+
+class Memory(NamedTuple):
+    """A thread's own: the addresses of a strip of pixels, of V, and of M or D."""
+
+    strip: int
+    v: int
+    m: int
+
+
+@serial
+def memory_of(scratch, thread):
+    strip, v, m = scratch
+    return Memory(
+        strip=np.int64(strip[thread].ctypes.data),
+        v=np.int64(v[thread].ctypes.data),
+        m=np.int64(m[thread].ctypes.data),
+    )
 
 
 @serial
@@ -72,9 +94,9 @@ def strip_at(g, index, end):
 
 
 @serial
-def activated_strip(low, g, index, end, x, x_step, channels, scale, shift, strip):
-    """z for the pixels around a strip of patches, rows of v_row bytes each; how many patches."""
-    image, (row, column), count = strip_at(g, index, end)
+def activated_strip(low, g, patches, x, channels, terms, strip):
+    """z for the pixels around the first strip of `patches`, (first, end), rows of v_row bytes; how many patches."""
+    image, (row, column), count = strip_at(g, patches[0], patches[1])
     wide = PATCH * count + 2
     left, inside = image_part(column - 1, wide, g.width)
     for r in range(row - 1, row - 1 + REACH):
@@ -82,212 +104,203 @@ def activated_strip(low, g, index, end, x, x_step, channels, scale, shift, strip
             zero_bytes(strip, wide * g.v_row)
         else:
             zero_bytes(strip, left * g.v_row)
-            source = x + (image + r * g.width + column - 1 + left) * x_step
-            activate(low, source, x_step, strip + left * g.v_row, g.v_row, inside, channels, scale, shift)
+            source = moved(x, image + r * g.width + column - 1 + left, 0)
+            activate(low, source, Rows(at=strip + left * g.v_row, step=g.v_row), (inside, channels), terms)
             zero_bytes(strip + (left + inside) * g.v_row, (wide - left - inside) * g.v_row)
         strip += wide * g.v_row
     return count
 
 
 @serial
-def padded_strip(g, index, end, dy, dy_step, strip):
+def padded_strip(g, index, end, dy, strip):
     """dy for the pixels around a strip of patches; how many patches."""
     image, (row, column), count = strip_at(g, index, end)
-    steps, size = (g.width * dy_step, dy_step), (REACH, PATCH * count + 2)
-    copy_with_border(dy + image * dy_step, steps, (g.height, g.width), dy_step, (row - 1, column - 1), size, strip)
+    steps, size = (g.width * dy.step, dy.step), (REACH, PATCH * count + 2)
+    first = row - 1, column - 1
+    copy_with_border(dy.at + image * dy.step, steps, (g.height, g.width), dy.step, first, size, strip)
     return count
 
 
 @serial
-def transform_strip(g, lanes, first, here, pixel, vectors, strip, v):
+def transform_strip(g, first, here, pixel, vectors, memory):
     """V of the `here` patches of a strip whose pixels are `pixel` bytes apart, from patch `first` of v on."""
     for i in range(here):
-        transform_input(
-            strip + i * PATCH * pixel, (PATCH * here + 2) * pixel, pixel,
-            v + (first + i) * g.v_row, 6 * g.v_point, g.v_point, vectors, lanes * ITEM,
-        )  # fmt: skip
+        source = Grid(at=memory.strip + i * PATCH * pixel, row=(PATCH * here + 2) * pixel, column=pixel)
+        target = Grid(at=memory.v + (first + i) * g.v_row, row=6 * g.v_point, column=g.v_point)
+        transform_input(source, target, vectors, g.lanes * ITEM)
 
 
 @serial
-def transform_activated(low, g, lanes, first, count, x, x_step, channels, scale, shift, strip, v):
-    """V of z = max(scale x + shift, 0)"""
-    done = 0
+def transform_activated(low, g, patches, x, channels, terms, memory):
+    """V of z = max(scale x + shift, 0) for `patches`, (first, count)."""
+    (first, count), done = patches, 0
     while done < count:
-        here = activated_strip(low, g, first + done, first + count, x, x_step, channels, scale, shift, strip)
-        transform_strip(g, lanes, done, here, g.v_row, -(-channels * ITEM // VECTOR), strip, v)
+        here = activated_strip(low, g, (first + done, first + count), x, channels, terms, memory.strip)
+        transform_strip(g, done, here, g.v_row, -(-channels * ITEM // VECTOR), memory)
         done += here
 
 
 @serial
-def transform_dy(g, lanes, first, count, dy, dy_step, strip, v):
+def transform_dy(g, patches, dy, memory):
     """V of dy"""
-    done = 0
+    (first, count), done = patches, 0
     while done < count:
-        here = padded_strip(g, first + done, first + count, dy, dy_step, strip)
-        transform_strip(g, lanes, done, here, dy_step, g.v_row // VECTOR, strip, v)
+        here = padded_strip(g, first + done, first + count, dy, memory.strip)
+        transform_strip(g, done, here, dy.step, g.v_row // VECTOR, memory)
         done += here
 
 
 @serial
-def transform_dy_patches(g, first, count, dy, dy_step, strip, d, panel):
+def transform_dy_patches(g, patches, dy, memory, panel):
     """D of dy, in panels `panel` bytes apart of rows of m_row bytes."""
-    done = 0
+    (first, count), done = patches, 0
     while done < count:
-        here = padded_strip(g, first + done, first + count, dy, dy_step, strip)
-        row = (PATCH * here + 2) * dy_step
+        here = padded_strip(g, first + done, first + count, dy, memory.strip)
+        row = (PATCH * here + 2) * dy.step
         for i in range(here):
-            transform_gradient(
-                strip + row + (1 + i * PATCH) * dy_step, row, dy_step,
-                d + (done + i) * g.m_row, 6 * g.m_point, g.m_point, -(-dy_step // VECTOR), panel,
-            )  # fmt: skip
+            source = Grid(at=memory.strip + row + (1 + i * PATCH) * dy.step, row=row, column=dy.step)
+            target = Grid(at=memory.m + (done + i) * g.m_row, row=6 * g.m_point, column=g.m_point)
+            transform_gradient(source, target, -(-dy.step // VECTOR), panel)
         done += here
 
 
 @serial
-def transform_strip_back(g, m, count, vectors, strip, nothing):
+def transform_strip_back(g, first, count, vectors, memory, nothing):
     """A^T M A of the patches of a strip, as four rows of pixels of m_row bytes each."""
+    base, step = np.int64(nothing.ctypes.data), g.m_row
     for i in range(count):
-        transform_output(
-            m + i * g.m_row, 6 * g.m_point, g.m_point, strip + i * PATCH * g.m_row, PATCH * count * g.m_row, g.m_row,
-            vectors, np.int64(nothing.ctypes.data), np.float32(-np.inf),
-        )  # fmt: skip
+        points = Grid(at=memory.m + (first + i) * step, row=6 * g.m_point, column=g.m_point)
+        target = Grid(at=memory.strip + i * PATCH * step, row=PATCH * count * step, column=step)
+        transform_output(points, target, vectors, base, np.float32(-np.inf))
 
 
 @serial
-def add_sums(low, g, first, count, m, strip, y, y_step, channels, pivot, nothing, sums):
-    """y from M, and its sums. pivot, sums: addresses."""
-    done = 0
+def add_sums(low, g, patches, memory, y, channels, pivot, nothing, sums):
+    """y from M, and its sums. pivot: an address"""
+    (first, count), done = patches, 0
     while done < count:
         image, (row, column), here = strip_at(g, first + done, first + count)
-        transform_strip_back(g, m + done * g.m_row, here, g.m_row // VECTOR, strip, nothing)
+        transform_strip_back(g, done, here, g.m_row // VECTOR, memory, nothing)
         for r in range(min(PATCH, g.height - row)):
-            copy_and_sum(
-                low, strip + r * PATCH * here * g.m_row, g.m_row,
-                y + (image + (row + r) * g.width + column) * y_step, y_step,
-                min(PATCH * here, g.width - column), channels, pivot, sums, sums + channels * 8,
-            )  # fmt: skip
+            fresh = Rows(at=memory.strip + r * PATCH * here * g.m_row, step=g.m_row)
+            target = moved(y, image + (row + r) * g.width + column, 0)
+            copy_and_sum(low, fresh, target, (min(PATCH * here, g.width - column), channels), pivot, sums)
         done += here
 
 
 @serial
-def add_dx(low, g, first, count, m, strip, x, x_step, dx, dx_step, channels, term, term_step, nothing, sums, add):
-    """dx from M, and its sums. term: address of scale, shift and mean, so many bytes apart."""
-    done = 0
+def add_dx(low, g, patches, memory, x, dx, channels, terms, nothing, sums, add):
+    """dx from M, and its sums. terms: scale, shift and mean"""
+    (first, count), done = patches, 0
     while done < count:
         image, (row, column), here = strip_at(g, first + done, first + count)
-        transform_strip_back(g, m + done * g.m_row, here, -(-channels * ITEM // VECTOR), strip, nothing)
+        transform_strip_back(g, done, here, -(-channels * ITEM // VECTOR), memory, nothing)
         for r in range(min(PATCH, g.height - row)):
-            pixel = image + (row + r) * g.width + column
-            through_norm_relu(
-                low, strip + r * PATCH * here * g.m_row, g.m_row, x + pixel * x_step, x_step,
-                dx + pixel * dx_step, dx_step, min(PATCH * here, g.width - column), channels,
-                term, term + term_step, term + 2 * term_step, sums, sums + term_step // ITEM * 8, add,
-            )  # fmt: skip
+            fresh = Rows(at=memory.strip + r * PATCH * here * g.m_row, step=g.m_row)
+            pixel, size = image + (row + r) * g.width + column, (min(PATCH * here, g.width - column), channels)
+            through_norm_relu(low, fresh, moved(x, pixel, 0), moved(dx, pixel, 0), size, terms, sums, add)
         done += here
 
 
 @serial
-def start(arrays, thread):
-    """The address of a thread's array."""
-    return np.int64(arrays[thread].ctypes.data)
+def block_of_task(task, tasks, g):
+    """The first patch of a task's blocks, and the one after its last."""
+    blocks = -(-g.patches // g.block)
+    return blocks * task // tasks * g.block, blocks * (task + 1) // tasks * g.block
 
 
 @parallel
-def forward_patches(tile_rows, tile_vectors, low, g, x, x_step, y, y_step, terms, pivot, u, rows, depth, nothing,
-                    scratch, sums):  # fmt: skip
-    """terms (2, C): scale and shift; u (36, panels, C, lanes); rows (2, portion): of V and M; sums (tasks, 2, K)."""
-    channels, panels, lanes = terms.shape[1], u.shape[1], u.shape[3]
-    portions, tasks, base = -(-g.patches // g.portion), len(sums), nothing[:lanes]
-    for task in numba.prange(tasks):
-        thread = numba.get_thread_id()
-        strip, v, m = start(scratch[0], thread), start(scratch[1], thread), start(scratch[2], thread)
-        for first in range(portions * task // tasks * g.portion, portions * (task + 1) // tasks * g.portion, g.portion):
-            count = min(g.portion, g.patches - first)
+def forward_patches(tile, plan, x, y, terms, pivot, u, rows, depth, nothing, scratch, sums):
+    """terms (2, C): scale and shift; u (36, panels, C, lanes); rows (2, block): of V and M; sums (tasks, 2, K)."""
+    channels, panels, base = terms.shape[1], u.shape[1], nothing[: u.shape[3]]
+    tile_rows, tile_vectors, low = tile
+    for task in numba.prange(len(sums)):
+        g, here, memory = Plan(*plan), Tile(tile_rows, tile_vectors, low), memory_of(scratch, numba.get_thread_id())
+        begin, end = block_of_task(task, len(sums), g)
+        for first in range(begin, end, g.block):
+            count = min(g.block, g.patches - first)
             for c in range(0, channels, depth):
-                few, scale = min(depth, channels - c), np.int64(terms.ctypes.data) + c * ITEM
-                transform_activated(
-                    low, g, lanes, first, count, x + c * ITEM, x_step, few, scale, scale + channels * ITEM, strip, v
-                )
+                few, from_x = min(depth, channels - c), Rows(x[0] + c * ITEM, x[1])
+                of_channels = moved(rows_of(terms), 0, c * ITEM)
+                transform_activated(low, g, (first, count), from_x, few, of_channels, memory)
                 for point in range(POINTS):
-                    multiply(
-                        tile_rows, tile_vectors, low, v + point * g.v_point, rows[0], ITEM, count,
-                        np.int64(u[point].ctypes.data) + c * lanes * ITEM, u.strides[1], panels, few,
-                        m + point * g.m_point, rows[1], lanes * ITEM, c, base, NOTHING,
-                    )  # fmt: skip
+                    a = Left(at=memory.v + point * g.v_point, rows=numbers_of(rows[0]), step=ITEM)
+                    at = np.int64(u[point].ctypes.data) + c * g.lanes * ITEM
+                    out = Panelled(at=memory.m + point * g.m_point, rows=numbers_of(rows[1]), panel=g.lanes * ITEM)
+                    multiply(here, a, count, Panels(at, u.strides[1], panels), few, out, c, base, NOTHING)
             add_sums(
-                low, g, first, count, m, strip, y, y_step, sums.shape[2],
-                np.int64(pivot.ctypes.data), nothing, start(sums, task),
+                low, g, (first, count), memory, Rows(y[0], y[1]), sums.shape[2],
+                np.int64(pivot.ctypes.data), nothing, rows_of(sums[task]),
             )  # fmt: skip
 
 
 @parallel
-def input_patches(tile_rows, tile_vectors, low, g, dy, dy_step, x, x_step, dx, dx_step, add, terms, u, rows, width,
-                  nothing, scratch, sums):  # fmt: skip
-    """terms (3, C): scale, shift and mean; u (36, panels, K, lanes); rows as above; sums (tasks, 2, C)."""
-    channels, panels, depth, lanes = terms.shape[1], u.shape[1], u.shape[2], u.shape[3]
-    portions, tasks, base = -(-g.patches // g.portion), len(sums), nothing[:lanes]
-    for task in numba.prange(tasks):
-        thread = numba.get_thread_id()
-        strip, v, m = start(scratch[0], thread), start(scratch[1], thread), start(scratch[2], thread)
-        for first in range(portions * task // tasks * g.portion, portions * (task + 1) // tasks * g.portion, g.portion):
-            count = min(g.portion, g.patches - first)
-            transform_dy(g, lanes, first, count, dy, dy_step, strip, v)
+def input_patches(tile, plan, arrays, add, terms, u, rows, width, nothing, scratch, sums):
+    """arrays: dy, x, dx; terms (3, C): scale, shift and mean; u (36, panels, K, lanes); sums (tasks, 2, C)."""
+    channels, panels, depth, base = terms.shape[1], u.shape[1], u.shape[2], nothing[: u.shape[3]]
+    (tile_rows, tile_vectors, low), (at_dy, at_x, at_dx) = tile, arrays
+    for task in numba.prange(len(sums)):
+        g, here, memory = Plan(*plan), Tile(tile_rows, tile_vectors, low), memory_of(scratch, numba.get_thread_id())
+        dy, x, dx = Rows(at_dy[0], at_dy[1]), Rows(at_x[0], at_x[1]), Rows(at_dx[0], at_dx[1])
+        begin, end = block_of_task(task, len(sums), g)
+        for first in range(begin, end, g.block):
+            count = min(g.block, g.patches - first)
+            transform_dy(g, (first, count), dy, memory)
             for panel in range(0, panels, width):
-                few, c = min(width, panels - panel), panel * lanes
+                few, c = min(width, panels - panel), panel * g.lanes
                 for point in range(POINTS):
-                    multiply(
-                        tile_rows, tile_vectors, low, v + point * g.v_point, rows[0], ITEM, count,
-                        np.int64(u[point, panel].ctypes.data), u.strides[1], few, depth,
-                        m + point * g.m_point, rows[1], lanes * ITEM, 0, base, NOTHING,
-                    )  # fmt: skip
+                    a = Left(at=memory.v + point * g.v_point, rows=numbers_of(rows[0]), step=ITEM)
+                    b = Panels(at=np.int64(u[point, panel].ctypes.data), step=u.strides[1], count=few)
+                    out = Panelled(at=memory.m + point * g.m_point, rows=numbers_of(rows[1]), panel=g.lanes * ITEM)
+                    multiply(here, a, count, b, depth, out, 0, base, NOTHING)
                 add_dx(
-                    low, g, first, count, m, strip, x + c * ITEM, x_step, dx + c * ITEM, dx_step,
-                    min(few * lanes, channels - c), np.int64(terms.ctypes.data) + c * ITEM, channels * ITEM, nothing,
-                    start(sums, task) + c * 8, add,
+                    low, g, (first, count), memory, moved(x, 0, c * ITEM), moved(dx, 0, c * ITEM),
+                    min(few * g.lanes, channels - c), moved(rows_of(terms), 0, c * ITEM), nothing,
+                    moved(rows_of(sums[task]), 0, c * 8), add,
                 )  # fmt: skip
 
 
 @parallel
-def weight_patches(tile_rows, tile_vectors, low, g, dy, dy_step, x, x_step, terms, rows, chunk, nothing, scratch,
-                   products):  # fmt: skip
+def weight_patches(tile, plan, dy, x, terms, rows, chunk, nothing, scratch, products):
     """terms (2, C); rows (2, chunk): of V^T and of the products (parts, 36, panels, C, lanes)."""
     channels, (parts, _, panels, high, lanes) = terms.shape[1], products.shape
-    portions, chunks, panel = -(-g.patches // g.portion), -(-channels // chunk), g.portion * g.m_row
+    chunks, (tile_rows, tile_vectors, low) = -(-channels // chunk), tile
     for task in numba.prange(parts * chunks):
-        part, c = task // chunks, task % chunks * chunk
-        few, scale = min(chunk, channels - c), np.int64(terms.ctypes.data) + c * ITEM
-        thread = numba.get_thread_id()
-        strip, v, d = start(scratch[0], thread), start(scratch[1], thread), start(scratch[2], thread)
-        for first in range(portions * part // parts * g.portion, portions * (part + 1) // parts * g.portion, g.portion):
-            count = min(g.portion, g.patches - first)
-            transform_dy_patches(g, first, count, dy, dy_step, strip, d, panel)
-            transform_activated(
-                low, g, lanes, first, count, x + c * ITEM, x_step, few, scale, scale + channels * ITEM, strip, v
-            )
+        g, here, memory = Plan(*plan), Tile(tile_rows, tile_vectors, low), memory_of(scratch, numba.get_thread_id())
+        part, c, panel = task // chunks, task % chunks * chunk, g.block * g.m_row
+        few, from_x = min(chunk, channels - c), Rows(x[0] + c * ITEM, x[1])
+        of_channels, (begin, end) = moved(rows_of(terms), 0, c * ITEM), block_of_task(part, parts, g)
+        for first in range(begin, end, g.block):
+            count = min(g.block, g.patches - first)
+            transform_dy_patches(g, (first, count), Rows(dy[0], dy[1]), memory, panel)
+            transform_activated(low, g, (first, count), from_x, few, of_channels, memory)
             for point in range(POINTS):
-                multiply(
-                    tile_rows, tile_vectors, low, v + point * g.v_point, rows[0], g.v_row, few,
-                    d + point * g.m_point, panel, panels, count,
-                    start(products[part], point) + c * lanes * ITEM, rows[1], high * lanes * ITEM, 1, nothing, NOTHING,
-                )  # fmt: skip
+                a = Left(at=memory.v + point * g.v_point, rows=numbers_of(rows[0]), step=g.v_row)
+                b = Panels(at=memory.m + point * g.m_point, step=panel, count=panels)
+                at = np.int64(products[part, point].ctypes.data) + c * lanes * ITEM
+                out = Panelled(at=at, rows=numbers_of(rows[1]), panel=high * lanes * ITEM)
+                multiply(here, a, few, b, count, out, 1, nothing, NOTHING)
 
 
 def make_plan(shape, v_row, m_row, panels=1):
     """v_row, m_row: bytes that a patch takes in one of the 36 points of V and in `panels` panels of M or D."""
     (n, height, width, _), (rows, columns) = shape, patch_grid(shape[1:3])
-    portion = round_up(PORTION, tile_shape()[0])
-    points = odd_lines(portion * v_row), odd_lines(panels * portion * m_row)
-    return Plan(height, width, rows, columns, n * rows * columns, portion, v_row, points[0], m_row, points[1])
+    block = round_up(BLOCK, tile_shape()[0])
+    return Plan(
+        height=height, width=width, rows=rows, columns=columns, patches=n * rows * columns, block=block,
+        lanes=tile_width(np.float32), v_row=v_row, v_point=odd_lines(block * v_row),
+        m_row=m_row, m_point=odd_lines(panels * block * m_row),
+    )  # fmt: skip
 
 
 def scratch_of(g, pixel):
     """For each thread: a strip of pixels of so many bytes, V, and M or D."""
-    strip = REACH * (PATCH * min(g.columns, g.portion) + 2) * pixel
+    strip = REACH * (PATCH * min(g.columns, g.block) + 2) * pixel
     return make_scratch(strip), make_scratch(POINTS * g.v_point), make_scratch(POINTS * g.m_point)
 
 
 def task_count(g):
-    return min(-(-g.patches // g.portion), TASKS)
+    return min(-(-g.patches // g.block), TASKS)
 
 
 def forward(x, terms, w, pivot, out):
@@ -298,8 +311,8 @@ def forward(x, terms, w, pivot, out):
     sums, nothing = np.zeros((task_count(g), 2, k)), np.zeros(g.m_row // ITEM, np.float32)
     arrays = pixels(x), pixels(y)
     forward_patches(
-        *tile_types(), np.float32(-np.inf), g, *addresses(*arrays), terms, pivot, u,
-        row_table(g.portion, g.v_row, g.m_row), depth, nothing, scratch_of(g, max(g.v_row, g.m_row)), sums,
+        tile_types(np.float32), tuple(g), *places(*arrays), terms, pivot, u,
+        row_table(g.block, g.v_row, g.m_row), depth, nothing, scratch_of(g, max(g.v_row, g.m_row)), sums,
     )  # fmt: skip
     return deliver(y, out), sums.sum(0)
 
@@ -323,8 +336,8 @@ def backward_input(dy, x, terms, w, dx, add):
     sums, nothing = np.zeros((task_count(g), 2, x.shape[3])), np.zeros(g.m_row // ITEM, np.float32)
     arrays = pixels(dy), pixels(x), pixels(dx)
     input_patches(
-        *tile_types(), np.float32(-np.inf), g, *addresses(*arrays), int(add), terms, u,
-        row_table(g.portion, g.v_row, g.m_row), width, nothing, scratch_of(g, max(g.v_row, g.m_row)), sums,
+        tile_types(np.float32), tuple(g), tuple(places(*arrays)), int(add), terms, u,
+        row_table(g.block, g.v_row, g.m_row), width, nothing, scratch_of(g, max(g.v_row, g.m_row)), sums,
     )  # fmt: skip
     return sums.sum(0)
 
@@ -334,11 +347,11 @@ def backward_weight(dy, x, terms, w):
     (k, _, _, c), lanes, high = w.shape, tile_width(np.float32), tile_shape()[0]
     chunk, panels, tall = round_up(divide_evenly(c, HEIGHT), math.lcm(high, lanes)), -(-k // lanes), round_up(c, high)
     g = make_plan(x.shape, chunk * ITEM, lanes * ITEM, panels)
-    parts = PARTS_BYTES // (POINTS * panels * tall * lanes * ITEM), g.patches // g.portion // 2
+    parts = PARTS_BYTES // (POINTS * panels * tall * lanes * ITEM), g.patches // g.block // 2
     products = np.zeros((max(1, min(PARTS, *parts)), POINTS, panels, tall, lanes), np.float32)
     arrays = pixels(dy), pixels(x)
     weight_patches(
-        *tile_types(), np.float32(-np.inf), g, *addresses(*arrays), terms[:2],
+        tile_types(np.float32), tuple(g), *places(*arrays), terms[:2],
         row_table(chunk, ITEM, lanes * ITEM), chunk, np.zeros(lanes, np.float32),
         scratch_of(g, max(k, chunk) * ITEM), products,
     )  # fmt: skip

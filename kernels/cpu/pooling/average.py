@@ -6,7 +6,7 @@ from numba import prange
 from ...reference.pool import adaptive_windows, window_lengths
 from ...shapes import window_counts
 from ..layout import deliver
-from ..rows import addresses, pixels, result
+from ..rows import pixels, places, result
 from ..runtime import parallel
 from .taps import weighted_sum
 
@@ -14,13 +14,13 @@ TILE = 256  # channels that one task averages: a global pooling has few windows,
 
 
 @parallel
-def mean_windows(
-    zero, x, x_step, y, y_step, images, channels, height, width, rows, columns, row_weights, column_weights
-):
-    """y = the sum over each window of row_weight column_weight x. Arrays are addresses, steps are in bytes.
+def mean_windows(zero, x, y, size, windows, weights_along):
+    """y = the sum over each window of row weight times column weight times x. Arrays: address and step of a pixel.
 
-    rows (P, 2), columns (Q, 2): the first position of each window and the one after its last.
+    size: of x (N, H, W, C); windows: rows (P, 2), columns (Q, 2), the first position of each and the one after its
+    last; weights_along: of rows (P,), of columns (Q,)
     """
+    (images, height, width, channels), (rows, columns), (row_weights, column_weights) = size, windows, weights_along
     p_count, q_count, tiles = len(rows), len(columns), (channels + TILE - 1) // TILE
     for t in prange(images * p_count * tiles):
         n, p, first = t // tiles // p_count, t // tiles % p_count, t % tiles * TILE
@@ -33,29 +33,28 @@ def mean_windows(
         for q in range(q_count):
             left, count = columns[q, 0], columns[q, 1] - columns[q, 0]
             weights[:count] = row_weights[p] * column_weights[q]
-            target = y + ((n * p_count + p) * q_count + q) * y_step + offset
+            target = y[0] + ((n * p_count + p) * q_count + q) * y[1] + offset
             for h in range(top, max(bottom, top + 1)):  # once even in an empty window, to write its zeros
-                source = x + ((n * height + h) * width + left) * x_step + offset
-                weighted_sum(zero, source, x_step, weights, count if h < bottom else 0, target, lanes, h > top)
+                source = x[0] + ((n * height + h) * width + left) * x[1] + offset
+                weighted_sum(zero, (source, x[1]), weights, target, (count if h < bottom else 0, lanes), h > top)
 
 
 @parallel
-def share_windows(
-    zero, y, y_step, x, x_step, images, channels, p_count, q_count, rows, columns, row_weights, column_weights
-):
-    """The transpose of mean_windows: x from y. rows (H, 2), columns (W, 2): the windows that hold each position."""
+def share_windows(zero, y, x, size, holding, weights_along):
+    """The transpose of mean_windows: x from y. size: of y (N, P, Q, C); holding (H, 2), (W, 2): the windows there."""
+    (images, p_count, q_count, channels), (rows, columns), (row_weights, column_weights) = size, holding, weights_along
     height, width = len(rows), len(columns)
     for t in prange(images * height):
         n, h = t // height, t % height
         top, bottom, weights = rows[h, 0], rows[h, 1], np.empty(q_count, row_weights.dtype)
         for w in range(width):
             left, count = columns[w, 0], columns[w, 1] - columns[w, 0]
-            target = x + (t * width + w) * x_step
+            target = x[0] + (t * width + w) * x[1]
             for p in range(top, max(bottom, top + 1)):
                 for k in range(count):
                     weights[k] = row_weights[min(p, p_count - 1)] * column_weights[left + k]
-                source = y + ((n * p_count + p) * q_count + left) * y_step
-                weighted_sum(zero, source, y_step, weights, count if p < bottom else 0, target, channels, p > top)
+                source = y[0] + ((n * p_count + p) * q_count + left) * y[1]
+                weighted_sum(zero, (source, y[1]), weights, target, (count if p < bottom else 0, channels), p > top)
 
 
 def windows_holding(windows, size):
@@ -79,19 +78,19 @@ def covering_windows(size, count):
 
 def forward(x, axes, out):
     """y (N, P, Q, C) from the windows along both axes."""
-    (n, *hw, c), (windows, weights) = x.shape, zip(*axes)
+    (n, *_, c), (windows, weights) = x.shape, zip(*axes)
     y = result((n, *map(len, windows), c), x.dtype, out)
-    arrays, weights = (pixels(x), pixels(y)), [w.astype(x.dtype) for w in weights]
-    mean_windows(x.dtype.type(0), *addresses(*arrays), n, c, *hw, *windows, *weights)
+    arrays, weights = (pixels(x), pixels(y)), tuple(w.astype(x.dtype) for w in weights)
+    mean_windows(x.dtype.type(0), *places(*arrays), x.shape, windows, weights)
     return deliver(y, out)
 
 
 def backward(dy, x_shape, axes):
     """dx (N, H, W, C) from the windows along both axes."""
-    (n, *hw, c), (windows, weights) = x_shape, zip(*axes)
-    dx, holding = np.empty(x_shape, dy.dtype), [windows_holding(*axis) for axis in zip(windows, hw)]
-    arrays, weights = (pixels(dy), pixels(dx)), [w.astype(dy.dtype) for w in weights]
-    share_windows(dy.dtype.type(0), *addresses(*arrays), n, c, *dy.shape[1:3], *holding, *weights)
+    windows, weights = zip(*axes)
+    dx, holding = np.empty(x_shape, dy.dtype), tuple(windows_holding(*axis) for axis in zip(windows, x_shape[1:3]))
+    arrays, weights = (pixels(dy), pixels(dx)), tuple(w.astype(dy.dtype) for w in weights)
+    share_windows(dy.dtype.type(0), *places(*arrays), dy.shape, holding, weights)
     return dx
 
 

@@ -5,7 +5,7 @@ from numba import prange
 
 from ...shapes import window_counts
 from ..layout import deliver
-from ..rows import addresses, pixels, result
+from ..rows import pixels, places, result
 from ..runtime import parallel
 from .taps import first_largest, sum_where_won
 
@@ -24,9 +24,10 @@ def tap_windows(size, window, stride, padding, dilation, count):
 
 
 @parallel
-def max_pool(low, number, x, x_step, y, y_step, winner, winner_step, images, channels, height, width, rows, columns):
-    """rows (P, R) and columns (Q, S) are tap_positions. Arrays are addresses, steps go from pixel to pixel in bytes."""
-    p_count, q_count, s_count = len(rows), len(columns), columns.shape[1]
+def max_pool(low, number, x, y, winner, size, tables):
+    """size: of x (N, H, W, C). tables: tap_positions, (P, R) and (Q, S). Arrays: address and step."""
+    (images, height, width, channels), (rows, columns) = size, tables
+    p_count, (q_count, s_count) = len(rows), columns.shape
     for t in prange(images * p_count):
         n, p = t // p_count, t % p_count
         taps, numbers = np.empty(rows.shape[1] * s_count, np.int64), np.empty(rows.shape[1] * s_count, np.int32)
@@ -35,33 +36,33 @@ def max_pool(low, number, x, x_step, y, y_step, winner, winner_step, images, cha
             for r in range(rows.shape[1]):
                 for s in range(s_count):
                     if rows[p, r] >= 0 and columns[q, s] >= 0:
-                        taps[count] = x + ((n * height + rows[p, r]) * width + columns[q, s]) * x_step
+                        taps[count] = x[0] + ((n * height + rows[p, r]) * width + columns[q, s]) * x[1]
                         numbers[count] = r * s_count + s
                         count += 1
             at = t * q_count + q
-            first_largest(low, number, taps, numbers, count, y + at * y_step, winner + at * winner_step, channels)
+            there = y[0] + at * y[1], winner[0] + at * winner[1]
+            first_largest(low, number, taps, numbers, there, (count, channels))
 
 
 @parallel
-def max_pool_backward(
-    zero, number, dy, dy_step, winner, winner_step, dx, dx_step, images, channels, p_count, q_count, rows, columns
-):
-    """rows (H, R) and columns (W, S) are tap_windows. Arrays and steps as in max_pool."""
-    height, width, s_count = len(rows), len(columns), columns.shape[1]
+def max_pool_backward(zero, number, dy, winner, dx, size, tables):
+    """size: of dy (N, P, Q, C). tables: tap_windows, (H, R) and (W, S). Arrays as in max_pool."""
+    (images, p_count, q_count, channels), (rows, columns) = size, tables
+    height, (width, s_count) = len(rows), columns.shape
     for t in prange(images * height):
         n, h = t // height, t % height
-        size = rows.shape[1] * s_count
-        dys, winners, numbers = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int32)
+        taps = rows.shape[1] * s_count
+        dys, winners, numbers = np.empty(taps, np.int64), np.empty(taps, np.int64), np.empty(taps, np.int32)
         for w in range(width):
             count = 0
             for r in range(rows.shape[1]):
                 for s in range(s_count):
                     if rows[h, r] >= 0 and columns[w, s] >= 0:
                         at = (n * p_count + rows[h, r]) * q_count + columns[w, s]
-                        dys[count], winners[count] = dy + at * dy_step, winner + at * winner_step
+                        dys[count], winners[count] = dy[0] + at * dy[1], winner[0] + at * winner[1]
                         numbers[count] = r * s_count + s
                         count += 1
-            sum_where_won(zero, number, dys, winners, numbers, count, dx + (t * width + w) * dx_step, channels)
+            sum_where_won(zero, number, dys, winners, numbers, count, dx[0] + (t * width + w) * dx[1], channels)
 
 
 def max_pool2d_forward(x, size, stride, padding, dilation, ceil_mode, out=None):
@@ -69,21 +70,20 @@ def max_pool2d_forward(x, size, stride, padding, dilation, ceil_mode, out=None):
 
     The padding never wins: it counts as -inf. NaN wins over everything, so that it is not hidden.
     """
-    (n, *hw, c) = x.shape
+    n, *hw, c = x.shape
     out_hw = window_counts(hw, size, stride, padding, dilation, ceil_mode)
     y = result((n, *out_hw, c), x.dtype, out)
     winner = np.empty(y.shape, np.uint8 if size[0] * size[1] <= 256 else np.int32)
-    tables = [tap_positions(*axis) for axis in zip(hw, size, stride, padding, dilation, out_hw)]
+    tables = tuple(tap_positions(*axis) for axis in zip(hw, size, stride, padding, dilation, out_hw))
     arrays = pixels(x), pixels(y), pixels(winner)
-    max_pool(x.dtype.type(-np.inf), winner.dtype.type(0), *addresses(*arrays), n, c, *hw, *tables)
+    max_pool(x.dtype.type(-np.inf), winner.dtype.type(0), *places(*arrays), x.shape, tables)
     return deliver(y, out), winner
 
 
 def max_pool2d_backward(dy, winner, x_shape, size, stride, padding, dilation):
     """dx: each output's gradient goes to the pixel that won."""
-    n, *hw, c = x_shape
-    dx, out_hw = np.empty(x_shape, dy.dtype), dy.shape[1:3]
-    tables = [tap_windows(*axis) for axis in zip(hw, size, stride, padding, dilation, out_hw)]
+    hw, out_hw, dx = x_shape[1:3], dy.shape[1:3], np.empty(x_shape, dy.dtype)
+    tables = tuple(tap_windows(*axis) for axis in zip(hw, size, stride, padding, dilation, out_hw))
     arrays = pixels(dy), pixels(winner), pixels(dx)
-    max_pool_backward(dy.dtype.type(0), winner.dtype.type(0), *addresses(*arrays), n, c, *out_hw, *tables)
+    max_pool_backward(dy.dtype.type(0), winner.dtype.type(0), *places(*arrays), dy.shape, tables)
     return dx

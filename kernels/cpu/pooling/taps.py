@@ -10,18 +10,20 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ..llvm import INT, INT32, at, element, emit_fma, for_vectors, load, splat, store, variable, vector
+from ..llvm import INT, INT32, at, element, emit_fma, for_vectors, load, splat, store, unpacked, variable, vector
 
 
 @intrinsic
-def first_largest(typingctx, low, number, taps, numbers, count, y, winner, channels):
-    """y = the largest of `count` taps, or low; winner = the number of the first tap that has it. NaN is the largest.
+def first_largest(typingctx, low, number, taps, numbers, targets, size):
+    """y = the largest of all taps, or low; winner = the number of the first tap that has it. NaN is the largest.
 
-    taps: addresses of pixels (int64), numbers: theirs in the window (int32). low and number show types.
+    taps: addresses of pixels (int64), numbers: theirs in the window (int32). targets: addresses of y and winner; size:
+    (taps, channels). low and number show types.
     """
 
     def codegen(context, b, signature, args):
-        low, number, taps, numbers, count, y, winner, channels = args
+        low, number, taps, numbers = args[:4]
+        (y, winner), (count, channels) = unpacked(b, args[4:])
         for c, lanes in for_vectors(b, channels):
             best, best_number = variable(b, splat(b, low, lanes)), variable(b, splat(b, ir.Constant(INT32, 0), lanes))
             with cgutils.for_range(b, count, intp=INT) as loop:
@@ -37,7 +39,7 @@ def first_largest(typingctx, low, number, taps, numbers, count, y, winner, chann
             store(b, narrow, at(b, winner, c, number.type), 1)
         return context.get_dummy_value()
 
-    return types.void(low, number, taps, numbers, count, y, winner, channels), codegen
+    return types.void(low, number, taps, numbers, targets, size), codegen
 
 
 @intrinsic
@@ -67,21 +69,22 @@ def sum_where_won(typingctx, zero, number, dys, winners, numbers, count, dx, cha
 
 
 @intrinsic
-def weighted_sum(typingctx, zero, x, x_step, weights, count, y, channels, add):
-    """y = the sum of weights[k] x[k] over `count` pixels a step apart; with add, y += that. zero shows the type."""
+def weighted_sum(typingctx, zero, x, weights, y, size, add):
+    """y = the sum of weights[k] x[k] over Rows x; with add, y += that. size: (rows, channels); zero shows the type."""
 
     def codegen(context, b, signature, args):
-        zero, x, x_step, weights, count, y, channels, add = args
+        zero, _, weights, y, _, add = args
+        (x, x_step), (count, channels) = unpacked(b, (args[1], args[4]))
         for c, lanes in for_vectors(b, channels):
             here = at(b, y, c, zero.type)
             kept = load(b, here, vector(zero.type, lanes), 1)
             total = variable(b, b.select(add, kept, splat(b, zero, lanes)))
             with cgutils.for_range(b, count, intp=INT) as loop:
-                weight = splat(b, element(context, b, signature.args[3], weights, loop.index), lanes)
+                weight = splat(b, element(context, b, signature.args[2], weights, loop.index), lanes)
                 pixel = b.add(x, b.mul(loop.index, x_step))
                 value = load(b, at(b, pixel, c, zero.type), vector(zero.type, lanes), 1)
                 b.store(emit_fma(b, weight, value, b.load(total)), total)
             store(b, b.load(total), here, 1)
         return context.get_dummy_value()
 
-    return types.void(zero, x, x_step, weights, count, y, channels, add), codegen
+    return types.void(zero, x, weights, y, size, add), codegen
