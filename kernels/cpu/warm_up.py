@@ -62,6 +62,7 @@ def others_backward(k, ones):
         ("max pooling, backward", lambda: k.max_pool2d_backward(pooled, winner, x.shape, *window, ONE)),
         ("average pooling, backward", lambda: k.avg_pool2d_backward(pooled, x.shape, *window, True)),
         ("SGD", lambda: k.sgd_step(one, one, [ones(9)], 0.1, 0.9, 0.0, 1e-4, True)),
+        ("SGD without momentum", lambda: k.sgd_step(one, one, None, 0.1, 0.0, 0.0, 0.0, False)),
         ("sum over channels", lambda: k.channel_sum(x)),
         ("global pooling, backward", lambda: k.adaptive_avg_pool2d_backward(ones(2, 1, 1, 8), x.shape)),
         ("ReLU, backward", lambda: k.relu_backward(x, x)),
