@@ -48,6 +48,7 @@ def as_matrix(a):
 
 def pixels(a):
     """The memory of a (..., C) as a flat array, and the step from pixel to pixel. Copies layouts that have none."""
+    a = np.asarray(a)  # a NumPy scalar's memory lives no longer than a look at it
     if not a.flags.c_contiguous:
         m = as_matrix(a)
         if m is not None and m.size:

@@ -23,6 +23,7 @@ from kernel_cases import (
 
 from kernels import cpu, reference
 from kernels.cpu import runtime
+from kernels.cpu.rows import pixels
 
 OVERRIDDEN = """
     adam_step adaptive_avg_pool2d_backward adaptive_avg_pool2d_forward add_relu_forward avg_pool2d_backward
@@ -36,6 +37,12 @@ OVERRIDDEN = """
 def test_signature_is_the_references(name):
     assert getattr(cpu, name) is not getattr(reference, name)
     assert inspect.signature(getattr(cpu, name)) == inspect.signature(getattr(reference, name))
+
+
+def test_the_memory_of_a_numpy_scalar_is_held():
+    flat, step = pixels(np.float32(6))
+    junk = [np.array(i + 0.5, np.float32) for i in range(1000)]
+    assert flat[0] == 6 and step == 1 and len(junk) == 1000
 
 
 # ------------------------------------------------------------------------------------- element by element
