@@ -26,7 +26,7 @@ def published(*parts):
 
 def downloaded(name):
     """A file that ../shared/data/get_data.py brings into a folder named by MINIGRAD_REAL_DATA."""
-    path = pathlib.Path(os.environ.get("MINIGRAD_REAL_DATA") or ROOT.parent / "data-interop") / name
+    path = pathlib.Path(os.environ.get("MINIGRAD_REAL_DATA") or ROOT.parent / "realdata") / name
     if not path.exists():
         pytest.skip(f"{name} is not at hand (get_data.py brings it; MINIGRAD_REAL_DATA says where it is)")
     return path
