@@ -13,8 +13,8 @@ from ..recompute import draw, recomputing
 Size = int | tuple[int, int]
 
 add_relu = ops.add_relu
-sigmoid = ops.sigmoid
-tanh = ops.tanh
+sigmoid = by_position(ops.sigmoid)
+tanh = by_position(ops.tanh)
 concat = ops.concat
 
 leaky_relu = by_position(ops.leaky_relu, inplace=True)

@@ -3,6 +3,8 @@
 import math
 from itertools import accumulate
 
+from kernels.reference.arrays import exact_sum
+
 from ..tensor import op
 from .arithmetic import unbroadcast
 from .checks import axis, is_whole, whole
@@ -39,7 +41,7 @@ def repeat(ctx, x, *, repeats):
     copies = [n for pair in zip(repeats, (1,) * lead + shape) for n in pair]  # r0, n0, r1, n1, ...
 
     def backward(dy):
-        return (dy.reshape(copies).sum(tuple(range(0, len(copies), 2))).reshape(shape),)
+        return (exact_sum(dy.reshape(copies), tuple(range(0, len(copies), 2))).reshape(shape),)
 
     return ctx.xp.tile(x, tuple(repeats)), backward
 

@@ -1,5 +1,7 @@
 """Losses of probabilities: of one class or the other, of one class among several, of distributions."""
 
+from kernels.reference.arrays import exact_sum
+
 from ..precision import floated, sums
 from ..tensor import op
 from .checks import fits
@@ -92,7 +94,7 @@ def nll_loss(ctx, x, target, *, weight=None, ignore_index=-100, reduction="mean"
     counted = target != ignore_index
     target = xp.where(counted, target, 0)
     weight = weight[target] * counted
-    scale = 1 / weight.sum() if reduction == "mean" else x.dtype.type(1)
+    scale = 1 / exact_sum(weight, (0,)) if reduction == "mean" else x.dtype.type(1)
     loss = -scale * weight * x.reshape(-1, shape[-1])[rows, target]
 
     def backward(dy):
@@ -100,7 +102,7 @@ def nll_loss(ctx, x, target, *, weight=None, ignore_index=-100, reduction="mean"
         dx[rows, target] = -scale * weight * dy.reshape(-1)
         return dx.reshape(shape), None
 
-    return loss.reshape(shape[:-1]) if reduction == "none" else loss.sum(), backward
+    return loss.reshape(shape[:-1]) if reduction == "none" else exact_sum(loss, (0,)), backward
 
 
 @op(autocast=sums, types=floated)

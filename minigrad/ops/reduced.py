@@ -1,5 +1,7 @@
 """What losses of one number an element share: the same shapes, the reduction, constants among the settings."""
 
+from kernels.reference.arrays import exact_mean, exact_sum
+
 from ..tensor import Tensor
 
 REDUCTIONS = ("mean", "sum", "none")
@@ -21,7 +23,8 @@ def reduced(name, loss, reduction):
     checked_reduction(name, reduction)
     if reduction == "none":
         return loss, 1.0
-    return (loss.mean(), 1 / max(loss.size, 1)) if reduction == "mean" else (loss.sum(), 1.0)
+    total = exact_sum if reduction == "sum" else exact_mean
+    return total(loss, tuple(range(loss.ndim))), 1.0 if reduction == "sum" else 1 / max(loss.size, 1)
 
 
 def constant(ctx, name, what, value, dtype):

@@ -2,7 +2,9 @@
 
 import math
 
-from ..precision import floated, sums
+from kernels.reference.arrays import exact_mean, exact_sum
+
+from ..precision import floated, is_floating_point, sums
 from ..tensor import op
 from .checks import axis
 from .reduction import normalised
@@ -14,7 +16,7 @@ def moments(name, x, dim, correction):
     count = math.prod(x.shape[a] for a in axes) - correction
     if count <= 0:
         raise ValueError(f"{name}: there must be more values than correction {correction}; x {x.shape}, dim {dim}")
-    return axes, x.mean(axes, keepdims=True), count
+    return axes, exact_mean(x, axes, True), count
 
 
 @op(autocast=sums, types=floated)
@@ -29,7 +31,7 @@ def var(ctx, x, *, dim=None, correction=1, keepdim=False):
     def backward(dy):
         return (dy.reshape(shape) * (x - mean) * (2 / count),)
 
-    return ((x - mean) ** 2).sum(axes, keepdims=keepdim) / count, backward
+    return exact_sum((x - mean) ** 2, axes, keepdim) / x.dtype.type(count), backward
 
 
 @op(autocast=sums, types=floated)
@@ -37,7 +39,7 @@ def std(ctx, x, *, dim=None, correction=1, keepdim=False):
     """y = sqrt var(x, dim);   dx = dy (x - mean) / ((n - correction) y), 0 where y = 0"""
     axes, mean, count = moments("std", x, dim, correction)
     xp = ctx.xp
-    y = xp.sqrt(((x - mean) ** 2).sum(axes, keepdims=True) / count)
+    y = xp.sqrt(exact_sum((x - mean) ** 2, axes, True) / x.dtype.type(count))
 
     def backward(dy):
         return (dy.reshape(y.shape) * (x - mean) / (count * xp.where(y > 0, y, xp.inf)),)
@@ -60,7 +62,7 @@ def norm(ctx, x, *, p=2, dim=None, keepdim=False):
         y = largest
     else:
         unit = xp.where(largest > 0, largest, 1)  # so that no power overflows
-        y = unit * ((size / unit) ** p).sum(axes, keepdims=True) ** (1 / p)
+        y = unit * exact_sum((size / unit) ** p, axes, True) ** (1 / p)
 
     def backward(dy):
         ratio = xp.abs(x) / xp.where(y > 0, y, xp.inf)
@@ -106,9 +108,15 @@ def cumsum(ctx, x, *, dim):
     along, xp = axis("cumsum", x, dim), ctx.xp
 
     def backward(dy):
-        return (xp.flip(xp.flip(dy, along).cumsum(along), along),)
+        return (xp.flip(running_sum(xp.flip(dy, along), along), along),)
 
-    return x.cumsum(along), backward
+    return running_sum(x, along), backward
+
+
+def running_sum(x, along):
+    """x.cumsum in float64 for float32, as its sum; whole numbers in int64."""
+    wide = {2: "float32", 4: "float64"}.get(x.dtype.itemsize) if is_floating_point(x.dtype) else None
+    return x.cumsum(along) if wide is None else x.cumsum(along, dtype=wide).astype(x.dtype)
 
 
 @op(autocast=sums, types=floated)
@@ -116,7 +124,7 @@ def logsumexp(ctx, x, *, dim, keepdim=False):
     """y = ln sum e^x over dim, without overflow;   dx = dy e^(x - y)"""
     axes, xp = normalised("logsumexp", dim, x.ndim), ctx.xp
     largest = x.max(axes, keepdims=True)
-    y = largest + xp.log(xp.exp(x - largest).sum(axes, keepdims=True))
+    y = largest + xp.log(exact_sum(xp.exp(x - largest), axes, True))
 
     def backward(dy):
         return (dy.reshape(y.shape) * xp.exp(x - y),)

@@ -95,3 +95,34 @@ def test_argmax_takes_the_first_and_keeps_axes_on_request():
     assert argmax(x, dim=1).data.tolist() == [1, 0]
     assert argmax(x, dim=0, keepdim=True).data.tolist() == [[1, 0, 1]]
     assert argmax(x, keepdim=True).shape == (1, 1)
+
+
+def test_sums_of_many_float32_numbers(place):
+    """A million numbers along an axis that is not the last: to rounding, where adding one by one loses three digits."""
+    x = np.random.default_rng(0).random((1_000_000, 2)).astype(np.float32)
+    t = Tensor(put(x), requires_grad=True)
+    wide = x.astype(float)
+    for y, right in [
+        (ops.var(t, dim=0), wide.var(0, ddof=1)),
+        (ops.std(t, dim=0), wide.std(0, ddof=1)),
+        (ops.norm(t, dim=0), np.sqrt((wide * wide).sum(0))),
+        (ops.logsumexp(t, dim=0), np.log(np.exp(wide).sum(0))),
+        (ops.cumsum(t, dim=0)[-1], wide.sum(0)),
+        (ops.mse_loss(t, t * 0), (wide * wide).mean()),
+        (ops.nll_loss(t, np.zeros(len(x), int)), -wide[:, 0].mean()),
+    ]:
+        np.testing.assert_allclose(host(y), right, rtol=3e-7)
+    ops.repeat(t[:1], repeats=(1_000_000, 1)).sum().backward()
+    assert host(t.grad)[0].tolist() == [1_000_000] * 2
+
+
+def test_norms_far_from_zero(place):
+    """Mean 1000, deviation 1, in float32: normalised to rounding, and the gradient with it."""
+    x = (np.random.default_rng(0).standard_normal((1, 256, 256, 4)) + 1000).astype(np.float32)
+    wide = x.astype(float)
+    right = (wide - wide.mean((1, 2), keepdims=True)) / wide.std((1, 2), keepdims=True)
+    t = Tensor(put(x), requires_grad=True)
+    y = ops.instance_norm(t, eps=0)
+    np.testing.assert_allclose(host(y), right, atol=2e-6)
+    y.backward(np.ones(x.shape, np.float32))
+    assert np.abs(host(t.grad)).max() < 2e-6

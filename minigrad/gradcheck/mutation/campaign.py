@@ -44,8 +44,10 @@ def subjects(cases, kernels, table=()):
 
     table: all cases there are, if `cases` are only some of them. Then a function that only others of the table run is
     left to these; and all of the table that can reach a function judge it, as the chosen ones need not see all of it.
+    A composition has no backward pass of its own, and is passed over.
     """
     found = {}
+    cases, table = ([c for c in some if written_op(c.op)] for some in (cases, table))
     for case in dict.fromkeys((*cases, *table)):
         for region in regions(written_op(case.op), kernels):
             found.setdefault(region.function, Subject(region, [])).cases.append(case)
