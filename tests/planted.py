@@ -151,12 +151,12 @@ MISTAKES_OF_KIND = {
         ("x", ops.sqrt, positive((4, 3)), ops.sqrt, "dy / (2 * y)", "dy / y"),
         ("x", partial(ops.mean, dim=0), SQUARE, ops.mean, "dy / dy.dtype.type(count)", "dy"),
         ("b", returning(ops.conv2d, scaled(2, 1 / 3)), CONV),
-        ("b", ops.linear, LINEAR, norm.channel_sum, "x.sum(", "x.mean("),
+        ("b", ops.linear, LINEAR, norm.channel_sum, "exact_sum(", "exact_mean("),
         ("x", avg_pool, WINDOWS, pool.avg_pool2d_backward, "dy / area.astype(dy.dtype)", "dy / 4.5"),
         ("x", partial(ops.power, exponent=3), SQUARE, ops.power, "dy * (exponent * x", "dy * (x"),
     ],
     "missing sum over the batch": [
-        ("b", ops.linear, LINEAR, norm.channel_sum, "x.sum(batch_axes(x))", "x[0]"),
+        ("b", ops.linear, LINEAR, norm.channel_sum, "exact_sum(x, batch_axes(x))", "x[0]"),
         ("w", ops.linear, LINEAR, linear.linear_backward_weight,
          "rows(dy).T @ rows(x)", "rows(dy)[:1].T @ rows(x)[:1]"),
         ("w", ops.linear, LINEAR, linear.linear_backward_weight,
@@ -178,7 +178,7 @@ MISTAKES_OF_KIND = {
     "not reduced over a broadcast axis": [
         ("b", ops.add, ADDED, ops.add, "unbroadcast(dy, b_shape)", "dy"),
         ("b", ops.mul, ADDED, ops.mul, "unbroadcast(dy * a, b.shape)", "dy * a"),
-        ("b", padded, CONV, norm.channel_sum, "x.sum(batch_axes(x))", "x"),
+        ("b", padded, CONV, norm.channel_sum, "exact_sum(x, batch_axes(x))", "x"),
         ("beta", ops.batch_norm, NORM, norm.batch_norm_apply_backward, "dgamma, channel_sum(dy)", "dgamma, dy"),
         ("b", outer_sum, inputs((4,), (3,))),
         ("s", scale_by, inputs((4, 2, 3), (4, 1, 1))),

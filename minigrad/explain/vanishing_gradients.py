@@ -12,7 +12,7 @@ away from it, and say little about either.) In a plain net it is multiplied at e
 that it vanishes, or explodes, with depth. A residual block multiplies by F' + 1 instead of F'. Auxiliary heads, those
 of GoogLeNet (Szegedy et al. 2015, section 5), bring gradients of their own to a third and two thirds of the depth.
 
-The only file of explain that imports architectures: these heads and their loss are GoogLeNet's own, not a copy.
+Like ledger.py it imports architectures: the heads and their loss are GoogLeNet's own, not a copy.
 """
 
 from dataclasses import dataclass

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from ..autograd import no_grad
+from ..autograd import no_grad, toposort
 from ..device import CPU
 from ..tensor import Tensor, argument_names, op
 
@@ -92,8 +92,22 @@ class Problem:
             return [self._backward(y, dy) for dy in dys]
 
     def _backward(self, y, dy):
-        y.backward(dy.copy(), retain_graph=True)
-        return self.take_gradients()
+        with of_any_form(y):
+            y.backward(dy.copy(), retain_graph=True)
+            return self.take_gradients()
+
+
+@contextmanager
+def of_any_form(y):
+    """Within this block a backward pass may send gradients of wrong shapes and types: here they are to be examined."""
+    nodes = [(node, node.form) for node in toposort(y.node)]
+    for node, _ in nodes:
+        node.form = None
+    try:
+        yield
+    finally:
+        for node, form in nodes:
+            node.form = form
 
 
 def copy_of(t):
