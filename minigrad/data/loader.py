@@ -72,7 +72,7 @@ class DataLoader:
             raise ValueError("DataLoader: a sampler decides the order, so shuffle must be False")
         check_at_least(batch_size=(batch_size, 1), num_workers=(num_workers, 0), prefetch=(prefetch, 1), seed=(seed, 0))
         check_at_least(**{"number of samples in dataset": (len(dataset), 1)})
-        self.sampler = sampler or (RandomSampler(dataset) if shuffle else SequentialSampler(dataset))
+        self.sampler: Any = sampler or (RandomSampler(dataset) if shuffle else SequentialSampler(dataset))
         if drop_last and (total := len(self.sampler)) < batch_size:
             words = f"{total} samples in batches of {batch_size} make no batch at all"
             raise ValueError(f"DataLoader: with drop_last, {words}")

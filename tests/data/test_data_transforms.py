@@ -31,8 +31,17 @@ RANDOM = [
     T.PCALighting(),
     T.Cutout(5),
     T.RandomErasing(0.7),
+    T.RandomRotation(30),
 ]
-FIXED = [T.Pad(2), T.CenterCrop(7), T.Resize(20), T.ToFloat(), T.Normalize([0.5] * 3, [0.2] * 3), T.Lambda(np.add)]
+FIXED = [
+    T.Pad(2),
+    T.Grayscale(),
+    T.CenterCrop(7),
+    T.Resize(20),
+    T.ToFloat(),
+    T.Normalize([0.5] * 3, [0.2] * 3),
+    T.Lambda(np.add),
+]
 CHAIN = T.Compose([T.RandomCrop(8, padding=2), T.RandomHorizontalFlip(), T.Normalize([0.5] * 3, [0.2] * 3)])
 
 
@@ -203,6 +212,26 @@ def test_pca_lighting():
     np.testing.assert_allclose(vectors.T @ vectors, np.eye(3), atol=1e-3)  # orthonormal, so not mistyped
 
 
+def test_grayscale():
+    image = np.array([[[255, 0, 0], [0, 255, 0], [10, 20, 30]]], np.uint8)
+    assert T.Grayscale()(image)[0, :, 0].tolist() == [76, 150, 18]
+    assert T.Grayscale(3)(image / np.float32(255)).shape == (1, 3, 3)
+
+
+def test_random_rotation():
+    image = photos(1, 9, 9)[0]
+    np.testing.assert_array_equal(T.RandomRotation((90, 90))(image, RandomStream(0)), np.rot90(image))
+    corner = T.RandomRotation((45, 45), fill=7)(image, RandomStream(0))[0, 0]
+    assert corner.tolist() == [7, 7, 7]
+    dot = np.zeros((41, 41, 1), np.uint8)
+    dot[20, 36:39] = 255  # to the right of the middle
+    heights = []
+    for i in range(300):
+        rows, columns = np.nonzero(T.RandomRotation(20)(dot, RandomStream(i))[..., 0] > 60)
+        heights.append(np.degrees(np.arctan2(20 - rows.mean(), columns.mean() - 20)))
+    assert -21 < min(heights) < -17 and 17 < max(heights) < 21 and abs(np.mean(heights)) < 2
+
+
 def test_cutout_squares():
     ones = np.ones((2000, 6, 8, 2), np.float32)
     out = T.Cutout(3)(ones, streams(2000))
@@ -292,6 +321,8 @@ def test_repr_names_the_settings():
         (lambda: T.ColorJitter(0.1)(photos(c=1), streams()), "ColorJitter: image must have 3 channels"),
         (lambda: T.PCALighting(-1), "std must be >= 0"),
         (lambda: T.PCALighting()(photos(c=1), streams()), "PCALighting: image must have 3 channels"),
+        (lambda: T.Grayscale(2), "num_output_channels must be 1 or 3; got 2"),
+        (lambda: T.RandomRotation(-1), "degrees must be at least 0"),
         (lambda: T.Cutout(0), "length must be at least 1; got 0"),
         (lambda: T.Mixup(0, 10), "Mixup: alpha must be > 0"),
         (lambda: T.CutMix(1, 0), "CutMix: .*num_classes >= 1"),

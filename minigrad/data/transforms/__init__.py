@@ -8,10 +8,11 @@ from .geometric import (
     RandomCrop,
     RandomHorizontalFlip,
     RandomResizedCrop,
+    RandomRotation,
     Resize,
 )
 from .mixing import CutMix, Mixup, one_hot
-from .photometric import ColorJitter, Normalize, PCALighting, ToFloat
+from .photometric import ColorJitter, Grayscale, Normalize, PCALighting, ToFloat
 
 __all__ = [
     "CenterCrop",
@@ -19,6 +20,7 @@ __all__ = [
     "Compose",
     "CutMix",
     "Cutout",
+    "Grayscale",
     "ImageTransform",
     "Lambda",
     "Mixup",
@@ -29,6 +31,7 @@ __all__ = [
     "RandomErasing",
     "RandomHorizontalFlip",
     "RandomResizedCrop",
+    "RandomRotation",
     "Resize",
     "ToFloat",
     "Transform",

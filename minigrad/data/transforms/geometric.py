@@ -76,6 +76,28 @@ class RandomHorizontalFlip(Transform):
         return out
 
 
+class RandomRotation(ImageTransform):
+    """Turned counter-clockwise about its middle by a random angle; the size stays, corners get the value `fill`.
+
+    degrees: an angle is uniform in [-degrees, degrees], or in (low, high). uint8 images of 1 or 3 channels.
+    """
+
+    random = True
+
+    def __init__(self, degrees: float | Sequence[float], fill: int = 0):
+        low, high = (-degrees, degrees) if isinstance(degrees, (int, float)) else degrees
+        if not low <= high:
+            raise ValueError(f"RandomRotation: degrees must be at least 0, or (low, high); got {degrees}")
+        self.degrees, self.fill = (low, high), fill
+
+    def image(self, image: np.ndarray, rng: RandomStream) -> np.ndarray:
+        low, high = self.degrees
+        picture, bilinear = as_picture("RandomRotation", image)
+        fill = self.fill if image.shape[2] == 1 else (self.fill,) * 3
+        angle = low + (high - low) * float(rng.uniform(1)[0])
+        return np.asarray(picture.rotate(angle, bilinear, fillcolor=fill)).reshape(image.shape)
+
+
 class Resize(ImageTransform):
     """Bilinear, antialiased. An int is the new length of the short side; (height, width) is the exact new size."""
 
@@ -146,13 +168,18 @@ def random_box(
     return boxes[np.arange(len(u)), fits.argmax(axis=1)].astype(int)
 
 
-def resize(name: str, image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def as_picture(name: str, image: np.ndarray):
+    """(a Pillow image, Pillow's word for bilinear). ValueError for what Pillow can't take."""
     from PIL import Image
 
     if image.dtype != np.uint8:
         raise ValueError(f"{name} works on uint8 images: put it before ToFloat and Normalize; got {image.dtype}")
     if image.shape[2] not in (1, 3):
         raise ValueError(f"{name}: image must have 1 or 3 channels; got {image.shape[2]}")
-    picture = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
-    out = np.asarray(picture.resize((size[1], size[0]), Image.Resampling.BILINEAR))
-    return out.reshape(*size, image.shape[2])
+    return Image.fromarray(image[..., 0] if image.shape[2] == 1 else image), Image.Resampling.BILINEAR
+
+
+def resize(name: str, image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The image (H, W, C) at this (height, width)."""
+    picture, bilinear = as_picture(name, image)
+    return np.asarray(picture.resize((size[1], size[0]), bilinear)).reshape(*size, image.shape[2])

@@ -35,6 +35,21 @@ class Normalize(Transform):
         return rows.reshape(images.shape)
 
 
+class Grayscale(Transform):
+    """RGB to grey by its brightness (ITU-R 601), of the same type; the grey 1 or 3 times."""
+
+    def __init__(self, num_output_channels: int = 1):
+        if num_output_channels not in (1, 3):
+            raise ValueError(f"Grayscale: num_output_channels must be 1 or 3; got {num_output_channels}")
+        self.num_output_channels = num_output_channels
+
+    def batch(self, images: np.ndarray, rng: RandomStream) -> np.ndarray:
+        check_rgb("Grayscale", images)
+        grey = images @ LUMA
+        grey = np.rint(grey).astype(np.uint8) if images.dtype == np.uint8 else grey.astype(images.dtype)
+        return np.repeat(grey[..., None], self.num_output_channels, axis=-1)
+
+
 class ColorJitter(ImageTransform):
     """Random brightness, contrast, saturation and hue, in random order; float32 RGB in [0, 1].
 
