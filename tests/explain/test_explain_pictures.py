@@ -115,7 +115,7 @@ def test_feature_maps_are_what_the_modules_give(same_state):
     net, x = same_state(small_net()), image()
     seen = explain.feature_maps(net, x, ["b", "a"], channels=3)
     assert list(seen.maps) == ["b", "a"]
-    np.testing.assert_array_equal(seen.maps["a"], net[0:2](mg.Tensor(x[None])).data[0])  # ReLU is part of it
+    np.testing.assert_array_equal(seen.maps["a"], net.a(mg.Tensor(x[None])).data[0])
     spread = seen.maps["a"].std((0, 1))
     assert set(seen.strongest("a")) == set(np.argsort(-spread)[:3])
     axes = [ax for ax in seen.plot().axes if ax.images]
@@ -251,3 +251,11 @@ def test_printing_a_result_prints_a_summary_never_its_arrays():
         assert len(text) < 3000 and "array(" not in text, text
     text = str(results[0])
     assert text.startswith("Saliency\n") and "image     (8, 8, 2) from" in text and "class_    " in text
+
+
+def test_feature_maps_of_a_relu_that_is_fused_otherwise():
+    """While a net is looked at, each module of a Sequential is called, and gives what it alone computes."""
+    net = small_net()
+    seen = explain.feature_maps(net, image(), ["a", "relu1"])
+    assert seen.maps["a"].min() < 0
+    np.testing.assert_array_equal(seen.maps["relu1"], np.maximum(seen.maps["a"], 0))
