@@ -141,10 +141,9 @@ class Node:
         for hook in tuple(self.hooks):
             changed = hook(held[0])
             if changed is not None:
-                whole = self.form is None or self.form.matches(changed)
-                held[0] = (
-                    changed if whole else self.form.fitted(changed, f"{self.name}: the gradient that a hook returns")
-                )
+                form = self.form
+                whole = form is None or form.matches(changed)
+                held[0] = changed if whole else form.fitted(changed, f"{self.name}: the gradient that a hook returns")
         if self.retains:
             self.grad = held[0] if self.grad is None else self.grad + held[0]
 

@@ -45,6 +45,19 @@ class Tensor:
     __array_priority__ = 1000  # CuPy's array + tensor calls Tensor.__radd__
     __hash__ = object.__hash__  # by identity: == compares numbers
 
+    # What computes is attached by minigrad.ops.methods, and declared here for type checkers
+    __add__: Callable[..., Any]
+    __sub__: Callable[..., Any]
+    __mul__: Callable[..., Any]
+    __truediv__: Callable[..., Any]
+    __neg__: Callable[..., Any]
+    __getitem__: Callable[..., Any]
+    cast: Callable[..., Any]
+    to: Callable[..., Any]
+    sum: Callable[..., Any]
+    mean: Callable[..., Any]
+    reshape: Callable[..., Any]
+
     def __init__(self, data, requires_grad=False, *, node=None, version=None):
         data = np.asarray(data) if isinstance(data, np.generic) else data
         if not hasattr(data, "strides"):
