@@ -140,10 +140,9 @@ class Node:
         """
         for hook in tuple(self.hooks):
             changed = hook(held[0])
-            if changed is not None:
-                form = self.form
-                whole = form is None or form.matches(changed)
-                held[0] = changed if whole else form.fitted(changed, f"{self.name}: the gradient that a hook returns")
+            if changed is not None and self.form is not None and not self.form.matches(changed):
+                changed = self.form.fitted(changed, f"{self.name}: the gradient that a hook returns")
+            held[0] = held[0] if changed is None else changed
         if self.retains:
             self.grad = held[0] if self.grad is None else self.grad + held[0]
 
