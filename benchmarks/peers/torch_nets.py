@@ -1,5 +1,7 @@
 """The nets in plain PyTorch: the same layers as in `architectures`, under no particular names."""
 
+from functools import partial
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -178,16 +180,16 @@ def densenet_small(channels, classes):
     return densenet([conv_bn(channels, 32, 3, 1, 1), nn.MaxPool2d(3, 2, 1)], 32, 16, (4, 4, 4), classes)
 
 
-# GoogLeNet, as torchvision has it: batch norm, 3x3 in the "5x5" branch
+# GoogLeNet, as torchvision has it: batch norm, and 3x3 in the "5x5" branch, but for the small one
 
 
 class Inception(nn.Module):
-    def __init__(self, c, k1, r3, k3, r5, k5, kp):
+    def __init__(self, c, k1, r3, k3, r5, k5, kp, size=3):
         super().__init__()
         self.branches = nn.ModuleList([
             conv_bn(c, k1, 1),
             nn.Sequential(conv_bn(c, r3, 1), conv_bn(r3, k3, 3, 1, 1)),
-            nn.Sequential(conv_bn(c, r5, 1), conv_bn(r5, k5, 3, 1, 1)),
+            nn.Sequential(conv_bn(c, r5, 1), conv_bn(r5, k5, size, 1, size // 2)),
             nn.Sequential(nn.MaxPool2d(3, 1, 1), conv_bn(c, kp, 1)),
         ])  # fmt: skip
 
@@ -228,10 +230,11 @@ class GoogLeNet(nn.Module):
 
 
 def googlenet_small(channels, classes):
+    inception = partial(Inception, size=5)
     return nn.Sequential(
-        conv_bn(channels, 32, 3, 1, 1), nn.MaxPool2d(3, 2, 1), Inception(32, 32, 24, 48, 8, 16, 16),
-        Inception(112, 32, 32, 64, 8, 16, 16), nn.MaxPool2d(3, 2, 1), Inception(128, 64, 48, 96, 12, 32, 32),
-        Inception(224, 96, 64, 128, 16, 32, 32), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.4),
+        conv_bn(channels, 32, 3, 1, 1), nn.MaxPool2d(3, 2, 1), inception(32, 32, 24, 48, 8, 16, 16),
+        inception(112, 32, 32, 64, 8, 16, 16), nn.MaxPool2d(3, 2, 1), inception(128, 64, 48, 96, 12, 32, 32),
+        inception(224, 96, 64, 128, 16, 32, 32), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.4),
         nn.Linear(288, classes),
     )  # fmt: skip
 
