@@ -64,7 +64,8 @@ class Tensor:
             raise TypeError(f"Tensor: data must be an array; got {type(data).__name__}; mg.tensor takes lists, too")
         if not is_real(data.dtype):
             raise TypeError(f"Tensor: data must hold real numbers or booleans; got {data.dtype}")
-        self.data, self.node = data, leaf_node(data) if requires_grad else node
+        self.data: Any = data  # of NumPy or CuPy
+        self.node = leaf_node(data) if requires_grad else node
         self.version = [0] if version is None else version  # a cell shared by all tensors on this memory
 
     shape = property(lambda self: self.data.shape, doc="the length of each axis")
@@ -105,7 +106,7 @@ class Tensor:
         return self.shape[0]
 
     def __iter__(self):
-        return (self[i] for i in range(len(self)))
+        return (self[i] for i in range(len(self)))  # pyright: ignore[reportIndexIssue] (ops/methods.py attaches it)
 
     def __bool__(self):
         if self.size != 1:
@@ -232,7 +233,7 @@ def op(fn: Callable | None = None, *, autocast=widest, types=as_given) -> Callab
         inputs = constants_lifted(fn.__name__, inputs)
         device = common_device(fn.__name__, inputs)
         inputs = types(fn.__name__, names, inputs, constant)
-        inputs = autocasted(fn.__name__, inputs, autocast, device, Tensor.cast) or inputs
+        inputs = autocasted(fn.__name__, inputs, autocast, device, Tensor.cast) or inputs  # pyright: ignore
         tracked = recording.get() and any(t is not None and t.node is not None for t in inputs)
         parents = tuple(None if t is None else t.node for t in inputs)
         needs = tuple(p is not None and tracked for p in parents)

@@ -109,10 +109,11 @@ class DataLoader:
 
     def course(self, epoch: int) -> Course:
         """The order of this epoch."""
-        draws = getattr(self.sampler, "indices", None)
-        order = (
-            np.array(list(self.sampler), np.int64) if draws is None else draws(RandomStream(ORDER, self.seed, epoch))
-        )
+        sampler: Any = self.sampler
+        if hasattr(sampler, "indices"):
+            order = sampler.indices(RandomStream(ORDER, self.seed, epoch))
+        else:
+            order = np.array(list(sampler), np.int64)
         return Course(epoch, order, repeats(order))
 
     def batches_ahead(self, course: Course, numbers: range) -> Iterator[Batch]:

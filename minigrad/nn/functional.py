@@ -3,6 +3,8 @@
 What takes one number for a pair (stride, padding, dilation, kernel_size) also takes a (vertical, horizontal) pair.
 """
 
+from typing import Any
+
 from .. import ops
 from ..ops import lookup
 from ..ops.by_position import by_position
@@ -159,10 +161,10 @@ def avg_pool2d(
     divisor_override=None,
 ):  # fmt: skip
     """The mean of each window, or with divisor_override its sum by that. See ops.avg_pool2d."""
-    settings = dict(kernel_size=kernel_size, stride=stride, padding=padding, ceil_mode=ceil_mode)
+    window: dict[str, Any] = dict(kernel_size=kernel_size, stride=stride, padding=padding, ceil_mode=ceil_mode)
     if divisor_override is not None:
-        return ops.sum_pool2d(x, **settings, divisor=divisor_override)
-    return ops.avg_pool2d(x, **settings, count_include_pad=count_include_pad)
+        return ops.sum_pool2d(x, **window, divisor=divisor_override)
+    return ops.avg_pool2d(x, **window, count_include_pad=count_include_pad)
 
 
 def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):

@@ -1,6 +1,7 @@
 """Looking at a net from outside: the graph that it recorded, the arrays in it, runs that leave the net as it was."""
 
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -70,7 +71,7 @@ def arrays_in(value):
         yield value
 
 
-def memory_of(array):
+def memory_of(array: Any) -> Any:
     """The array that owns the memory which this one is a view of; itself if it is no view."""
     while isinstance(getattr(array, "base", None), type(array)):
         array = array.base
