@@ -6,6 +6,8 @@ from pathlib import Path
 
 from ..interop import WeightsError
 from ..predict import load
+from ..predict.files import BEST, LAST
+from ..train.screen import concluded, say, writing
 from .write import FORMATS, export
 
 EXAMPLES = """examples:
@@ -39,16 +41,31 @@ def parser():
 
 def main(argv=None):
     """Run the command with these arguments (those of the process, if None); the exit status."""
-    try:
+    return concluded("minigrad.export", lambda: write(argv), ValueError, OSError, MemoryError)
+
+
+def write(argv):
+    with writing():
         asked = parser().parse_args(argv)
-        source, classifier = Path(asked.source), load(asked.source, asked.arch)
-        path = Path(asked.output) if asked.output else beside(source, FORMATS[asked.to])
+    if "" in (asked.source, asked.output):
+        raise WeightsError("RUN_OR_FILE and --output must not be empty")
+    source, classifier = Path(asked.source), load(asked.source, asked.arch)
+    path = Path(asked.output) if asked.output else beside(source, FORMATS[asked.to])
+    refuse_to_lose(source, path)
+    try:
         export(classifier, path, asked.to, asked.fold)
-        print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
-        return 0
-    except (WeightsError, ValueError, OSError) as error:
-        print(f"minigrad.export: error: {'; '.join(str(error).splitlines())}", file=sys.stderr)
-        return 2
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot write: {error.strerror or error}") from error
+    say(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+    return 0
+
+
+def refuse_to_lose(source, path):
+    """WeightsError where the output is a run's checkpoint, or the source itself."""
+    if path.is_file() and (path.name in (BEST, LAST) or path.samefile(source)):
+        raise WeightsError(
+            f"{path}: a checkpoint, or the source itself, would be written over; choose another --output"
+        )
 
 
 def beside(source, ending):

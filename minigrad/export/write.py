@@ -1,6 +1,9 @@
 """One net, written for others."""
 
 import json
+import os
+from contextlib import contextmanager
+from pathlib import Path
 
 from ..interop import WeightsError
 from ..interop.loading import image_shape
@@ -9,6 +12,7 @@ from ..interop.torch_writer import write_safetensors, write_torch
 from ..predict import Classifier
 
 FORMATS = {"onnx": ".onnx", "safetensors": ".safetensors", "torch": ".pth"}
+WRITERS = {"safetensors": write_safetensors, "torch": write_torch}
 
 
 def export(net, path, to, fold=False, image_size=None):
@@ -32,8 +36,28 @@ def export(net, path, to, fold=False, image_size=None):
     facts = facts_of(classifier)
     if to == "onnx":
         metadata = {name: value if isinstance(value, str) else json.dumps(value) for name, value in facts.items()}
-        return write_onnx(classifier.net, path, image_shape(classifier.net, image_size), metadata, fold)
-    return (write_safetensors if to == "safetensors" else write_torch)(classifier.net, path, facts, image_size)
+        shape = image_shape(classifier.net, image_size)
+        with replacing(path) as unfinished:
+            write_onnx(classifier.net, unfinished, shape, metadata, fold)
+    else:
+        with replacing(path) as unfinished:
+            WRITERS[to](classifier.net, unfinished, facts, image_size)
+    return path
+
+
+@contextmanager
+def replacing(path):
+    """The path to write to in this block; if it ends well, that file takes the place of `path`, else `path` stays."""
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():  # a device; or a directory, which can't be written to
+        yield path
+        return
+    unfinished = target.with_name(target.name + ".tmp")
+    try:
+        yield unfinished
+        os.replace(unfinished, target)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def facts_of(classifier):

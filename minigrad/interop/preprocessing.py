@@ -1,5 +1,6 @@
 """What a net expects of its images: it belongs to the weights as much as the filters do."""
 
+import math
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -31,7 +32,9 @@ class Preprocessing:
         object.__setattr__(self, "std", tuple(map(float, self.std)))
         if self.channels not in ("RGB", "BGR", "L"):
             raise WeightsError(f"Preprocessing: channels must be 'RGB', 'BGR' or 'L'; got {self.channels!r}")
-        if not len(self.mean) == len(self.std) == len(self.channels) or min(self.std) <= 0 or self.scale <= 0:
+        finite = all(map(math.isfinite, (*self.mean, *self.std, self.scale)))
+        fits = len(self.mean) == len(self.std) == len(self.channels)
+        if not (finite and fits and min(self.std) > 0 and self.scale > 0):
             raise WeightsError(f"Preprocessing: a mean and a std > 0 for each channel, and a scale > 0; got {self}")
 
     def __call__(self, image):

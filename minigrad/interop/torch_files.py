@@ -35,9 +35,14 @@ WRAPPERS = ("state_dict", "model", "model_state_dict", "net", "params", "weights
 
 def read(path):
     """Contents of a torch file. WeightsError, executing nothing, for what is not a plain state_dict."""
-    return Contents(
-        str(path), arrays_of(path, read_zip(path) if zipfile.is_zipfile(path) else read_legacy(path)), "torch"
-    )
+    found = read_zip(path) if zipfile.is_zipfile(path) else read_legacy(path)
+    return Contents(str(path), arrays_of(path, found), "torch", note_of(found[0]))
+
+
+def note_of(root):
+    """What minigrad.export wrote of the net beside its weights, as facts of the Contents; {} in files of others."""
+    note = root.get("minigrad_net") if isinstance(root, dict) else None
+    return {"metadata": {"minigrad_net": note}} if isinstance(note, str) else {}
 
 
 def check_name(path, name):

@@ -22,9 +22,11 @@ def torch_state(net, image_size=None):
 
 def write_safetensors(net, path, facts=None, image_size=None):
     """Write a net's weights as safetensors. facts: what JSON can hold, under "minigrad_net" in the file's metadata."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
-    save_file(torch_state(net, image_size), path, metadata={"format": "pt", "minigrad_net": json.dumps(facts or {})})
+    metadata = {"format": "pt", "minigrad_net": json.dumps(facts or {})}
+    with open(path, "wb") as file:
+        file.write(save(torch_state(net, image_size), metadata))
     return path
 
 

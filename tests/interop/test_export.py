@@ -8,7 +8,7 @@ import pytest
 import architectures
 import minigrad as mg
 from minigrad import nn
-from minigrad.export import export
+from minigrad.export import export, write
 from minigrad.export.__main__ import main
 from minigrad.interop import Preprocessing, WeightsError, load_weights, read
 from minigrad.predict import Classifier
@@ -200,3 +200,37 @@ def test_the_command(tmp_path, capsys):
         capsys.readouterr()
         assert main(wrong) == 2
         assert capsys.readouterr().err.startswith("minigrad.export: error: ")
+
+
+@pytest.mark.parametrize("to", ["onnx", "safetensors", "torch"])
+def test_the_command_writes_over_no_checkpoint_and_not_over_its_source(to, tmp_path, capsys):
+    source = tmp_path / "best.safetensors"
+    export(architectures.create("lenet5"), source, "safetensors")
+    for name in ("last.safetensors", "net.safetensors"):
+        (tmp_path / name).write_bytes(source.read_bytes())
+    before = source.read_bytes()
+    wrong = [(tmp_path, source), (tmp_path, tmp_path / "last.safetensors"), (tmp_path / "net.safetensors",) * 2]
+    for given, output in wrong:
+        assert main([str(given), "--to", to, "-o", str(output)]) == 2
+        assert "choose another" in capsys.readouterr().err and output.read_bytes() == before
+
+
+@pytest.mark.parametrize("to", ["onnx", "safetensors", "torch"])
+def test_where_an_export_can_not_be_written_is_one_line(to, tmp_path, capsys):
+    export(architectures.create("lenet5"), tmp_path / "net.safetensors", "safetensors")
+    for place in (tmp_path / "nowhere" / "net", tmp_path):
+        assert main([str(tmp_path / "net.safetensors"), "--to", to, "-o", str(place)]) == 2
+        err = capsys.readouterr().err
+        assert err.count("\n") == 1 and f"{place}: cannot write" in err
+
+
+def test_an_export_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
+    def half(net, path, *rest):
+        path.write_bytes(b"half")
+        raise OSError("the disk is full")
+
+    (tmp_path / "net.pth").write_bytes(b"as it was")
+    monkeypatch.setitem(write.WRITERS, "torch", half)
+    with pytest.raises(OSError):
+        export(architectures.create("lenet5"), tmp_path / "net.pth", "torch")
+    assert [p.name for p in tmp_path.iterdir()] == ["net.pth"] and (tmp_path / "net.pth").read_bytes() == b"as it was"
