@@ -6,13 +6,17 @@ Exit status: 0 all pictures named, 1 some files could not be read, 2 a wrong cal
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+from ..data.image import EXTENSIONS
+from ..data.scan import is_clutter
+from ..data.text import shown
 from ..interop import Preprocessing, WeightsError
+from ..train.screen import clear_of_bars, concluded, encodable, writing
 from .classifier import opened
 from .files import load
 
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 BAR = 24  # characters of a probability of 1
 
 EXAMPLES = """examples:
@@ -49,19 +53,23 @@ def parser():
 
 def main(argv=None):
     """Run the command with these arguments (those of the process, if None); the exit status."""
-    try:
+    return concluded("minigrad.predict", lambda: predict(argv), ValueError, OSError, MemoryError)
+
+
+def predict(argv):
+    with writing():
         asked = parser().parse_args(argv)
-        check(asked)
-        classifier = load(asked.run or asked.pretrained, asked.arch, told_preprocessing(asked))
-        return run(classifier, asked, pictures(asked.paths))
-    except (WeightsError, ValueError, OSError) as error:
-        print(f"minigrad.predict: error: {'; '.join(str(error).splitlines())}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    check(asked)
+    paths = pictures(asked.paths)
+    classifier = load(asked.run or asked.pretrained, asked.arch)
+    if asked.mean is not None:
+        classifier.preprocessing = told_preprocessing(asked, classifier)
+    return run(classifier, asked, paths)
 
 
 def check(asked):
+    if "" in (*asked.paths, asked.run, asked.pretrained):
+        raise WeightsError("a PATH, --run and --pretrained must not be empty")
     for name in ("top", "batch_size"):
         if getattr(asked, name) < 1:
             raise WeightsError(f"--{name.replace('_', '-')} must be an int >= 1; got {getattr(asked, name)}")
@@ -71,15 +79,14 @@ def check(asked):
         raise WeightsError("--mean and --std go together")
 
 
-def told_preprocessing(asked):
-    """What --mean and --std say, for the size that the net was made for; None without them."""
-    if asked.mean is None:
-        return None
-    from architectures.registry import find, resolve
-
-    size = find(resolve(asked.arch)[0]).image_size if asked.arch else 224
-    return Preprocessing(size, asked.mean, asked.std, round(size * 256 / 224) if size > 64 else None,
-                         channels="L" if len(asked.mean) == 1 else "RGB")  # fmt: skip
+def told_preprocessing(asked, classifier):
+    """What the file says, but with --mean and --std; where it says nothing, images of the size that the net is for."""
+    size, channels = classifier.net.made.image_size[0], "L" if classifier.net.made.in_channels == 1 else "RGB"
+    resize, none, one = round(size * 256 / 224) if size > 64 else None, [0] * len(channels), [1] * len(channels)
+    told = classifier.preprocessing or Preprocessing(size, none, one, resize, channels=channels)
+    if not len(asked.mean) == len(asked.std) == len(told.channels):
+        raise WeightsError(f"--mean and --std need a number for each of the net's channels, {told.channels}")
+    return replace(told, mean=asked.mean, std=asked.std)
 
 
 def pictures(paths):
@@ -87,13 +94,19 @@ def pictures(paths):
     found = []
     for path in map(Path, paths):
         if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in PICTURES and p.name[0] != ".")
+            inside = sorted(p for p in path.rglob("*") if is_picture(p, path))
             if not inside:
-                raise WeightsError(f"{path}: no pictures in it ({', '.join(PICTURES)})")
+                raise WeightsError(f"{shown(path)}: no pictures in it ({', '.join(sorted(EXTENSIONS))})")
             found += inside
         else:
             found.append(path)
     return found
+
+
+def is_picture(path, folder):
+    """Is this path below a folder a picture by its name, and not a folder itself, nor what systems leave behind?"""
+    clutter = any(map(is_clutter, path.relative_to(folder).parts))
+    return path.suffix.lower() in EXTENSIONS and not clutter and not path.is_dir()
 
 
 def run(classifier, asked, paths):
@@ -108,9 +121,14 @@ def run(classifier, asked, paths):
             for error in wrong:
                 bar.write(f"minigrad.predict: {error}", file=sys.stderr)
             for path, found in zip(batch, classifier.predict(list(batch.values()), asked.top) if batch else ()):
-                bar.write(as_json(path, found) if asked.json else as_text(path, found), file=sys.stdout)
+                put(as_json(path, found) if asked.json else as_text(path, found))
             bar.update(len(batch) + len(wrong))
     return 1 if failed else 0
+
+
+def put(text):
+    with writing(), clear_of_bars():
+        print(encodable(text))
 
 
 def readable(paths):
@@ -127,12 +145,12 @@ def readable(paths):
 def as_json(path, found):
     rows = zip(found.names, found.classes, found.probabilities)
     best = [{"name": name, "class": k, "probability": round(p, 6)} for name, k, p in rows]
-    return json.dumps({"file": str(path), "predictions": best}, ensure_ascii=False)
+    return json.dumps({"file": shown(path), "predictions": best}, ensure_ascii=False)
 
 
 def as_text(path, found):
     width = max(len(name) for name in found.names)
-    lines = [f"{path}"]
+    lines = [shown(path)]
     for name, p in zip(found.names, found.probabilities):
         lines.append(f"  {name:<{width}}  {100 * p:5.1f} %  {'█' * round(BAR * p)}")
     return "\n".join(lines)

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..autograd import no_grad
+from ..data import BadImage
+from ..data.image import read_image, to_rgb
 from ..interop import Preprocessing, WeightsError
 from ..nn import Module
 from ..nn import functional as F
@@ -67,6 +69,8 @@ class Classifier(Module):
             )
         if isinstance(image, str | Path):
             image = opened(image)
+        elif hasattr(image, "convert"):
+            image = as_trained_on(image)
         return self.preprocessing(image)
 
     def from_logits(self, logits, top=5):
@@ -83,15 +87,18 @@ class Classifier(Module):
         return f"class {k}" if self.classes is None or k >= len(self.classes) else self.classes[k]
 
 
+def as_trained_on(picture):
+    """A Pillow image in RGB: 16 bits become 8, and transparent parts white, as where training reads a file."""
+    from PIL import Image
+
+    return picture if picture.mode in ("RGB", "L") else Image.fromarray(to_rgb(picture))
+
+
 def opened(path):
-    """A picture file as an upright Pillow image. OSError, naming the file, for what is none."""
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    """A picture file as a Pillow image, decoded as training decodes it. OSError, naming the file, for what is none."""
+    from PIL import Image
 
     try:
-        with Image.open(path) as image:
-            return ImageOps.exif_transpose(image).copy()
-    except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError) as error:
-        raise OSError(f"{path}: not a picture that can be read ({type(error).__name__})") from None
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise OSError(f"{path}: {reason}") from None
+        return Image.fromarray(read_image(path))
+    except BadImage as error:
+        raise OSError(str(error)) from None

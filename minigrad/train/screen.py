@@ -2,14 +2,42 @@
 
 import errno
 import os
+import signal
 import sys
 import textwrap
-from contextlib import contextmanager, nullcontext
+import warnings
+from contextlib import contextmanager, nullcontext, suppress
 
-from .errors import OutputClosed, UsageError
+from .errors import OutputClosed, UsageError, one_line
 
 USUAL_COLUMNS, NARROWEST_BAR = 80, 8
 INDENT = 10  # of what continues a line: the second column of a run's plan
+
+
+def concluded(program, work, *wrong):
+    """The exit status of a command's work. UsageError, and errors of the kinds `wrong`, are one line, and status 2."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # NumPy's and Pillow's: what comes of them is said
+            return work()
+    except (UsageError, *wrong) as error:
+        print(f"{program}: error: {one_line(str(error) or 'out of memory')}", file=sys.stderr)
+        forget_output()
+        return 2
+    except OutputClosed:  # as after `| head -1`: nobody is there to be told
+        forget_output()
+        return 128 + getattr(signal, "SIGPIPE", 13)
+    except KeyboardInterrupt:  # in training it is orderly, see stopping.py
+        return 130
+
+
+def forget_output():
+    """What could not be written to standard output is not tried again at the end of the process."""
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stdout.flush()
+        return
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager

@@ -1,6 +1,10 @@
 """Pictures named: by a run of the train command, by an exported net, from Python and from the command line."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +18,7 @@ from minigrad.predict import Classifier
 from minigrad.predict.__main__ import main
 from minigrad.train import checkpoint
 
+ROOT = Path(__file__).parents[2]
 GREY = Preprocessing(28, (0.5,), (0.5,), channels="L")
 
 
@@ -48,7 +53,7 @@ def test_the_command_names_pictures_and_wrong_files(bright_or_dark, capsys):
     out, err = capsys.readouterr()
     found = {line["file"].split("/")[-1]: line["predictions"] for line in map(json.loads, out.splitlines())}
     assert found["white.png"][0]["name"] == "bright" and found["black.png"][0]["name"] == "dark"
-    assert "broken.jpg: not a picture" in err
+    assert "broken.jpg: cannot decode image: it is no image" in err
     assert (
         main([str(bright_or_dark / "white.png"), "--run", str(bright_or_dark / "net.safetensors"), "--top", "1"]) == 0
     )
@@ -61,6 +66,8 @@ def test_the_command_names_pictures_and_wrong_files(bright_or_dark, capsys):
     [
         (["a.png"], "one of the arguments --run --pretrained is required"),
         (["a.png", "--run", "nowhere"], "no such file"),
+        (["a.png", "--run", ""], "must not be empty"),
+        (["", "--run", "x"], "must not be empty"),
         (["a.png", "--run", "x", "--pretrained", "y"], "not allowed with"),
         (["a.png", "--run", "x", "--top", "0"], "--top must be an int >= 1"),
         (["a.png", "--pretrained", "nowhere.pth", "--arch", "resnet18"], "no such file"),
@@ -131,3 +138,60 @@ def test_imagenets_names():
     from minigrad.predict.imagenet import names
 
     assert len(names()) == 1000 and names()[0] == "tench" and names()[217] == "English springer"
+
+
+def test_pictures_are_decoded_as_training_decodes_them(bright_or_dark):
+    Image.fromarray(np.full((28, 28), 5000, np.uint16)).save(bright_or_dark / "dim16.png")  # 5000 / 257 = 19 of 255
+    Image.new("RGBA", (28, 28), (0, 0, 0, 0)).save(bright_or_dark / "clear.png")
+    net = mg.load(bright_or_dark / "net.safetensors")
+    paths = [bright_or_dark / name for name in ("dim16.png", "clear.png", "white.png")]
+    dim, clear, white = net.predict(paths)
+    assert dim.names[0] == "dark" and clear.probabilities == white.probabilities
+    assert net.predict(Image.open(paths[0])) == dim and net.predict(Image.open(paths[1])) == clear
+
+
+def test_a_folder_named_as_a_picture_and_what_systems_leave_are_passed_over(bright_or_dark, capsys):
+    (bright_or_dark / "folder.jpg").mkdir()
+    (bright_or_dark / "__MACOSX").mkdir()
+    (bright_or_dark / "__MACOSX" / "white.png").write_bytes(b"nothing")
+    assert main([str(bright_or_dark), "--run", str(bright_or_dark / "net.safetensors"), "--json"]) == 0
+    assert capsys.readouterr().out.count("\n") == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_a_pipe_is_named_and_not_waited_for(bright_or_dark, capsys):
+    os.mkfifo(bright_or_dark / "pipe.jpg")
+    assert main([str(bright_or_dark / "pipe.jpg"), "--run", str(bright_or_dark / "net.safetensors")]) == 1
+    assert "not a regular file" in capsys.readouterr().err
+
+
+def test_names_that_are_not_utf8_and_screens_that_are_not(bright_or_dark):
+    place = os.fsencode(bright_or_dark)
+    os.rename(place + b"/white.png", place + b"/white\xff.png")
+    command = [sys.executable, "-m", "minigrad.predict", place, "--run", place + b"/net.safetensors"]
+    settings = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, capture_output=True, text=True, env=settings)
+    assert done.returncode == 0 and "white\\xff.png\n  bright" in done.stdout and not done.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no device that is full")
+def test_output_that_nobody_reads_or_that_is_full(bright_or_dark):
+    whole = f"{sys.executable} -m minigrad.predict {bright_or_dark} --run {bright_or_dark}/net.safetensors"
+    settings = os.environ | {"PYTHONPATH": str(ROOT)}
+
+    def ends(redirection):
+        return subprocess.run(["bash", "-c", whole + redirection], capture_output=True, text=True, env=settings)
+
+    full = ends(" > /dev/full")
+    assert full.returncode == 2 and full.stderr.count("\n") == 1 and "No space left" in full.stderr
+    assert ends(" | true; exit ${PIPESTATUS[0]}").stderr == ""
+
+
+def test_mean_and_std_leave_the_size_that_the_file_says(bright_or_dark, capsys):
+    given = [str(bright_or_dark / "white.png"), "--run", str(bright_or_dark / "net.safetensors"), "--json"]
+    assert main([*given, "--mean", "0.5", "--std", "0.5"]) == 0
+    told = capsys.readouterr().out
+    assert main(given) == 0 and capsys.readouterr().out == told
+    for wrong in (["--mean", "0", "0", "0", "--std", "1", "1", "1"], ["--mean", "nan", "--std", "1"]):
+        assert main([*given, *wrong]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
