@@ -1,12 +1,20 @@
 """Training from the command line: `python -m minigrad.train --arch densenet`.
 
 config      what can be set: one dataclass gives the flags, the TOML keys and their checks
-recipe      the settings that each family trains well with
+arguments   the command line; suggest: what may have been meant by a flag that doesn't exist
+recipe      the settings that each family trains well with; fitting: those that fit few or small images
 setup       from a configuration to data, model, optimizer and schedule
+run         plan, test or train; pretrained: begin from published weights
+session     all that changes during a run; progress: how far it is, and its history
 loop        train_step, an epoch, an evaluation: the loop itself
 step, graph a training step, op by op or as one CUDA graph
 gradients   its forward and backward pass
+transfer    batches on their way to a GPU
 checkpoint  one file that a run goes on from bit for bit
+directory   a run's own directory, locked while it is written to
+stopping    signals as requests to stop between steps; errors: what ends a run before its time
+compilation the kernels that a new machine compiles once: said, shown and left out of rates
+screen      lines that fit the terminal, and the bar
 log, plot   what a run says, writes and draws
 plan        what a run will cost
 """

@@ -137,7 +137,8 @@ def fit_or_stop(session, log, request):
     except Diverged as diverged:
         return explain(session, diverged)
     except (DataError, OSError, MemoryError) as error:
-        raise UsageError(f"{error or 'out of memory'}{keep(session)}{advice(error, '')}") from error
+        kept = keep(session)  # ends with a command line, which the advice makes longer
+        raise UsageError(f"{error or 'out of memory'}{kept}{advice(error, '' if kept else '; add')}") from error
     except BaseException:
         keep(session)
         raise

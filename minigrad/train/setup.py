@@ -83,8 +83,15 @@ def looks_like_a_path(name):
     return os.sep in name or name in (".", "..") or name.startswith("~")
 
 
+def check_data_unchanged(saved, asked):
+    """As check_unchanged, for the data, before any are looked for."""
+    if "data" in saved and asked.get("data", saved["data"]) != saved["data"]:
+        raise UsageError(f"data {asked['data']} does not fit the checkpoint, which was made with data {saved['data']}")
+
+
 def trusted(saved, asked):
     """The settings of a checkpoint, without those that reach out of it: they must be asked for again."""
+    check_data_unchanged(saved, asked)
     path = saved.get("data_path")
     if path is not None and "data_path" not in asked:
         raise UsageError(f"this run's images were in {path}: add --data-path {path} to read them there")
@@ -179,10 +186,18 @@ def chosen_device(config):
     """The device, with the number of threads set. UsageError where there is no such device or number."""
     with blaming_the_user(ValueError, RuntimeError, OSError):
         if config.threads is not None:
-            set_num_threads(config.threads)
+            with_threads(config.threads)
         elif config.device == "cpu":  # a GPU needs none of the CPU's kernels
             get_num_threads()  # reads MINIGRAD_NUM_THREADS
         return get_device(config.device)
+
+
+def with_threads(number):
+    """set_num_threads, whose error is in words of the command line."""
+    try:
+        set_num_threads(number)
+    except ValueError as error:
+        raise UsageError(str(error).replace("set_num_threads: n", "threads")) from error
 
 
 def kernels_in_force(config):

@@ -1,5 +1,7 @@
 """Own images in the command: directories, classes by name, images that can't be decoded, defaults that fit the data."""
 
+import warnings
+
 import pytest
 from PIL import Image
 from train_runs import arrays, main, records, same, train
@@ -125,6 +127,13 @@ def test_a_bad_image_in_the_middle_of_an_epoch_saves_and_names_it(tmp_path, capf
     assert len(records(run)) == 1 and out.count("left out: ") == 1 and "green/3.png" in out
 
 
+def test_a_bad_image_in_the_first_step_says_what_to_add(tmp_path, capfd):
+    data = folder(tmp_path / "photos", each=1)
+    (data / "train/green/0.png").write_bytes(b"no image")
+    line = error(capfd, "--data", data, *QUICK, "--output-dir", tmp_path / "run")
+    assert "green/0.png" in line and line.endswith("; add --skip-bad-images")
+
+
 def test_a_bad_image_in_a_test_is_one_line(trained, tmp_path, capfd):
     data = folder(tmp_path / "photos", parts=("val",))
     (data / "val/red/0.png").write_bytes(b"no image")
@@ -165,3 +174,21 @@ def test_odd_class_names_are_drawn_as_text(tmp_path):
     data = folder(tmp_path / "photos", names=(r"$\frac$", "$x", "</script>"))
     assert train(tmp_path / "run$\\frac$", "--data", data, *QUICK) == 0
     assert (tmp_path / "run$\\frac$" / "confusion.png").stat().st_size > 1000
+
+
+def test_going_on_with_other_data_is_refused_before_they_are_looked_for(trained, capfd):
+    for name in ("cifar10", "fashion-mnist-10k"):
+        line = error(capfd, "--resume", trained[1], "--data", name)
+        assert f"data {name} does not fit the checkpoint" in line
+
+
+def test_the_number_of_threads_is_refused_in_the_words_of_the_command(capfd):
+    assert "error: threads must be from 1 to " in error(capfd, "--threads", 100000, "--plan")
+
+
+def test_an_image_that_is_too_large_is_one_line(tmp_path, capfd, monkeypatch):
+    data = folder(tmp_path / "photos", each=1)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 200)  # the images have 360 pixels: Pillow warns
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert "too large: " in error(capfd, "--data", data, *QUICK, "--output-dir", tmp_path / "run")
