@@ -5,6 +5,7 @@ Exit status: 0 all pictures named, 1 some files could not be read, 2 a wrong cal
 
 import argparse
 import json
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -94,7 +95,7 @@ def pictures(paths):
     found = []
     for path in map(Path, paths):
         if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if is_picture(p, path))
+            inside = pictures_below(path)
             if not inside:
                 raise WeightsError(f"{shown(path)}: no pictures in it ({', '.join(sorted(EXTENSIONS))})")
             found += inside
@@ -103,10 +104,18 @@ def pictures(paths):
     return found
 
 
-def is_picture(path, folder):
-    """Is this path below a folder a picture by its name, and not a folder itself, nor what systems leave behind?"""
-    clutter = any(map(is_clutter, path.relative_to(folder).parts))
-    return path.suffix.lower() in EXTENSIONS and not clutter and not path.is_dir()
+def pictures_below(folder):
+    """The pictures in a folder and the folders below, sorted. WeightsError for a folder that can't be read."""
+
+    def refuse(error):
+        raise WeightsError(f"{shown(error.filename)}: cannot read this folder: {error.strerror}")
+
+    found = []
+    for place, folders, files in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if not is_clutter(name)]
+        wanted = [name for name in files if not is_clutter(name) and Path(name).suffix.lower() in EXTENSIONS]
+        found += [Path(place, name) for name in wanted]
+    return sorted(found)
 
 
 def run(classifier, asked, paths):

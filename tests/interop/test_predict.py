@@ -195,3 +195,18 @@ def test_mean_and_std_leave_the_size_that_the_file_says(bright_or_dark, capsys):
     for wrong in (["--mean", "0", "0", "0", "--std", "1", "1", "1"], ["--mean", "nan", "--std", "1"]):
         assert main([*given, *wrong]) == 2
         assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_folder_that_can_not_be_read_is_not_passed_over(bright_or_dark, capsys, monkeypatch):
+    (bright_or_dark / "closed").mkdir()
+    scan = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert main([str(bright_or_dark), "--run", str(bright_or_dark / "net.safetensors")]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and "closed: cannot read this folder: Permission denied" in err
