@@ -124,5 +124,5 @@ def one_type(values, count, classes, dtype=None):
 
 
 def all_writable(args, places):
-    """May the arrays in the lists at these places be written? (Those of a GPU may.)"""
-    return all(getattr(a.flags, "writeable", True) for i in places for a in args[i] or ())
+    """May the arrays in the lists at these places be written? (Those of a GPU may; what is no array is seen later.)"""
+    return all(getattr(getattr(a, "flags", None), "writeable", True) for i in places for a in args[i] or ())

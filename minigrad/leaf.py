@@ -14,6 +14,15 @@ def leaf_node(array):
     return Leaf(form=Form.of(array))
 
 
+def replace_data(t, array):
+    """Put another array in the place of t's, as t.data = array does. From then on a leaf's gradient has its form."""
+    if not hasattr(array, "strides"):
+        raise TypeError(f"data: must be an array; got {type(array).__name__}")
+    t._data = array
+    if isinstance(t.node, Leaf):
+        t.node.form = Form.of(array)
+
+
 def set_requires_grad(t, wanted):
     """Want a gradient for the leaf t from now on, or no longer, which forgets the one that it has, and its hooks.
 

@@ -97,21 +97,17 @@ def widest(low, inputs):
     return [types.pop() if len(types) == 1 else np.dtype(np.float32)] * len(inputs)
 
 
-# What an op may declare: types(name, names of its arguments, inputs, convert) gives the inputs in types that fit
-# together, with convert(tensor, dtype) for tensors of whole numbers
+# What an op may declare of whole numbers: types(name, names of its arguments, inputs, convert) gives the inputs, with
+# convert(tensor, dtype) for tensors of whole numbers. Floating-point types are left to autocast and to one_type.
 
 
 def as_given(name, names, inputs, convert):
-    """As they come; their floating-point types must be the same."""
-    types = {t.dtype for t in inputs if t is not None}
-    types = {dtype for dtype in types if is_floating_point(dtype)} if len(types) > 1 else types
-    if len(types) > 1:
-        raise TypeError(f"{name}: inputs have different types ({', '.join(sorted(map(str, types)))}); convert one")
+    """As they come."""
     return inputs
 
 
 def floats(name, names, inputs, convert):
-    """Floating-point numbers of one type."""
+    """Floating-point numbers."""
     for i, t in enumerate(inputs):
         if t is not None and not is_floating_point(t.dtype):
             argument = names[min(i, len(names) - 1)]
@@ -119,13 +115,13 @@ def floats(name, names, inputs, convert):
                 f"{name}: {argument} must hold floating-point numbers, but is {t.dtype}; convert the array, for "
                 "instance with .astype(np.float32)"
             )
-    return as_given(name, names, inputs, convert)
+    return inputs
 
 
 def promoted(name, names, inputs, convert):
     """Whole numbers beside floating-point ones become such, others the widest of theirs: as in torch."""
-    types = {t.dtype for t in as_given(name, names, inputs, convert) if t is not None}
-    if len(types) < 2:
+    types = [t.dtype for t in inputs if t is not None]
+    if len(set(types)) < 2:
         return inputs
     return converted(inputs, next(filter(is_floating_point, types), None) or np.result_type(*types), convert)
 
@@ -139,7 +135,18 @@ def floated(name, names, inputs, convert):
 
 
 def converted(inputs, dtype, convert):
-    return tuple(t if t is None or t.dtype == dtype else convert(t, dtype) for t in inputs)
+    """The inputs, those of whole numbers in this type."""
+    stays = [t is None or t.dtype == dtype or is_floating_point(t.dtype) for t in inputs]
+    return tuple(t if same else convert(t, dtype) for t, same in zip(inputs, stays))
+
+
+def one_type(name, inputs):
+    """The inputs as they are. TypeError unless their floating-point types are the same."""
+    types = {t.dtype for t in inputs if t is not None}
+    types = {dtype for dtype in types if is_floating_point(dtype)} if len(types) > 1 else types
+    if len(types) > 1:
+        raise TypeError(f"{name}: inputs have different types ({', '.join(sorted(map(str, types)))}); convert one")
+    return inputs
 
 
 def autocasted(name, inputs, policy, device, cast):

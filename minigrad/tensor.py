@@ -14,8 +14,8 @@ import numpy as np
 from .autograd import Form, Leaf, Node, backward, backward_steps, recording, watcher
 from .device import Device, device_of, get_device
 from .guards import argument_names, guards, shared_version
-from .leaf import fitting_gradient, leaf_node, set_requires_grad
-from .precision import as_given, autocasted, is_floating_point, is_real, widest
+from .leaf import fitting_gradient, leaf_node, replace_data, set_requires_grad
+from .precision import as_given, autocasted, is_floating_point, is_real, one_type, widest
 
 
 class Context(NamedTuple):
@@ -41,7 +41,7 @@ class Tensor:
     grad            after backward(): the gradient as an array, in leaves and where retain_grad() was called
     """
 
-    __slots__ = ("__weakref__", "data", "node", "version")
+    __slots__ = ("__weakref__", "_data", "node", "version")
     __array_priority__ = 1000  # CuPy's array + tensor calls Tensor.__radd__
     __hash__ = object.__hash__  # by identity: == compares numbers
 
@@ -64,10 +64,11 @@ class Tensor:
             raise TypeError(f"Tensor: data must be an array; got {type(data).__name__}; mg.tensor takes lists, too")
         if not is_real(data.dtype):
             raise TypeError(f"Tensor: data must hold real numbers or booleans; got {data.dtype}")
-        self.data: Any = data  # of NumPy or CuPy
+        self._data = data
         self.node = leaf_node(data) if requires_grad else node
         self.version = [0] if version is None else version  # a cell shared by all tensors on this memory
 
+    data: Any = property(operator.attrgetter("_data"), replace_data, doc="the array, of NumPy or CuPy; may be replaced")
     shape = property(lambda self: self.data.shape, doc="the length of each axis")
     ndim = property(lambda self: self.data.ndim, doc="how many axes")
     size = property(lambda self: self.data.size, doc="how many numbers")
@@ -98,7 +99,11 @@ class Tensor:
         return f"tensor({np.array2string(self._on_host(), prefix='tensor(', precision=4, separator=', ')}{tail})"
 
     def __format__(self, spec):
-        return format(self.item() if spec and self.size == 1 else repr(self), spec)
+        if not spec:
+            return repr(self)
+        if self.size != 1:
+            raise TypeError(f"format {spec!r}: is for a single number; this tensor has shape {self.shape}")
+        return format(self.item(), spec)
 
     def __len__(self):
         if not self.shape:
@@ -233,7 +238,8 @@ def op(fn: Callable | None = None, *, autocast=widest, types=as_given) -> Callab
         inputs = constants_lifted(fn.__name__, inputs)
         device = common_device(fn.__name__, inputs)
         inputs = types(fn.__name__, names, inputs, constant)
-        inputs = autocasted(fn.__name__, inputs, autocast, device, Tensor.cast) or inputs  # pyright: ignore
+        cast = Tensor.cast  # pyright: ignore[reportAttributeAccessIssue] (ops/methods.py attaches it)
+        inputs = autocasted(fn.__name__, inputs, autocast, device, cast) or one_type(fn.__name__, inputs)
         tracked = recording.get() and any(t is not None and t.node is not None for t in inputs)
         parents = tuple(None if t is None else t.node for t in inputs)
         needs = tuple(p is not None and tracked for p in parents)

@@ -180,7 +180,7 @@ def test_least_image_size_is_the_least(name):
     variant = registry.find(name)
 
     def run(size):
-        net = registry.build(name, variant, 10, 1, (size, size), {})
+        net, _ = registry.build(name, variant, 10, 1, (size, size), {})
         with mg.use_kernels(shape_kernels()[0]), mg.no_grad():
             y = net(mg.Tensor(blank(2, size, size, 1)))
         assert (y.logits if isinstance(y, tuple) else y).shape == (2, 10)

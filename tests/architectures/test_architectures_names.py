@@ -50,7 +50,7 @@ def test_a_full_name_resolves_to_itself():
         ("vgg11", dict(image_size=28), "vgg11: images must be at least 32x32; got 28x28"),
         ("inception_v4", dict(image_size=(299, 74)), "at least 75x75; got 299x74"),
         ("resnet20", dict(image_size=(0, 32)), "image_size must be an int >= 1"),
-        ("resnet20", dict(shortcut="D"), "shortcut must be 'A', 'B', 'C' or None"),
+        ("resnet20", dict(shortcut="D"), "shortcut must be 'A', 'A_centre', 'B', 'C' or None"),
         ("resnet20", dict(shortcuts="A"), "resnet20: unknown option 'shortcuts'; it takes .*shortcut"),
         ("preact_resnet20", dict(zero_init_residual=True), "zero_init_residual needs blocks that end in batch norm"),
         ("resnet20", dict(num_classes=0), "out_features must be an int >= 1; got 0"),

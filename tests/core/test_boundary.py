@@ -265,3 +265,12 @@ def test_dims_are_refused_where_there_is_no_such_axis(name):
             DIMS[name](x, dim)
     for dim in (1, -1, np.int64(1)):
         DIMS[name](x, dim)
+
+
+def test_another_array_in_a_leaf_gets_a_gradient_of_its_form():
+    w = mg.tensor(np.ones((2, 3), np.float32), requires_grad=True)
+    w.data = np.ones((4, 3), np.float64)
+    (w * 2.0).sum().backward()
+    assert w.grad.shape == (4, 3) and w.grad.dtype == np.float64
+    with pytest.raises(TypeError, match="data: must be an array; got list"):
+        w.data = [1.0]
