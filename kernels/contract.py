@@ -102,7 +102,7 @@ class Checked:
             raise ValueError(f"{kernel}: {name} would be written, but its memory is read-only; pass a copy")
 
 
-def one_type(values, count, classes, dtype=None):
+def one_type(values, count, classes, dtype=None, nested=False):
     """The type of all arrays among the first values, in lists too (None without any); False where that needs a look."""
     for a in values:
         kind = type(a)
@@ -111,11 +111,11 @@ def one_type(values, count, classes, dtype=None):
                 if dtype is not None or a.dtype not in WIDE:
                     return False
                 dtype = a.dtype
-        elif kind is list or kind is tuple:
-            dtype = one_type(a, len(a), classes, dtype)
+        elif (kind is list or kind is tuple) and not nested:
+            dtype = one_type(a, len(a), classes, dtype, nested=True)
             if dtype is False:
                 return False
-        elif a is not None and kind is not float:
+        elif a is not None and (nested or kind is not float):
             return False
         count -= 1
         if not count:

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from architectures import training_loss
-from architectures.googlenet import auxiliary_head
+from architectures.googlenet import GoogLeNetOutputs, auxiliary_head
 
 from .. import data
 from ..nn import (
@@ -68,7 +68,7 @@ class Layer(Module):
 
 
 class Tower(Module):
-    """`depth` layers after a first one; gives the logits (with heads a tuple of all) and {layer: its output}."""
+    """`depth` layers after a first one; gives the logits (with heads those of all) and {layer: its output}."""
 
     def __init__(self, net, depth, width, norm, auxiliary, activation):
         self.net, self.act = net, ACTIVATIONS[activation]
@@ -86,8 +86,8 @@ class Tower(Module):
         outputs = {0: x, **getattr(self, self.net)(x)}
         last = outputs[max(outputs)] if self.net != "dense" else F.concat(*outputs.values())
         logits = self.head(last)
-        extra = tuple(head(outputs[int(l)]) for l, head in self.auxiliary.items())
-        return ((logits, *extra) if extra else logits), outputs
+        early, late = (head(outputs[int(l)]) for l, head in self.auxiliary.items()) if self.auxiliary else (None, None)
+        return (logits if early is None else GoogLeNetOutputs(logits, late, early)), outputs
 
     def plain(self, x):
         outputs = {}

@@ -51,9 +51,9 @@ def mean(ctx, x, *, dim=None, keepdim=False):
 
 @op
 def max(ctx, x, *, dim=None, keepdim=False):
-    """y = the largest of x over dim (all axes if None)
+    """y = the largest of x over dim (all axes if None),   dx = dy where x is the largest, else 0
 
-    Over one axis, dx = dy at the first such element, else 0. Over several or all, equal ones share dy. As in torch.
+    Over one axis the first of equal ones has it all; over several or all they share dy. As in torch.
     ValueError where there are no numbers to choose from.
     """
     axes, shape, xp = normalised("max", dim, x.ndim), x.shape, ctx.xp

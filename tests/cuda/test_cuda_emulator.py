@@ -201,7 +201,7 @@ def sanitized(kind, code):
     if not pathlib.Path(library).is_absolute() or setarch is None:
         pytest.skip(f"the run-time library of -fsanitize={kind}, or setarch, is not installed")
     environment = {
-        "PATH": "/usr/bin:/bin", "LD_PRELOAD": library, "PYTHONPATH": f"{ROOT}:{ROOT}/tests",
+        "PATH": "/usr/bin:/bin", "LD_PRELOAD": library, "PYTHONPATH": f"{ROOT}:{ROOT}/tests:{ROOT}/tests/cuda",
         "MINIGRAD_EMULATOR_SANITIZE": kind, "MINIGRAD_CACHE": str(emulator.build.cache().parent),
         "ASAN_OPTIONS": "detect_leaks=0", "TSAN_OPTIONS": "exitcode=66", "PYTHONMALLOC": "malloc",
     }  # fmt: skip

@@ -72,14 +72,14 @@ def test_grad_cam_by_hand(same_state):
     weights = net.fc.weight.data[1] / maps[..., 0].size
     np.testing.assert_allclose(found.weights, weights, rtol=1e-12)
     np.testing.assert_allclose(found.coarse, np.maximum(maps @ weights, 0), rtol=1e-12, atol=1e-15)
-    assert found.layer == "b" and found.map.shape == (8, 8)
+    assert found.layer == "relu2" and found.map.shape == (8, 8)
     assert found.coarse.max() >= found.map.max() and (found.map >= 0).all()
 
 
 def test_grad_cam_of_an_earlier_layer_against_differences(same_state):
-    """Adding e to the whole map k of layer `a` moves the score by e P Q weights[k]."""
+    """Adding e to the whole map k of layer `relu1` moves the score by e P Q weights[k]."""
     net, x = same_state(small_net()), image()
-    found = explain.grad_cam(net, x, 0, layer="a")
+    found = explain.grad_cam(net, x, 0, layer="relu1")
     maps = net[0:2](mg.Tensor(x[None])).data
 
     def score(maps):
@@ -201,7 +201,7 @@ def test_results_show_themselves_in_notebooks():
         (lambda net: explain.saliency(net, image(), 3), "saliency: class_ must be from 0 to 2"),
         (
             lambda net: explain.grad_cam(net, image(), 0, "c"),
-            "grad_cam: no module 'c' gave a tensor; those that did: a, b",
+            "grad_cam: no module 'c' gave a tensor; those that did: a, relu1, b, relu2, ",
         ),
         (lambda net: explain.grad_cam(net, image(), 0, "fc"), "grad_cam: layer must give maps"),
         (lambda net: explain.feature_maps(net, image(), ["fc"]), "feature_maps: fc gives no maps"),
