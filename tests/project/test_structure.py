@@ -37,9 +37,9 @@ LAYERS = [
     "minigrad.explain",
     "minigrad.doctor",
     "minigrad.gradcheck",
+    "minigrad.train",
     "minigrad.predict",
     "minigrad.export",
-    "minigrad.train",
 ]
 SOURCES = [p for package in PACKAGES for p in sorted((ROOT / package).rglob("*.py"))]
 
