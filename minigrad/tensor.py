@@ -235,6 +235,7 @@ def op(fn: Callable | None = None, *, autocast=widest, types=as_given) -> Callab
     @functools.wraps(fn)
     def call(*inputs, **settings):
         inputs += (None,) * (arity - len(inputs))  # an optional tensor left out is None
+        settings = {name: plain_number(value) for name, value in settings.items()}
         inputs = constants_lifted(fn.__name__, inputs)
         device = common_device(fn.__name__, inputs)
         inputs = types(fn.__name__, names, inputs, constant)
@@ -254,6 +255,11 @@ def op(fn: Callable | None = None, *, autocast=widest, types=as_given) -> Callab
         return out
 
     return call
+
+
+def plain_number(value):
+    """NumPy's numbers as Python's, which leave arrays their type, as np.float64 does not; others as they are."""
+    return value.item() if isinstance(value, np.generic | np.ndarray) and not value.ndim else value
 
 
 def made(name, result):

@@ -8,6 +8,8 @@ from ..shapes import window_counts
 from .arrays import array_module, exact_mean, write
 from .conv import tap_slices
 
+MANY = 64  # pixels in a window from which a sum in float32 loses a digit
+
 
 def pad_to_windows(x, size, stride, padding, dilation, out_hw, value):
     """x inside a canvas of `value` that holds every window, also those which ceil_mode lets reach over the edge."""
@@ -69,9 +71,11 @@ def avg_pool2d_forward(x, size, stride, padding, ceil_mode, count_include_pad, o
     xp = array_module(x)
     out_hw = window_counts(x.shape[1:3], size, stride, padding, (1, 1), ceil_mode)
     padded = pad_to_windows(x, size, stride, padding, (1, 1), out_hw, 0)
+    if x.dtype == xp.float32 and size[0] * size[1] > MANY:
+        padded = padded.astype(xp.float64)
     total = sum(padded[:, rows, columns] for _, rows, columns in taps(size, out_hw, stride))
     area = window_areas(xp, x.shape[1:3], size, stride, padding, out_hw, count_include_pad)
-    return write(total / area.astype(x.dtype), out)
+    return write((total / area.astype(total.dtype)).astype(x.dtype, copy=False), out)
 
 
 def avg_pool2d_backward(dy, x_shape, size, stride, padding, count_include_pad):

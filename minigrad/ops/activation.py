@@ -1,8 +1,11 @@
 """Activations: one function of each element, and softmax over an axis."""
 
+from kernels.reference.arrays import exact_sum
+
 from ..precision import floated, floats, sums
 from ..tensor import op
 from .checks import axis
+from .reduction import largest
 
 
 @op(types=floats)
@@ -53,12 +56,12 @@ def tanh(ctx, x):
 @op(autocast=sums, types=floats)
 def softmax(ctx, x, *, dim=-1):
     """y = e^x / sum e^x over one axis (the channels, unless told otherwise),   dx = y (dy - sum dy y)"""
-    axis("softmax", x, dim)
-    y = ctx.xp.exp(x - x.max(dim, keepdims=True))
-    y /= y.sum(dim, keepdims=True)
+    along = (axis("softmax", x, dim),)[: x.ndim]
+    y = ctx.xp.exp(x - largest(ctx.xp, x, along))
+    y /= exact_sum(y, along, True)
 
     def backward(dy):
-        return (y * (dy - (dy * y).sum(dim, keepdims=True)),)
+        return (y * (dy - exact_sum(dy * y, along, True)),)
 
     return y, backward
 
@@ -66,12 +69,11 @@ def softmax(ctx, x, *, dim=-1):
 @op(autocast=sums, types=floats)
 def log_softmax(ctx, x, *, dim=-1):
     """y = x - log sum e^x over one axis (the channels, unless told otherwise),   dx = dy - e^y sum dy"""
-    axis("log_softmax", x, dim)
-    xp = ctx.xp
-    shifted = x - x.max(dim, keepdims=True)
-    y = shifted - xp.log(xp.exp(shifted).sum(dim, keepdims=True))
+    along, xp = (axis("log_softmax", x, dim),)[: x.ndim], ctx.xp
+    shifted = x - largest(xp, x, along)
+    y = shifted - xp.log(exact_sum(xp.exp(shifted), along, True))
 
     def backward(dy):
-        return (dy - xp.exp(y) * dy.sum(dim, keepdims=True),)
+        return (dy - xp.exp(y) * exact_sum(dy, along, True),)
 
     return y, backward

@@ -78,7 +78,6 @@ def neg(ctx, x):
 @op(autocast=sums)
 def power(ctx, x, *, exponent):
     """y = x^n for a number n,   dx = dy n x^(n-1)"""
-    exponent = exponent.item() if isinstance(exponent, np.generic) else exponent
     if not isinstance(exponent, int | float):
         raise TypeError(f"power: the exponent must be a number; got {type(exponent).__name__}")
     if x.dtype.kind in "iub" and (exponent < 0 or isinstance(exponent, float)):

@@ -7,7 +7,7 @@ from kernels.reference.arrays import exact_sum
 
 from ..tensor import op
 from .arithmetic import unbroadcast
-from .checks import axis, is_whole, whole
+from .checks import axis, is_whole, long_axis, whole
 from .joining import concat
 from .reduction import normalised
 from .shape import getitem, reshape
@@ -113,8 +113,7 @@ def stack(*xs, dim=0):
 
 def split(x, *, sizes, dim=0):
     """Pieces along one axis: `sizes` long each (the last may be shorter), or of these lengths (a list)."""
-    at = axis("split", x, dim)
-    length = x.shape[at]
+    at, length = long_axis("split", x, dim)
     if not isinstance(sizes, list | tuple):
         sizes = whole("split", "sizes", sizes)
         sizes = [min(sizes, length - start) for start in range(0, length, sizes)] or [0]
@@ -126,11 +125,11 @@ def split(x, *, sizes, dim=0):
 
 def chunk(x, *, chunks, dim=0):
     """At most `chunks` pieces of one length along an axis; the last may be shorter, as in torch."""
-    longest = -(-x.shape[axis("chunk", x, dim)] // whole("chunk", "chunks", chunks))
+    longest = -(-long_axis("chunk", x, dim)[1] // whole("chunk", "chunks", chunks))
     return split(x, sizes=max(1, longest), dim=dim)
 
 
 def unbind(x, *, dim=0):
     """The slices of x along one axis, one for each place."""
-    at = axis("unbind", x, dim)
-    return tuple(getitem(x, index=(slice(None),) * at + (i,)) for i in range(x.shape[at]))
+    at, length = long_axis("unbind", x, dim)
+    return tuple(getitem(x, index=(slice(None),) * at + (i,)) for i in range(length))

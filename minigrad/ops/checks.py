@@ -56,6 +56,14 @@ def axis(name, x, dim):
     return int(dim) % most
 
 
+def long_axis(name, x, dim):
+    """axis, and how long it is. ValueError for a tensor without axes."""
+    if not x.ndim:
+        raise ValueError(f"{name}: x must have an axis; it is a single number, of shape ()")
+    at = axis(name, x, dim)
+    return at, x.shape[at]
+
+
 def fits(shape, wide):
     """Does this shape broadcast to `wide`?"""
     lengths = zip(reversed(shape), reversed(wide))

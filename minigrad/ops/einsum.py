@@ -2,6 +2,8 @@
 
 import string
 
+from kernels.reference.arrays import exact_sum
+
 from ..precision import promoted, sums
 from ..tensor import op
 
@@ -53,7 +55,20 @@ def einsum(ctx, *xs, equation):
     def backward(dy):
         return tuple(one_gradient(xp, dy, xs, terms, right, i) if need else None for i, need in enumerate(needs))
 
-    return xp.einsum(f"{','.join(terms)}->{right}", *xs, optimize=True), backward
+    return product(xp, terms, xs, right), backward
+
+
+def product(xp, terms, arrays, right):
+    """The einsum of arrays. What one of them alone has is summed first, exactly: NumPy's einsum adds one by one."""
+    summed = [without_lone_axes(i, terms, a, right) for i, a in enumerate(arrays)]
+    return xp.einsum(f"{','.join(term for term, _ in summed)}->{right}", *(a for _, a in summed), optimize=True)
+
+
+def without_lone_axes(i, terms, array, right):
+    """(axes, array) of the i-th input, summed over the axes that nothing else has."""
+    others = right.join(terms[:i] + terms[i + 1 :]) + right
+    lone = tuple(at for at, name in enumerate(terms[i]) if name not in others)
+    return "".join(c for c in terms[i] if c in others), exact_sum(array, lone) if lone else array
 
 
 def one_gradient(xp, dy, xs, terms, right, i):
@@ -61,6 +76,6 @@ def one_gradient(xp, dy, xs, terms, right, i):
     rest = [(x, term) for j, (x, term) in enumerate(zip(xs, terms)) if j != i]
     inputs = [right, *(term for _, term in rest)]
     reached = "".join(c for c in terms[i] if any(c in term for term in inputs))
-    dx = xp.einsum(f"{','.join(inputs)}->{reached}", dy, *(x for x, _ in rest), optimize=True)
+    dx = product(xp, inputs, [dy, *(x for x, _ in rest)], reached)
     lone = tuple(n if c in reached else 1 for c, n in zip(terms[i], xs[i].shape))
     return xp.broadcast_to(dx.reshape(lone), xs[i].shape)

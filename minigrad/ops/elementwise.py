@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..device import CPU
-from ..precision import floated, promoted, sums
+from ..precision import floated, is_floating_point, promoted, sums
 from ..tensor import Tensor, op
 from .arithmetic import unbroadcast
 from .checks import fits
@@ -53,6 +53,8 @@ def clamp(ctx, x, *, min=None, max=None):
             raise TypeError(f"clamp: min and max must be numbers or None; got {type(bound).__name__}")
     if min is None and max is None:
         raise ValueError("clamp: at least one of min and max must be a number; both are None")
+    if not is_floating_point(x.dtype) and (isinstance(min, float) or isinstance(max, float)):
+        x = x.astype(np.float32)
 
     def backward(dy):
         inside = True if min is None else x >= min
@@ -121,6 +123,8 @@ def where(condition, a, b):
 def masked_fill(ctx, x, *, mask, value):
     """y = value where mask, else x;   dx = 0 where mask, else dy.   mask: booleans that broadcast to x's shape"""
     xp, mask = ctx.xp, boolean(ctx, "masked_fill", "mask", mask)
+    if not is_floating_point(x.dtype) and not holds(x.dtype, value):
+        raise ValueError(f"masked_fill: value must be a number that x of {x.dtype} holds; got {value!r}")
     if not fits(mask.shape, x.shape):
         raise ValueError(f"masked_fill: mask must broadcast to x's shape {x.shape}; got {mask.shape}")
 
@@ -128,6 +132,14 @@ def masked_fill(ctx, x, *, mask, value):
         return (xp.where(mask, 0, dy),)
 
     return xp.where(mask, x.dtype.type(value), x), backward
+
+
+def holds(dtype, value):
+    """Is it a number that this type of whole numbers or booleans has?"""
+    try:
+        return dtype.type(int(value)) == value
+    except (OverflowError, ValueError):
+        return False
 
 
 def boolean(ctx, name, what, mask):

@@ -7,12 +7,14 @@ import numpy as np
 
 from ..autograd import recording
 from ..tensor import Tensor
-from . import arithmetic
+from . import activation, arithmetic, elementwise
 
 OPS = {
     **{np.add: arithmetic.add, np.subtract: arithmetic.sub, np.multiply: arithmetic.mul, np.divide: arithmetic.div},
     **{np.matmul: arithmetic.matmul, np.negative: arithmetic.neg, np.exp: arithmetic.exp, np.log: arithmetic.log},
-    **{np.sqrt: arithmetic.sqrt},
+    **{np.sqrt: arithmetic.sqrt, np.sin: elementwise.sin, np.cos: elementwise.cos, np.absolute: elementwise.abs},
+    **{np.power: elementwise.pow, np.maximum: elementwise.maximum, np.minimum: elementwise.minimum},
+    **{np.tanh: activation.tanh},
 }
 # the comparison that a tensor on the right makes
 REFLECTED = dict(equal="eq", not_equal="ne", less="gt", less_equal="ge", greater="lt", greater_equal="le")

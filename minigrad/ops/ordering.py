@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from ..precision import widest
 from ..tensor import Tensor, op
-from .checks import axis, is_whole
+from .checks import axis, is_whole, long_axis
 
 
 class Ordered(NamedTuple):
@@ -30,13 +30,13 @@ def gather(ctx, x, *, dim, index):
 
     ValueError for another shape, or an index outside [0, length of the axis).
     """
-    along, xp, shape = axis("gather", x, dim), ctx.xp, x.shape
+    (along, length), xp, shape = long_axis("gather", x, dim), ctx.xp, x.shape
     index = integers(ctx, "gather", index)
     if index.ndim != x.ndim or any(n > m for i, (n, m) in enumerate(zip(index.shape, shape)) if i != along):
         raise ValueError(f"gather: index must fit into x {shape} beside axis {along}; got {index.shape}")
-    if not ctx.device.capturing() and index.size and not 0 <= int(index.min()) <= int(index.max()) < shape[along]:
+    if not ctx.device.capturing() and index.size and not 0 <= int(index.min()) <= int(index.max()) < length:
         raise ValueError(
-            f"gather: index must be from 0 to {shape[along] - 1}; found {int(index.min())} to {int(index.max())}"
+            f"gather: index must be from 0 to {length - 1}; found {int(index.min())} to {int(index.max())}"
         )
     places = [xp.arange(n).reshape([-1 if i == j else 1 for j in range(x.ndim)]) for i, n in enumerate(index.shape)]
     places = (*places[:along], index, *places[along + 1 :])
@@ -62,7 +62,7 @@ def sort(x, *, dim=-1, descending=False):
 
     y = x in that order;   dx = dy, put back
     """
-    along = axis("sort", x, dim)
+    along, _ = long_axis("sort", x, dim)
     indices = order(x, along, descending)
     return Ordered(gather(x, dim=along, index=indices), Tensor(indices))
 
@@ -72,16 +72,16 @@ def topk(x, *, k, dim=-1, largest=True):
 
     y = x at those places;   dx = dy there, else 0.   ValueError unless k is from 0 to the axis's length.
     """
-    along = axis("topk", x, dim)
-    if not is_whole(k, 0) or k > x.shape[along]:
-        raise ValueError(f"topk: k must be an int from 0 to {x.shape[along]}, the length of axis {along}; got {k!r}")
+    along, length = long_axis("topk", x, dim)
+    if not is_whole(k, 0) or k > length:
+        raise ValueError(f"topk: k must be an int from 0 to {length}, the length of axis {along}; got {k!r}")
     indices = order(x, along, largest)[(slice(None),) * along + (slice(k),)]
     return Ordered(gather(x, dim=along, index=indices), Tensor(indices))
 
 
 def argsort(x, *, dim=-1, descending=False):
     """The indices of sort, as a tensor of integers."""
-    return Tensor(order(x, axis("argsort", x, dim), descending))
+    return Tensor(order(x, long_axis("argsort", x, dim)[0], descending))
 
 
 def argmax(x, *, dim=None, keepdim=False):

@@ -5,7 +5,7 @@ from kernels.reference.arrays import exact_sum
 from ..precision import floated, sums
 from ..tensor import op
 from .checks import fits
-from .loss import check_classes
+from .loss import check_classes, logits
 from .reduced import alike, checked_reduction, constant, reduced
 from .smooth import logistic, softplus_of
 
@@ -71,7 +71,7 @@ def binary_cross_entropy_with_logits(ctx, x, target, *, weight=None, reduction="
     return y, backward
 
 
-@op(autocast=sums)
+@op(autocast=sums, types=logits)
 def nll_loss(ctx, x, target, *, weight=None, ignore_index=-100, reduction="mean"):
     """loss = -w[t] x[t] for log-probabilities x and class t, averaged;   dx = -w[t] dy / total at t, else 0
 
@@ -99,7 +99,7 @@ def nll_loss(ctx, x, target, *, weight=None, ignore_index=-100, reduction="mean"
 
     def backward(dy):
         dx = xp.zeros((rows.size, shape[-1]), dy.dtype)
-        dx[rows, target] = -scale * weight * dy.reshape(-1)
+        dx[rows, target] = xp.where(counted, -scale * weight * dy.reshape(-1), 0)
         return dx.reshape(shape), None
 
     return loss.reshape(shape[:-1]) if reduction == "none" else exact_sum(loss, (0,)), backward

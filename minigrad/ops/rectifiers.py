@@ -90,8 +90,9 @@ def hardswish(ctx, x):
 
     (Howard et al. 2019.)
     """
+    xp = ctx.xp
 
     def backward(dy):
-        return (dy * ((x >= 3) + ((x > -3) & (x < 3)) * (2 * x + 3) / 6),)
+        return (dy * xp.where(x >= 3, 1, xp.where(x > -3, (2 * x + 3) / 6, 0)),)
 
     return x * (x + 3).clip(0, 6) / 6, backward

@@ -26,6 +26,13 @@ def kept(shape, axes):
     return tuple(1 if i in axes else n for i, n in enumerate(shape))
 
 
+def largest(xp, x, axes):
+    """x's largest over axes, which stay with length 1; 0 where there are no numbers."""
+    if 0 in (x.shape[a] for a in axes):
+        return xp.zeros(kept(x.shape, axes), x.dtype)
+    return x.max(axes, keepdims=True)
+
+
 @op(autocast=sums)
 def sum(ctx, x, *, dim=None, keepdim=False):
     """y = sum of x over dim (all axes if None),   dx = dy for every element that was summed"""

@@ -2,12 +2,14 @@
 
 import math
 
+import numpy as np
+
 from kernels.reference.arrays import exact_mean, exact_sum
 
 from ..precision import floated, is_floating_point, sums
 from ..tensor import op
 from .checks import axis
-from .reduction import normalised
+from .reduction import largest, normalised
 
 
 def moments(name, x, dim, correction):
@@ -79,15 +81,15 @@ def norm(ctx, x, *, p=2, dim=None, keepdim=False):
 @op(autocast=sums)
 def prod(ctx, x, *, dim=None, keepdim=False):
     """y = the product of x over one axis (all if None);   dx = dy times the product of the others, exact at 0, too"""
-    shape, xp = x.shape, ctx.xp
-    lanes = x.reshape(-1) if dim is None else x
-    along = axis("prod", lanes, dim or 0)
-    y = lanes.prod(along, keepdims=True)
+    shape, xp, flat = x.shape, ctx.xp, dim is None or not x.ndim
+    along = axis("prod", x, dim or 0)
+    lanes = x.reshape(-1) if flat else x
+    y = lanes.prod(along, keepdims=True, dtype=x.dtype if is_floating_point(x.dtype) else np.int64)
 
     def backward(dy):
         return ((dy.reshape(y.shape) * others(xp, lanes, along)).reshape(shape),)
 
-    keep = (1,) * x.ndim if dim is None else y.shape
+    keep = (1,) * x.ndim if flat else y.shape
     return y.reshape(keep if keepdim else [n for i, n in enumerate(y.shape) if i != along]), backward
 
 
@@ -105,26 +107,29 @@ def before_each(xp, x, along):
 @op(autocast=sums)
 def cumsum(ctx, x, *, dim):
     """y_i = x_0 + ... + x_i along one axis;   dx_i = dy_i + dy_(i+1) + ... to the end"""
-    along, xp = axis("cumsum", x, dim), ctx.xp
+    along, xp, shape = axis("cumsum", x, dim), ctx.xp, x.shape
+    lanes = shape or (1,)
 
     def backward(dy):
-        return (xp.flip(running_sum(xp.flip(dy, along), along), along),)
+        return (xp.flip(running_sum(xp.flip(dy.reshape(lanes), along), along), along).reshape(shape),)
 
-    return running_sum(x, along), backward
+    return running_sum(x.reshape(lanes), along).reshape(shape), backward
 
 
 def running_sum(x, along):
     """x.cumsum in float64 for float32, as its sum; whole numbers in int64."""
-    wide = {2: "float32", 4: "float64"}.get(x.dtype.itemsize) if is_floating_point(x.dtype) else None
-    return x.cumsum(along) if wide is None else x.cumsum(along, dtype=wide).astype(x.dtype)
+    if not is_floating_point(x.dtype):
+        return x.cumsum(along, dtype=np.int64)
+    return x.cumsum(along, dtype={2: "float32"}.get(x.dtype.itemsize, "float64")).astype(x.dtype, copy=False)
 
 
 @op(autocast=sums, types=floated)
 def logsumexp(ctx, x, *, dim, keepdim=False):
     """y = ln sum e^x over dim, without overflow;   dx = dy e^(x - y)"""
     axes, xp = normalised("logsumexp", dim, x.ndim), ctx.xp
-    largest = x.max(axes, keepdims=True)
-    y = largest + xp.log(exact_sum(xp.exp(x - largest), axes, True))
+    shift = largest(xp, x, axes)
+    shift = xp.where(xp.isfinite(shift), shift, 0)
+    y = shift + xp.log(exact_sum(xp.exp(x - shift), axes, True))
 
     def backward(dy):
         return (dy.reshape(y.shape) * xp.exp(x - y),)

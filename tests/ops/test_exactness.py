@@ -127,3 +127,55 @@ def test_reductions_of_no_axes_and_by_no_axes(name):
         assert getattr(one, name)(dim).item() == 2.5 and getattr(one, name)(dim).shape == ()
     assert getattr(many, name)(()).item() == getattr(torch.tensor(many.data), name)(()).item()
     assert one.max(0).indices.item() == 0 and one.max(-1).values.item() == 2.5
+
+
+@pytest.mark.parametrize("size", [9, 32, 112, 224])
+def test_the_mean_of_large_windows(size, kernels):
+    a = (np.random.default_rng(0).random((1, 224, 224, 3)) + 0.5).astype(F32)
+    counts = 224 // size
+    windows = a[:, : counts * size, : counts * size].astype(np.float64).reshape(1, counts, size, counts, size, 3)
+    y = F.avg_pool2d(mg.tensor(a), size).data
+    assert y.dtype == F32
+    np.testing.assert_allclose(y, windows.mean((2, 4)), rtol=2e-7)
+    if size * counts == 224:
+        np.testing.assert_allclose(F.adaptive_avg_pool2d(mg.tensor(a), counts).data, windows.mean((2, 4)), rtol=2e-7)
+
+
+def test_long_sums_in_einsum_and_softmax():
+    a = np.full((300_000, 2), 0.1, F32)
+    exact = 300_000 * np.float64(F32(0.1))
+    np.testing.assert_allclose(mg.einsum("nc->c", mg.tensor(a)).data, exact, rtol=1e-7)
+    w = mg.tensor(np.ones(2, F32), requires_grad=True)
+    mg.einsum("nc,d->d", mg.tensor(a), w).sum().backward()
+    np.testing.assert_allclose(w.grad, 2 * exact, rtol=2e-7)
+    x = mg.tensor(a, requires_grad=True)
+    np.testing.assert_allclose(F.softmax(x, dim=0).data, 1 / 300_000, rtol=2e-7)
+    F.log_softmax(x, dim=0).backward(a)
+    np.testing.assert_allclose(x.grad, 0, atol=2e-8)
+
+
+@pytest.mark.parametrize("x", [[-INF, -INF], [1.0, INF], [1.0, -INF], []], ids=str)
+def test_logsumexp_of_infinite_numbers_and_of_none(x):
+    with np.errstate(all="ignore"):
+        same_as_torch(lambda t: t.logsumexp(0), lambda t: t.logsumexp(0), x)
+        if not x:
+            same_as_torch(lambda t: F.softmax(t, 0), lambda t: t.softmax(0), x)
+            same_as_torch(lambda t: F.log_softmax(t, 0), lambda t: t.log_softmax(0), x)
+
+
+def test_gradients_where_nothing_counts_and_at_infinity():
+    nll = torch.nn.functional.nll_loss
+    ignored = np.array([-100])
+    with np.errstate(all="ignore"):
+        same_as_torch(lambda t: F.nll_loss(t, ignored), lambda t: nll(t, torch.tensor(ignored)), [[-1.0, -2.0]])
+        same_as_torch(F.hardswish, torch.nn.functional.hardswish, [-INF, -5.0, 1.0, 4.0, INF])
+
+
+def same_as_torch(ours, theirs, x):
+    """Values and gradient."""
+    t, u = mg.tensor(np.array(x, F32), requires_grad=True), torch.tensor(x, dtype=torch.float32, requires_grad=True)
+    y, z = ours(t), theirs(u)
+    y.sum().backward()
+    z.sum().backward()
+    np.testing.assert_allclose(y.data, z.detach().numpy(), rtol=1e-6)
+    np.testing.assert_allclose(t.grad, u.grad.numpy(), rtol=1e-6, atol=1e-7)

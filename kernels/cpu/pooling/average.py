@@ -3,7 +3,8 @@
 import numpy as np
 from numba import prange
 
-from ...reference.pool import adaptive_windows, window_lengths
+from ...reference.arrays import write
+from ...reference.pool import MANY, adaptive_windows, window_lengths
 from ...shapes import window_counts
 from ..layout import deliver
 from ..rows import pixels, places, result
@@ -76,9 +77,16 @@ def covering_windows(size, count):
     return windows, 1 / (windows[:, 1] - windows[:, 0])
 
 
+def longest(windows):
+    """The most positions that a window along one axis has."""
+    return (windows[:, 1] - windows[:, 0]).max(initial=0)
+
+
 def forward(x, axes, out):
-    """y (N, P, Q, C) from the windows along both axes."""
+    """y (N, P, Q, C) from the windows along both axes. Large windows of float32 add up in float64."""
     (n, *_, c), (windows, weights) = x.shape, zip(*axes)
+    if x.dtype == np.float32 and longest(windows[0]) * longest(windows[1]) > MANY:
+        return write(forward(x.astype(np.float64), axes, None).astype(x.dtype), out)
     y = result((n, *map(len, windows), c), x.dtype, out)
     arrays, weights = (pixels(x), pixels(y)), tuple(w.astype(x.dtype) for w in weights)
     mean_windows(x.dtype.type(0), *places(*arrays), x.shape, windows, weights)
