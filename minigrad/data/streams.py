@@ -37,6 +37,7 @@ class RandomStream:
 
     @classmethod
     def of(cls, key: np.ndarray) -> Self:
+        """The stream with this key."""
         stream = cls()
         stream.key = key
         return stream

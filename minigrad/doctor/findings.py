@@ -69,7 +69,7 @@ def processor():
 
 
 def threads(runtime):
-    layer, count = import_module("numba").threading_layer(), runtime.get_num_threads()
+    layer, count = runtime.numba.threading_layer(), runtime.get_num_threads()
     slow = layer == "workqueue"
     advice = "install an OpenMP runtime (libgomp1): each kernel call then costs 20 times less" if slow else ""
     return Finding(None if slow else True, "threads of the kernels", f"{count}, by {layer}", advice)
@@ -80,7 +80,7 @@ def blas_pools():
 
 
 def cache(runtime):
-    folder = Path(import_module("numba").config.CACHE_DIR)
+    folder = Path(runtime.numba.config.CACHE_DIR)
     size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()) / 1e6
     free = shutil.disk_usage(folder).free / 1e9
     advice = "free some space: kernels are compiled anew in each process" if free < 0.1 else ""

@@ -160,6 +160,16 @@ def to(self, where):
     return self if device is self.device else shape.copy_to(self, device=device)
 
 
+def cpu(self):
+    """This tensor on the CPU."""
+    return to(self, "cpu")
+
+
+def cuda(self):
+    """This tensor on the GPU."""
+    return to(self, "cuda")
+
+
 def cast(self, dtype):
     """This tensor in another floating-point type."""
     return shape.cast(self, dtype=dtype)
@@ -185,7 +195,7 @@ METHODS = {
     **dict(sum=sum, mean=mean, max=max, amax=amax, any=truth("any"), all=truth("all")),
     **dict(reshape=reshape, transpose=transpose, permute=permute, flatten=flatten),
     **dict(exp=arithmetic.exp, log=arithmetic.log, sqrt=arithmetic.sqrt),
-    **dict(to=to, cast=cast, cpu=lambda self: to(self, "cpu"), cuda=lambda self: to(self, "cuda")),
+    **dict(to=to, cast=cast, cpu=cpu, cuda=cuda),
     "T": property(lambda self: shape.transpose(self), doc="all axes in reverse order"),
 }
 

@@ -151,7 +151,7 @@ def test_long_sums_in_einsum_and_softmax():
     x = mg.tensor(a, requires_grad=True)
     np.testing.assert_allclose(F.softmax(x, dim=0).data, 1 / 300_000, rtol=2e-7)
     F.log_softmax(x, dim=0).backward(a)
-    np.testing.assert_allclose(x.grad, 0, atol=2e-8)
+    np.testing.assert_allclose(x.grad, 0, atol=1e-7)
 
 
 @pytest.mark.parametrize("x", [[-INF, -INF], [1.0, INF], [1.0, -INF], []], ids=str)

@@ -8,8 +8,7 @@ a thread takes a block of some 24 patches through all steps while they stay in i
     dw        z  --B^T . B-->  V,  dy  --A . A^T-->  D,  products += V^T D;  at the end  dw = G^T products G
 
 z, zero outside the image, is computed for a strip of patches: 6 rows of pixels around patches that lie side by side.
-V, M and D are (36, patches, channels), for a chunk of channels at a time where there are many. What is summed over
-pixels is cut into parts by shape alone, so that the number of threads changes no bit of the result.
+V, M and D are (36, patches, channels), a chunk of channels at a time. Sums over pixels are cut by shape alone.
 """
 
 import math
@@ -19,17 +18,10 @@ import numba
 import numpy as np
 
 from ..convolution.blocks import copy_with_border, divide_evenly, image_part
-from ..convolution.winograd import (
-    ITEM,
-    PATCH,
-    POINTS,
-    REACH,
-    VECTOR,
-    filter_points,
-    patch_grid,
-    patch_place,
-    transform_back_weights,
-)
+
+from ..convolution.winograd import (  # isort: skip
+    ITEM, PATCH, POINTS, REACH, VECTOR, filter_points, patch_grid, patch_place, transform_back_weights,
+)  # fmt: skip
 from ..convolution.winograd_transform import Grid, transform_gradient, transform_input, transform_output
 from ..layout import deliver, odd_lines, round_up
 from ..llvm import zero_bytes
@@ -41,12 +33,10 @@ from ..runtime import parallel, serial
 from ..tile import Left, Tile, tile_shape, tile_types, tile_width
 
 BLOCK = 24  # patches: V, M and the weights of one point after the other share a second-level cache
-DEPTH = 64  # input channels of V at most,
-WIDTH = 2  # and panels of M in the input gradient
+DEPTH, WIDTH = 64, 2  # input channels of V at most, and panels of M in the input gradient
 HEIGHT = 48  # input channels of V in the weight gradient, but for what fills whole tiles
 TASKS = 128  # that share the patches in the forward pass and for dx, each with its own sums
-PARTS = 8  # of the patches, each with its own weight gradient,
-PARTS_BYTES = 3 << 19  # if they take no more memory than this
+PARTS, PARTS_BYTES = 8, 3 << 19  # of the patches, each with its own weight gradient; memory of all at most
 
 
 class Plan(NamedTuple):
