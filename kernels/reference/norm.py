@@ -26,7 +26,9 @@ def channel_sum(x):
 
 
 def channel_mean_var(x):
-    """Mean and biased variance of each channel. (..., C) -> (C,), (C,)"""
+    """Mean and biased variance of each channel. (..., C) -> (C,), (C,); zeros for an empty batch."""
+    if not x.size:
+        return channel_sum(x), channel_sum(x)
     mean = exact_mean(x, batch_axes(x))
     return mean, exact_mean((x - mean) ** 2, batch_axes(x))
 
@@ -52,18 +54,14 @@ def through_relu(dy, x, gamma, beta, mean, var, eps):
 def batch_norm_backward(dy, x, gamma, beta, mean, var, eps, relu=False):
     """dx, dgamma, dbeta when mean and var were computed from x."""
     dx, dgamma, dbeta = batch_norm_apply_backward(dy, x, gamma, beta, mean, var, eps, relu)
-    if not x.size:
-        return dx, dgamma, dbeta
     rstd = 1 / (var + eps) ** 0.5
-    m = max(x.size // x.shape[-1], 1)
+    m = max(x.size // max(x.shape[-1], 1), 1)
     dx -= (gamma * rstd / m) * (dbeta + (x - mean) * (rstd * dgamma))
     return dx, dgamma, dbeta
 
 
 def batch_norm_apply_backward(dy, x, gamma, beta, mean, var, eps, relu=False):
     """dx, dgamma, dbeta when mean and var are constants (evaluation mode)."""
-    if not x.size:
-        return dy.copy(), channel_sum(dy), channel_sum(dy)
     if relu:
         dy = through_relu(dy, x, gamma, beta, mean, var, eps)
     rstd = 1 / (var + eps) ** 0.5

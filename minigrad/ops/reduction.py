@@ -66,19 +66,20 @@ def max(ctx, x, *, dim=None, keepdim=False):
     axes, shape, xp = normalised("max", dim, x.ndim), x.shape, ctx.xp
     if 0 in (shape[a] for a in axes):
         raise ValueError(f"max: there is no largest of no numbers; x {shape}, dim {dim}")
-    wide = kept(shape, axes)
-    if isinstance(dim, tuple | list | None):
-        y, winners = x.max(axes, keepdims=True), None
+    wide, one = kept(shape, axes), x.ndim and not isinstance(dim, tuple | list | None)
+    if one:
+        winner = xp.expand_dims(x.argmax(axes[0]), axes[0])  # where along the axis
+        y = xp.take_along_axis(x, winner, axes[0])
     else:
-        winners = xp.expand_dims(x.argmax(axes[0]), axes[0]) if x.ndim else None
-        y = xp.take_along_axis(x, winners, axes[0]) if x.ndim else x.copy()
+        y = x.max(axes, keepdims=True)
+        winner = (x == y) | ((x != x) & (y != y)) if ctx.needs[0] else None  # is it one? NaN is the largest, too
 
     def backward(dy):
-        if winners is not None:
-            dx = xp.zeros(shape, dy.dtype)
-            xp.put_along_axis(dx, winners, dy.reshape(wide), axes[0])
-            return (dx,)
-        largest = (x == y) | ((x != x) & (y != y))
-        return (largest * (dy.reshape(wide) / largest.sum(axes, dtype=dy.dtype, keepdims=True)),)
+        dy = dy.reshape(wide)
+        if not one:
+            return (winner * (dy / winner.sum(axes, dtype=dy.dtype, keepdims=True)),)
+        dx = xp.zeros(shape, dy.dtype)
+        xp.put_along_axis(dx, winner, dy, axes[0])
+        return (dx,)
 
     return y if keepdim else y.reshape([n for i, n in enumerate(shape) if i not in axes]), backward
