@@ -257,7 +257,7 @@ def dropout(step, inputs, training):
     if ratio and (own or (training and len(step.outputs) > 1)):
         raise ValueError("training_mode of its own and the mask are not supported: the module's mode decides")
     y = unary(lambda x, _: F.dropout(x, ratio, training))(step, inputs, training)
-    return (y, np.ones(inputs[0].shape, bool)) if len(step.outputs) > 1 else y
+    return (y, np.ones(first(inputs[0]).shape, bool)) if len(step.outputs) > 1 else y
 
 
 def of(name, **defaults):
