@@ -51,14 +51,14 @@ RECIPE = Recipe(conv=he_out, linear=normal_01)
 
 
 class ZeroPadShortcut(Module):
-    """Option A: every stride-th pixel, with channels of zeros before and after it. No parameters (section 4.2)."""
+    """Option A: every stride-th pixel, with `extra` channels of zeros, `before` of them in front. No parameters."""
 
-    def __init__(self, before, after, stride):
-        self.before, self.after, self.stride = before, after, stride
+    def __init__(self, extra, stride, before=0):
+        self.extra, self.stride, self.before = extra, stride, before
 
     def forward(self, x):
         x = x[:, :: self.stride, :: self.stride] if self.stride > 1 else x
-        return F.pad(x, ((0, 0), (0, 0), (0, 0), (self.before, self.after)))
+        return F.pad(x, ((0, 0), (0, 0), (0, 0), (self.before, self.extra - self.before)))
 
 
 def projection(c, k, stride, norm):
@@ -81,7 +81,7 @@ def shortcut_path(option, c, k, stride, norm=True):
     if option != "C" and stride == 1 and c == k:
         return Identity()
     before = (k - c) // 2 if option == "A_centre" else 0
-    return ZeroPadShortcut(before, k - c - before, stride) if option[0] == "A" else projection(c, k, stride, norm)
+    return ZeroPadShortcut(k - c, stride, before) if option[0] == "A" else projection(c, k, stride, norm)
 
 
 class BasicBlock(Module):

@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import os
+import signal
 import sys
 
 import benchmark_runs
@@ -12,6 +13,11 @@ import pytest
 import minigrad as mg
 
 KERNELS = ("reference", "cpu")
+
+# A shell that starts the tests in the background has them ignore signals, and so all processes that they start.
+for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, usual)
 
 
 def pytest_addoption(parser):

@@ -187,6 +187,7 @@ def test_every_kernel_has_its_rule_and_a_call_here():
         assert all(hasattr(getattr(module, name), "__wrapped__") for name in RULES)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_every_kernel_gives_the_right_number_or_a_clear_error(name):

@@ -24,6 +24,7 @@ def weighted(case, seed=1):
     return tensors, (y * Tensor(np.random.default_rng(seed).standard_normal(y.shape))).sum()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_terms_sum_to_every_gradient(case):
     """Of every op in the table, three random elements of each input; also those ops that are not taken apart."""
@@ -123,6 +124,7 @@ def test_batch_norm_input_reaches_the_loss_by_all_values_of_its_channel():
     )  # moving every dy alike moves nothing: the mean is taken off
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["vgg_small_bn", "resnet20", "googlenet_small", "densenet_small", "alexnet_small"])
 def test_in_whole_nets(name):
     """float32, compiled kernels: the first and the last weight, and the image."""

@@ -160,7 +160,8 @@ def test_wrong_arguments(arguments, says, capsys):
     assert says in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", [pytest.param("conv2d", marks=pytest.mark.long), "linear", "batch_norm", "add"])
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["conv2d", "linear", "batch_norm", "add"])
 def test_some_ops_alone_leave_no_more_survivors_than_all(name, capsys):
     """What only other ops run is not mutated; what they share is judged by the cases of both."""
     assert main(["--mutate", name]) == 0

@@ -68,6 +68,7 @@ print("compiled", [name for name, f in kernels.items() if f.stats.cache_misses])
 """
 
 
+@pytest.mark.long
 def test_a_second_process_compiles_nothing():
     output(EVERY_KERNEL)
     called, compiled = output(EVERY_KERNEL).splitlines()

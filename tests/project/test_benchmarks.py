@@ -76,6 +76,7 @@ def test_the_convolutions_of_a_net_are_all_there(module):
     assert work == full - 64 * 10 and sum(row.count for row in rows) == 19
 
 
+@pytest.mark.long
 @needs_torch()
 def test_torch_has_the_same_nets(module):
     import torch
