@@ -14,7 +14,10 @@ from . import namesake as namesake
 from . import nn as nn
 from . import optim as optim
 from .autograd import enable_grad as enable_grad
+from .autograd import inference_mode as inference_mode
+from .autograd import is_grad_enabled as is_grad_enabled
 from .autograd import no_grad as no_grad
+from .autograd import set_grad_enabled as set_grad_enabled
 from .creation import arange as arange
 from .creation import empty as empty
 from .creation import empty_like as empty_like
@@ -33,6 +36,7 @@ from .creation import randn_like as randn_like
 from .creation import randperm as randperm
 from .creation import zeros as zeros
 from .creation import zeros_like as zeros_like
+from .derivatives import grad as grad
 from .device import allow_tf32 as allow_tf32
 from .device import get_device as get_device
 from .device import get_num_threads as get_num_threads

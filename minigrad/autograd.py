@@ -39,6 +39,32 @@ def enable_grad():
     return set_recording(True)
 
 
+def inference_mode(mode=True):
+    """torch's name for no_grad(); with mode=False the graph is recorded."""
+    return set_recording(not mode)
+
+
+def is_grad_enabled():
+    """Is the graph being recorded here?"""
+    return recording.get()
+
+
+class set_grad_enabled:
+    """Record the graph from here on, or don't: `set_grad_enabled(False)`, or `with set_grad_enabled(training):`.
+
+    As a context manager it puts back at the end what was in force when it was called.
+    """
+
+    def __init__(self, mode):
+        self.token = recording.set(bool(mode))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        recording.reset(self.token)
+
+
 class Form(NamedTuple):
     """What a gradient has to be like: the array that it belongs to, of which this knows class, shape and type."""
 

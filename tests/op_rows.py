@@ -201,7 +201,6 @@ EXPLAINED_TOO = [
         r"(prelu|exponential_linear|softplus|clipped|hardsigmoid|hardswish|clamp|shares): .* [<>] .* -> .* [<>]=? .*",
         KINK,
     ),
-    (r"clamp: .* [<>]= .* -> .* [<>] .*", KINK),
     (r"hardswish: .*x >= 3.* -> .*x > 3.*", KINK),
     (r"(abs|norm): .* \* xp\.sign\(x\) -> .* / xp\.sign\(x\)", KINK),
     (

@@ -16,7 +16,13 @@ from .folder import ImageFolder
 from .image import read_image
 from .loader import DataLoader
 from .mnist import MNIST, EmbeddedFashionMNIST, FashionMNIST
-from .samplers import RandomSampler, SequentialSampler, SubsetRandomSampler, WeightedRandomSampler
+from .samplers import (
+    DistributedSampler,
+    RandomSampler,
+    SequentialSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+)
 from .sets import ConcatDataset, Subset, TensorDataset, random_split
 from .streams import RandomStream
 
@@ -33,6 +39,7 @@ __all__ = [
     "DataWarning",
     "Dataset",
     "Described",
+    "DistributedSampler",
     "EmbeddedFashionMNIST",
     "FashionMNIST",
     "ImageFolder",

@@ -96,6 +96,34 @@ class SubsetRandomSampler:
         return self.chosen[permutation(stream, len(self))]
 
 
+class DistributedSampler:
+    """The share of one of several processes: of an order that is the same in all, every num_replicas-th sample.
+
+    num_replicas, rank: how many processes there are, and which this is, from 0. shuffle: a new order each epoch.
+    drop_last: leave out what does not go round evenly, instead of repeating the first samples.
+
+    Raises ValueError for a rank outside range(num_replicas), and for shares without a sample.
+    """
+
+    def __init__(self, dataset, num_replicas: int, rank: int, shuffle: bool = True, drop_last: bool = False):
+        if not 0 <= rank < num_replicas:
+            raise ValueError(f"DistributedSampler: rank must be in range({num_replicas}), of num_replicas; got {rank}")
+        self.dataset, self.num_replicas, self.rank = dataset, num_replicas, rank
+        self.shuffle, self.drop_last = shuffle, drop_last
+        if not len(self):
+            raise ValueError(f"DistributedSampler: {len(dataset)} samples are too few for {num_replicas} processes")
+
+    def __len__(self) -> int:
+        total = len(self.dataset)
+        return total // self.num_replicas if self.drop_last else -(-total // self.num_replicas)
+
+    def indices(self, stream: RandomStream) -> np.ndarray:
+        """This process's indices of one epoch, int64."""
+        total = len(self.dataset)
+        order = permutation(stream, total) if self.shuffle else np.arange(total)
+        return np.resize(order, len(self) * self.num_replicas)[self.rank :: self.num_replicas]
+
+
 def repeats(order: np.ndarray) -> np.ndarray:
     """How often the index at each place came before in this order."""
     by_index = np.argsort(order, kind="stable")

@@ -44,7 +44,7 @@ def cos(ctx, x):
 
 @op
 def clamp(ctx, x, *, min=None, max=None):
-    """y = x, but at least min and at most max;   dx = dy where min <= x <= max, else 0
+    """y = x, but at least min and at most max;   dx = dy where min < x < max, else 0
 
     min, max: numbers, or None for no bound. TypeError for tensors: minimum and maximum take those.
     """
@@ -57,8 +57,8 @@ def clamp(ctx, x, *, min=None, max=None):
         x = x.astype(np.float32)
 
     def backward(dy):
-        inside = True if min is None else x >= min
-        return (dy * (inside if max is None else inside & (x <= max)),)
+        inside = True if min is None else x > min
+        return (dy * (inside if max is None else inside & (x < max)),)
 
     return x.clip(min, max), backward
 

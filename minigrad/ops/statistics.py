@@ -1,6 +1,7 @@
 """Reductions beside sum, mean and max: variance, standard deviation, norms, products, running sums, log-sum-exp."""
 
 import math
+import warnings
 
 import numpy as np
 
@@ -17,15 +18,16 @@ def moments(name, x, dim, correction):
     axes = normalised(name, dim, x.ndim)
     count = math.prod(x.shape[a] for a in axes) - correction
     if count <= 0:
-        raise ValueError(f"{name}: there must be more values than correction {correction}; x {x.shape}, dim {dim}")
-    return axes, exact_mean(x, axes, True), count
+        warnings.warn(f"{name} is NaN without more values than correction {correction}; x {x.shape}", stacklevel=3)
+    return axes, exact_mean(x, axes, True), count if count > 0 else math.nan
 
 
 @op(autocast=sums, types=floated)
 def var(ctx, x, *, dim=None, correction=1, keepdim=False):
     """y = sum (x - mean)^2 / (n - correction) over dim (all axes if None);   dx = 2 dy (x - mean) / (n - correction)
 
-    correction 1: without bias (Bessel), as torch; 0: the plain mean of squares. ValueError unless n > correction.
+    correction 1: without bias (Bessel), as torch; 0: the plain mean of squares. NaN, with a warning, unless
+    n > correction.
     """
     axes, mean, count = moments("var", x, dim, correction)
     shape = mean.shape

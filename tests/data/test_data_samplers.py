@@ -9,6 +9,7 @@ from minigrad.data import (
     ConcatDataset,
     DataError,
     DataLoader,
+    DistributedSampler,
     RandomSampler,
     RandomStream,
     SequentialSampler,
@@ -195,3 +196,25 @@ def test_a_data_set_of_your_own_says_what_is_customary():
     plain = data.default_transforms(images(), 12).transforms
     assert [type(t).__name__ for t in plain] == ["Resize", "Normalize"] and plain[1].mean == plain[1].std == (0.5,)
     assert data.default_transforms(Subset(mine, [1])).transforms[2].std == (0.2,)
+
+
+@pytest.mark.parametrize(("total", "drop_last", "each"), [(10, False, 4), (10, True, 3), (2, False, 1), (9, True, 3)])
+def test_processes_share_an_order(total, drop_last, each):
+    stream = RandomStream(0, 1)
+    shares = [DistributedSampler(numbers(total), 3, rank, drop_last=drop_last).indices(stream) for rank in range(3)]
+    assert [len(share) for share in shares] == [each] * 3
+    seen = np.unique(np.concatenate(shares))
+    assert len(seen) == (total if not drop_last else 3 * each)
+
+
+def test_shares_in_order_go_round_as_in_torch():
+    share = DistributedSampler(numbers(5), 2, 1, shuffle=False)
+    assert share.indices(RandomStream(0)).tolist() == [1, 3, 0] and len(share) == 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"), [((3, 3), r"range\(3\), of num_replicas; got 3"), ((9, 0, True, True), "too few")]
+)
+def test_shares_that_make_no_sense_are_refused(settings, said):
+    with pytest.raises(ValueError, match=f"DistributedSampler: .*{said}"):
+        DistributedSampler(numbers(5), *settings)

@@ -32,6 +32,8 @@ RANDOM = [
     T.Cutout(5),
     T.RandomErasing(0.7),
     T.RandomRotation(30),
+    T.RandAugment(),
+    T.TrivialAugmentWide(),
 ]
 FIXED = [
     T.Pad(2),
@@ -345,3 +347,22 @@ def test_a_random_transform_needs_a_stream():
 def test_bases_are_abstract(base):
     with pytest.raises(NotImplementedError):
         base(photos())
+
+
+@pytest.mark.parametrize("policy", [T.RandAugment, T.TrivialAugmentWide])
+def test_changes_without_strength_leave_an_image_alone(policy):
+    from minigrad.data.transforms.augmenting import changed
+
+    image = photos()[0]
+    for change in policy.changes[:-2]:  # the last two know no strength
+        np.testing.assert_array_equal(changed("", image, change, 0.0), image)
+    assert any((changed("", image, change, 1.0) != image).any() for change in policy.changes[1:])
+
+
+def test_policies_refuse_settings_out_of_range():
+    with pytest.raises(ValueError, match=r"RandAugment: .*got num_ops=2, magnitude=31, num_magnitude_bins=31"):
+        T.RandAugment(2, 31)
+    with pytest.raises(ValueError, match="num_magnitude_bins must be at least 2; got 1"):
+        T.TrivialAugmentWide(1)
+    with pytest.raises(ValueError, match="RandAugment works on uint8 images"):
+        T.RandAugment()(photos()[0] / 255, streams()[0])

@@ -26,6 +26,7 @@ LAYERS = [
     "minigrad.precision",
     "minigrad.leaf",
     "minigrad.tensor",
+    "minigrad.derivatives",
     "minigrad.ops",
     "minigrad.creation",
     "minigrad.saving",

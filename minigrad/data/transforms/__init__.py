@@ -1,5 +1,6 @@
 """Image transforms in NumPy, under the names that torchvision gave them. See `base` for the one calling convention."""
 
+from .augmenting import RandAugment, TrivialAugmentWide
 from .base import Compose, ImageTransform, Lambda, Transform
 from .erasing import Cutout, RandomErasing
 from .geometric import (
@@ -27,6 +28,7 @@ __all__ = [
     "Normalize",
     "PCALighting",
     "Pad",
+    "RandAugment",
     "RandomCrop",
     "RandomErasing",
     "RandomHorizontalFlip",
@@ -35,5 +37,6 @@ __all__ = [
     "Resize",
     "ToFloat",
     "Transform",
+    "TrivialAugmentWide",
     "one_hot",
 ]
