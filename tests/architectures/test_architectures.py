@@ -26,6 +26,7 @@ def same(a, b, tolerance=1e-5):
 
 
 # One or more nets of each family: image size, channels
+LONG = pytest.mark.long
 TRAINED = [
     ("lenet5", (28, 28), 1),
     ("alexnet_paper", (67, 67), 3),
@@ -55,7 +56,9 @@ TRAINED = [
 ]
 
 
-@pytest.mark.parametrize("name, hw, c", TRAINED)
+@pytest.mark.parametrize(
+    "name, hw, c", [pytest.param(*row, marks=() if "small" in row[0] else LONG) for row in TRAINED]
+)
 def test_every_parameter_gets_a_gradient(name, hw, c):
     net = architectures.create(name, num_classes=10, image_size=hw, in_channels=c)
     loss = training_loss(F.cross_entropy, net(images(2, *hw, c)), np.array([3, 7]))
@@ -83,6 +86,7 @@ def test_a_few_steps_fit_a_few_images(name):
     assert loss.item() < 0.8
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["alexnet_paper", "alexnet_owt", "vgg11", "vgg19", "googlenet_paper"])
 def test_nets_without_batch_norm_start_near_chance_with_gradients_at_the_first_layer(name):
     size = registry.find(name).least

@@ -44,6 +44,7 @@ def tower(state, half, x):
     return first, conv
 
 
+@pytest.mark.long
 def test_grouped_alexnet_is_two_towers_that_exchange_at_conv3_and_the_full_layers():
     net = architectures.create("alexnet_paper", num_classes=7, image_size=67).eval()
     x, state = mg.Tensor(100 * images(2, 67, 67, 3).data), net.state_dict()  # large enough for the norms to matter
@@ -143,6 +144,7 @@ def test_preactivated_shortcut_is_untouched_from_end_to_end():
     assert (block(x).data == x.data).all()
 
 
+@pytest.mark.long
 def test_v1_strides_in_the_first_1x1_and_v15_in_the_3x3():
     strides = [
         [getattr(getattr(architectures.create(n, image_size=32).layer2, "0"), f"conv{i}").stride[0] for i in (1, 2, 3)]

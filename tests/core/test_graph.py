@@ -120,6 +120,7 @@ def test_a_chain_of_100_000_nodes_needs_no_recursion():
     assert x.grad == 100_001
 
 
+@pytest.mark.long
 def test_a_long_chain_that_is_never_differentiated_is_freed():
     y = leaf(1.0)
     for _ in range(100_000):

@@ -54,7 +54,9 @@ def test_the_files_hold_all_they_need(tmp_path):
         assert not re.search(r"<link|@import|\bsrc=", text)
 
 
-@pytest.mark.parametrize("name", ["resnet20", "googlenet_small", "densenet_bc_40_12"])
+@pytest.mark.parametrize(
+    "name", ["resnet20", "googlenet_small", pytest.param("densenet_bc_40_12", marks=pytest.mark.long)]
+)
 def test_no_box_touches_another_and_all_are_inside(name):
     svg = explain.graph(loss_of(name)[1]).svg
     boxes, width, height = boxes_of(svg), *map(float, re.search(r'width="(\d+)" height="(\d+)"', svg).groups())

@@ -214,7 +214,9 @@ def killed_after_an_epoch(directory, number):
     return process.communicate(timeout=300)[0], process.returncode
 
 
-@pytest.mark.parametrize("number, status", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    "number, status", [pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long), (signal.SIGINT, 130)]
+)
 def test_a_signal_stops_a_process_in_good_order(tmp_path, uninterrupted, number, status):
     out, returned = killed_after_an_epoch(tmp_path, number)
     assert returned == status and f"python -m minigrad.train --resume {tmp_path}" in out
