@@ -34,8 +34,9 @@ def channel_sum(x):
 
 
 def channel_mean_var(x):
-    """Mean and biased variance of each channel. (..., C) -> (C,), (C,)"""
-    mean, var = (array_module(x).full(x.shape[-1], np.nan, compute_type(x.dtype)) for _ in range(2))
+    """Mean and biased variance of each channel. (..., C) -> (C,), (C,); zeros for an empty batch."""
+    xp = array_module(x)
+    mean, var = ((xp.empty if x.size else xp.zeros)(x.shape[-1], compute_type(x.dtype)) for _ in range(2))
     if x.size:
         moments(x, mean, var, None)
     return mean, var
