@@ -2,6 +2,7 @@
 
 config      what can be set: one dataclass gives the flags, the TOML keys and their checks
 arguments   the command line; suggest: what may have been meant by a flag that doesn't exist
+own         nets and data sets of your own, by file
 recipe      the settings that each family trains well with; fitting: those that fit few or small images
 setup       from a configuration to data, model, optimizer and schedule
 run         plan, test or train; pretrained: begin from published weights

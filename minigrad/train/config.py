@@ -60,11 +60,13 @@ RECIPE = "the recipe's"
 class Config:
     """All settings of a run. None: not set (the recipe decides, or the thing is off)."""
 
-    arch: str = setting("model", "net, or a family, which picks a net by image size", "densenet", None, ("-a",))
+    arch: str = setting(
+        "model", "net; or a family, which picks one by image size; or your own, FILE.py:NAME", "densenet", None, ("-a",)
+    )
     num_classes: int | None = setting("model", "classes of the last layer", None, COUNT, (), "the data's")
     image_size: int | None = setting("model", "images are resized to this side", None, COUNT, (), "the data's")
 
-    data: str = setting("data", "data set, or a directory of images", "fashion-mnist-10k")
+    data: str = setting("data", "data set, directory of images, or your own, FILE.py:NAME", "fashion-mnist-10k")
     data_path: str | None = setting(
         "data", "directory that holds it", None, None, (), "$MINIGRAD_DATA or ~/.cache/minigrad/data"
     )

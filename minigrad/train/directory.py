@@ -8,6 +8,7 @@ from pathlib import Path
 
 from . import checkpoint
 from .errors import UsageError
+from .own import short
 
 try:
     import fcntl
@@ -24,8 +25,8 @@ def planned(config, command):
         return Path(command.output_dir)
     if command.resume is not None:
         return checkpoint.located(command.resume).parent
-    data = config.data if config.data_path is None else Path(config.data_path).resolve().name or "data"
-    return Path("runs") / f"{config.arch}-{data}-{time.strftime('%Y%m%d-%H%M%S')}"
+    data = short(config.data) if config.data_path is None else Path(config.data_path).resolve().name or "data"
+    return Path("runs") / f"{short(config.arch)}-{data}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
 @contextlib.contextmanager

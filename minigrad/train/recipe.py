@@ -6,6 +6,7 @@ A configuration is built in layers: the recipe, then a resumed run, then the fil
 from architectures.registry import find
 from architectures.variant import SMALL
 
+from . import own
 from .config import Config
 from .errors import UsageError, blaming_the_user
 
@@ -57,6 +58,8 @@ GENERAL = dict(epochs=10, lr=0.05, **SHORT)  # for a net whose family has no rec
 
 def family(arch):
     """The family whose recipe a net uses: densenet_bc_40_12 -> densenet. None: it has none, the general one serves."""
+    if own.is_reference(arch):
+        return None
     with blaming_the_user(ValueError):
         return find(arch).family
 
@@ -76,7 +79,11 @@ def recipe(arch, image_size, which):
 
 def notes(arch):
     """A sentence if the net trains with the general recipe."""
-    return () if family(arch) in DEFAULT else (f"{arch} has no recipe of its own: it trains with the general one",)
+    return (
+        ()
+        if family(arch) in DEFAULT or own.is_reference(arch)
+        else (f"{arch} has no recipe of its own: it trains with the general one",)
+    )
 
 
 def overlay(values, layer):

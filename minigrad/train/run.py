@@ -11,6 +11,7 @@ from .directory import CONFIG, locked, planned, run_directory
 from .errors import Diverged, OutputClosed, Stopped, UsageError, blaming_the_user
 from .log import RunLog
 from .loop import fit
+from .own import is_reference, short
 from .pretrained import begin_from
 from .screen import say
 from .session import Session, check_unfinished
@@ -161,8 +162,10 @@ def advice(error, before):
 
 def resume_line(session):
     """The command that goes on with the run."""
-    path = session.config.data_path
-    return f"python -m minigrad.train --resume {session.directory}" + (f" --data-path {path}" if path else "")
+    config = session.config
+    own = [f" --{name} {value}" for name in ("arch", "data") if is_reference(value := getattr(config, name))]
+    path = f" --data-path {config.data_path}" if config.data_path else ""
+    return f"python -m minigrad.train --resume {session.directory}{''.join(own)}{path}"
 
 
 def stop(session, stopped):
@@ -188,7 +191,7 @@ def explain(session, diverged):
 def draw(session, log):
     """curves.png of all completed epochs, and confusion.png of the last test."""
     config, history = session.config, session.progress.history
-    title = f"{config.arch} on {config.data}"
+    title = f"{short(config.arch)} on {short(config.data)}"
     if history:
         plot.curves(history, session.directory / "curves.png", title)
     if log.last_result is not None:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import architectures
 from architectures.registry import find
 
-from .. import data, optim
+from .. import data, nn, optim
+from ..data.catalog import PHOTOGRAPH, statistics
 from ..data.transforms import CutMix, Mixup
 from ..device import allow_tf32, get_device, get_num_threads, set_num_threads, use_kernels
 from ..optim import lr_scheduler
-from . import fitting, recipe
+from . import fitting, own, recipe
 from .config import Config
 from .errors import UsageError, blaming_the_user
 from .recipe import complete, merged
@@ -37,13 +38,15 @@ class Datasets:
 class Setup:
     """config: complete, arch being the full name; why: the reason for that net; datasets: what to train and test on.
 
-    notes: what was chosen for the data at hand, and what is odd about them, a sentence each.
+    notes: what was chosen for the data at hand, and what is odd about them, a sentence each; model: the net, if it was
+    made already.
     """
 
     config: Config
     why: str
     datasets: Datasets
     notes: tuple = ()
+    model: nn.Module | None = None
 
 
 def set_up(command, saved, classes=None):
@@ -70,7 +73,12 @@ def set_up(command, saved, classes=None):
 def own_directory(layer):
     """The settings, `data` being a directory of images written as the folder's kind and its path."""
     name = layer.get("data")
-    if name is None or name in data.names() or not (os.path.isdir(name) or looks_like_a_path(name)):
+    if (
+        name is None
+        or name in data.names()
+        or own.is_reference(name)
+        or not (os.path.isdir(name) or looks_like_a_path(name))
+    ):
         return layer
     if not os.path.isdir(name):
         raise UsageError(f"--data {name}: no such directory")
@@ -92,6 +100,9 @@ def check_data_unchanged(saved, asked):
 def trusted(saved, asked):
     """The settings of a checkpoint, without those that reach out of it: they must be asked for again."""
     check_data_unchanged(saved, asked)
+    for name, what in (("arch", "net"), ("data", "data set")):
+        if own.is_reference(saved.get(name, "")) and name not in asked:
+            raise UsageError(f"this run's {what} is your own: add --{name} {saved[name]} to run that file")
     path = saved.get("data_path")
     if path is not None and "data_path" not in asked:
         raise UsageError(f"this run's images were in {path}: add --data-path {path} to read them there")
@@ -102,6 +113,8 @@ def check_data_settings(config):
     """UsageError for settings of the data that have no effect on these data, or that they need."""
     if config.data == EMBEDDED and config.data_path is not None:
         raise UsageError(f"--data-path has no effect with --data {EMBEDDED}, which comes with minigrad")
+    if own.is_reference(config.data) and (config.data_path is not None or config.download):
+        raise UsageError("--data-path and --download have no effect with a data set of your own")
     if config.data == FOLDER and config.data_path is None:
         raise UsageError(f"--data {FOLDER} needs --data-path DIR, a directory with train/<class>/*.jpg (or --data DIR)")
     if config.data == FOLDER and config.download:
@@ -113,11 +126,21 @@ def load_data(config, classes, parts=(True, False)):
 
     classes: the names that a checkpoint's labels count, or None; parts: is the first for training, is the second?
     """
+    if own.is_reference(config.data):
+        return own_data(config, classes, parts)
     try:
         place = config.data_path, config.download, classes
         return Datasets(*(data.load_part(config.data, train, *place) for train in parts))
     except (ValueError, data.DataError, OSError, MemoryError) as error:
         raise UsageError(in_flags(str(error))) from error
+
+
+def own_data(config, classes, parts):
+    """As load_data, from a function of the user's."""
+    pair = own.datasets(config.data)
+    if classes is not None and list(pair[0].classes) != list(classes):
+        raise UsageError(f"--data {config.data}: its classes are others than the checkpoint's")
+    return Datasets(*(pair[0 if train else 1] for train in parts))
 
 
 def in_flags(text):
@@ -165,6 +188,8 @@ def datasets_for(command, config, classes):
 
 def choose_net(config, size):
     """(full name, why, image size): the size given, else the one that the net was made for."""
+    if own.is_reference(config.arch):
+        return config.arch, "your own", size or PHOTOGRAPH
     with blaming_the_user(ValueError):
         arch, why = architectures.resolve(config.arch, size)
         return arch, why, size or find(arch).image_size
@@ -221,6 +246,12 @@ def within_memory(config):
 
 def build_model(setup, device):
     config = setup.config
+    if setup.model is not None:
+        return setup.model.to(device)
+    if own.is_reference(config.arch):
+        sizes = dict(num_classes=config.num_classes, in_channels=setup.datasets.channels, image_size=config.image_size)
+        with within_memory(config):
+            return own.build(config.arch, sizes, config.seed).to(device)
     settings = dict(num_classes=config.num_classes, image_size=config.image_size, seed=config.seed)
     with blaming_the_user(ValueError, OverflowError), within_memory(config):
         return architectures.create(config.arch, in_channels=setup.datasets.channels, **settings).to(device)
@@ -292,4 +323,5 @@ def test_loader(config, dataset):
 def preprocessing(config, dataset):
     """What a test does to an image before the net sees it: resized, perhaps cropped, then (x / 255 - mean) / std."""
     resize = round(config.image_size * 256 / 224) if dataset.image_shape[0] is None else None  # the short side, or both
-    return {"mean": list(dataset.mean), "std": list(dataset.std), "resize": resize}
+    mean, std = statistics(dataset)
+    return {"mean": list(mean), "std": list(std), "resize": resize}

@@ -1,0 +1,113 @@
+"""Nets and data sets of the user's own, named as `file.py:name`: --arch net.py:Net, --data data.py:make."""
+
+import importlib.util
+import inspect
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from .. import nn, random
+from ..nn.inspection import shapes_only
+from ..nn.virtual import virtual
+from ..tensor import Tensor
+from .errors import UsageError, shortened
+
+NEEDED = ("classes", "image_shape", "num_classes", "__len__", "__getitem__")  # of a data set, see data.Dataset
+
+
+def is_reference(text):
+    """Does this name something in a Python file, rather than a net or data set that comes with minigrad?"""
+    return ".py:" in text
+
+
+def short(text):
+    """The name alone: net.py:Net -> Net. Other names stay."""
+    return text.rpartition(":")[2] if is_reference(text) else text
+
+
+def named(flag, text):
+    """What a Python file calls by that name; the file is run. UsageError if there is none, or the file fails."""
+    path, _, name = text.rpartition(":")
+    if not Path(path).is_file():
+        raise UsageError(f"{flag} {text}: no such file: {path}")
+    module = executed(flag, text, Path(path))
+    if not hasattr(module, name):
+        raise UsageError(f"{flag} {text}: {path} has no {name!r}")
+    return getattr(module, name)
+
+
+def executed(flag, text, path):
+    """The module of a file. Files beside it can be imported by it."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    beside = str(path.resolve().parent)
+    sys.path.insert(0, beside)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise failed(flag, text, error) from error
+    finally:
+        sys.path.remove(beside)
+    return module
+
+
+def failed(flag, text, error):
+    return UsageError(f"{flag} {text}: {type(error).__name__}: {error}")
+
+
+def build(arch, sizes, seed):
+    """The net of --arch, called with those of the sizes (num_classes, in_channels, image_size) that it takes.
+
+    Its own initial weights are drawn after manual_seed(seed). UsageError for what is no Module.
+    """
+    make = named("--arch", arch)
+    random.manual_seed(seed)
+    try:
+        net = make(**taken(make, sizes))
+    except Exception as error:
+        raise failed("--arch", arch, error) from error
+    if not isinstance(net, nn.Module):
+        raise UsageError(f"--arch {arch}: {short(arch)} must give a minigrad.nn.Module; got {type(net).__name__}")
+    return checked(net, arch, sizes)
+
+
+def taken(make, sizes):
+    """Those of the sizes that a function or a class takes."""
+    parameters = inspect.signature(make).parameters
+    return {name: value for name, value in sizes.items() if name in parameters}
+
+
+def checked(net, arch, sizes):
+    """The net. UsageError if it doesn't make logits of images."""
+    if not any(True for _ in net.parameters()):
+        raise UsageError(f"--arch {arch}: the net has no parameters to train")
+    image, wanted = (2, sizes["image_size"], sizes["image_size"], sizes["in_channels"]), (2, sizes["num_classes"])
+    try:
+        with shapes_only(net):
+            out = net.eval()(Tensor(virtual(image, np.dtype(np.float32))))
+    except Exception as error:
+        raise UsageError(f"--arch {arch}: of images {image}: {type(error).__name__}: {error}") from error
+    net.train()
+    if getattr(out, "shape", None) != wanted:
+        found = getattr(out, "shape", type(out).__name__)
+        raise UsageError(f"--arch {arch}: of images {image} it must make logits {wanted}; it makes {found}")
+    return net
+
+
+def datasets(text):
+    """(training set, test set) of --data, a function without arguments. UsageError for anything else."""
+    make = named("--data", text)
+    try:
+        pair = make()
+    except Exception as error:
+        raise failed("--data", text, error) from error
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise UsageError(f"--data {text}: must give (training set, test set); got {shortened(repr(pair))}")
+    for part, dataset in zip(("training", "test"), pair):
+        missing = [name for name in NEEDED if not hasattr(dataset, name)]
+        if missing:
+            raise UsageError(f"--data {text}: its {part} set has no {missing[0]}; see minigrad.data.Dataset")
+        if not len(dataset):
+            raise UsageError(f"--data {text}: its {part} set is empty")
+    return tuple(pair)
