@@ -16,6 +16,6 @@ directory   a run's own directory, locked while it is written to
 stopping    signals as requests to stop between steps; errors: what ends a run before its time
 compilation the kernels that a new machine compiles once: said, shown and left out of rates
 screen      lines that fit the terminal, and the bar
-log, plot   what a run says, writes and draws
+log, plot   what a run says, writes and draws; report: each class in a table
 plan        what a run will cost
 """

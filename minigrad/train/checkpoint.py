@@ -20,6 +20,11 @@ DTYPES = frozenset(("F64", "F32", "F16", "I64", "I32", "I16", "I8", "U64", "U32"
 LONGEST_HEADER = 100_000_000  # bytes: the limit of safetensors
 
 
+def of_epoch(number):
+    """The name of the checkpoint that --keep-last keeps of an epoch."""
+    return f"epoch-{number}.safetensors"
+
+
 class CheckpointError(Exception):
     """A file that is no checkpoint, or a damaged one."""
 

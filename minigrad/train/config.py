@@ -91,6 +91,9 @@ class Config:
     clip_grad_norm: float | None = setting("optimizer", "largest norm of all gradients", None, POSITIVE, (), "off")
 
     epochs: int | None = setting("schedule", "passes over the training set", None, COUNT, (), RECIPE)
+    patience: int | None = setting(
+        "schedule", "stop after this many epochs without a better test accuracy", None, COUNT, (), "off"
+    )
     lr_scheduler: str | None = setting(
         "schedule", "constant, step, multistep (at 1/2 and 3/4), cosine, polynomial or onecycle", None,
         one_of("constant", "step", "multistep", "cosine", "polynomial", "onecycle"), (), RECIPE,
@@ -126,6 +129,9 @@ class Config:
     )
     seed: int = setting("run", "of weights, data order, augmentation and dropout", 0, NOT_NEGATIVE)
     detect_anomaly: bool = setting("run", "stop at the first op that gives a NaN or an infinity (slow)", False)
+    keep_last: int | None = setting(
+        "run", "keep the checkpoints of this many epochs, as epoch-N.safetensors", None, COUNT, (), "off"
+    )
     print_freq: int = setting("run", "steps between updates of the progress bar's numbers", 10, COUNT)
 
 

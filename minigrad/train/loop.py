@@ -79,12 +79,14 @@ def evaluate(model, batches, num_classes, between=lambda: None):
 
 
 def fit(session, log, request):
-    """Train until all epochs are done. Each one is saved, tested, recorded, saved with its record, and logged.
+    """Train until all epochs are done, or patience is out.
+
+    Each epoch is saved, tested, recorded, saved with its record, and logged.
 
     request: a StopRequest. Stopped, with the session ready to be saved, when a signal asked for it; Diverged when
     numbers are not finite.
     """
-    while session.progress.epoch < session.config.epochs:
+    while session.progress.epoch < session.config.epochs and not session.out_of_patience():
         train_epoch(session, log, request)
         session.say_skipped(session.loader)
         session.save()  # whatever happens in the test: the trained epoch is there

@@ -60,6 +60,10 @@ class Progress:
         """Is the epoch completed last the best so far?"""
         return bool(self.history) and self.best() is self.history[-1]
 
+    def epochs_since_best(self):
+        """How many epochs were completed since the best."""
+        return len(self.history) - 1 - self.history.index(self.best()) if self.history else 0
+
     def to_dict(self):
         return asdict(self)
 

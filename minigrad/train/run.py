@@ -4,7 +4,7 @@ import warnings
 from contextlib import contextmanager, nullcontext, suppress
 
 from ..data import BadImage, DataError, DataWarning
-from . import checkpoint, plan, plot
+from . import checkpoint, plan, plot, report
 from .checkpoint import write_atomically
 from .config import checked_all, read_toml, to_toml
 from .directory import CONFIG, locked, planned, run_directory
@@ -189,7 +189,7 @@ def explain(session, diverged):
 
 
 def draw(session, log):
-    """curves.png of all completed epochs, and confusion.png of the last test."""
+    """curves.png of all completed epochs, confusion.png and classes.csv of the last test."""
     config, history = session.config, session.progress.history
     title = f"{short(config.arch)} on {short(config.data)}"
     if history:
@@ -197,6 +197,7 @@ def draw(session, log):
     if log.last_result is not None:
         accuracy = f"{title}: test accuracy {log.last_result.accuracy:.2%} after epoch {len(history)}"
         names = class_names(session)
+        write_atomically(session.directory / "classes.csv", report.csv(log.last_result.confusion, names).encode())
         plot.confusion(log.last_result.confusion, names, session.directory / "confusion.png", accuracy)
 
 
@@ -207,8 +208,10 @@ def class_names(session):
 
 def finish(session):
     last, best = session.progress.history[-1], session.progress.best()
+    early = session.progress.epoch < session.config.epochs
+    patience = f"stopped early: {session.progress.epochs_since_best()} epochs without a better test accuracy"
     say(
-        "",
+        *(("", patience) if early else ("",)),
         f"test accuracy {last['test_accuracy']:.2%}  (best {best['test_accuracy']:.2%} after epoch {best['epoch']})",
         f"written to {session.directory}",
     )

@@ -60,6 +60,11 @@ class Session:
         """Steps done since the beginning of the run."""
         return self.progress.epoch * self.steps + self.progress.step
 
+    def out_of_patience(self):
+        """Did as many epochs as --patience allows end without a better test accuracy?"""
+        patience, progress = self.config.patience, self.progress
+        return patience is not None and not progress.step and progress.epochs_since_best() >= patience
+
     def epoch_lr(self):
         """The learning rate at the start of the epoch under way."""
         return self.scheduler.schedule(self.progress.epoch * self.steps, self.scheduler.base_lrs[0])
@@ -104,7 +109,19 @@ class Session:
             facts["scaler"] = self.scaler.state_dict()
         if self.average is not None:
             facts["average_updates"] = self.average.updates
-        checkpoint.save([self.directory / name for name in names], arrays, facts)
+        checkpoint.save([self.directory / name for name in (*names, *self.kept_name())], arrays, facts)
+        self.remove_older()
+
+    def kept_name(self):
+        """The name under which --keep-last keeps the epoch that was just completed; nothing within an epoch."""
+        completed = self.config.keep_last is not None and self.progress.epoch and not self.progress.step
+        return (checkpoint.of_epoch(self.progress.epoch),) if completed else ()
+
+    def remove_older(self):
+        """Remove the checkpoints of the epochs before those that --keep-last keeps."""
+        if self.config.keep_last is not None:
+            for epoch in range(self.progress.epoch - self.config.keep_last, 0, -1):
+                (self.directory / checkpoint.of_epoch(epoch)).unlink(missing_ok=True)
 
     def arrays(self):
         """{name: array} of all that the run goes on from, on the host."""
@@ -165,3 +182,8 @@ def check_unfinished(session):
     if session.progress.epoch >= session.config.epochs:
         done = count(session.progress.epoch, "epoch")
         raise UsageError(f"this run is complete ({done}); --epochs N goes on to epoch N")
+    if session.out_of_patience():
+        waited = count(session.progress.epochs_since_best(), "epoch")
+        raise UsageError(
+            f"this run ended {waited} after its best; a --patience above {session.config.patience} goes on"
+        )

@@ -38,7 +38,15 @@ def test_a_pipe_gets_plain_lines(finished):
 
 def test_a_run_directory_holds_all_that_is_promised(finished):
     directory, _ = finished
-    names = ["best.safetensors", "config.toml", "confusion.png", "curves.png", "last.safetensors", "metrics.jsonl"]
+    names = [
+        "best.safetensors",
+        "classes.csv",
+        "config.toml",
+        "confusion.png",
+        "curves.png",
+        "last.safetensors",
+        "metrics.jsonl",
+    ]
     assert sorted(os.listdir(directory)) == names
     for picture in ("curves.png", "confusion.png"):
         with Image.open(directory / picture) as image:
