@@ -98,6 +98,7 @@ ROWS = [
         ops.conv_transpose2d,
         (((8, 28, 28, 64), (64, 3, 3, 32), (32,)), dict(stride=2, padding=1, output_padding=1)),
         (((8, 28, 28, 64), (64, 3, 3, 1), (64,)), dict(groups=64)),
+        (((8, 28, 28, 64), (64, 3, 3, 32)), dict(dilation=2, output_padding=1)),
         passes=THREE,
     ),
     *rows(ops.conv2d_relu, (((8, 56, 56, 64), (64, 3, 3, 64), (64,)), dict(padding=1, stride=1))),

@@ -177,6 +177,22 @@ class Node:
         self.backward, self.parents, self.guards, self.settings = _Released(self.name), (), (), {}
 
 
+class Handle:
+    """What register_hook returns: remove(), or calling it, takes the hook away; a second time does nothing."""
+
+    def __init__(self, node, hook):
+        self.hooks, self.hook = node.hooks, hook
+        self.hooks.append(hook)
+
+    def remove(self):
+        """Call the hook no more."""
+        if self.hooks:
+            self.hooks.remove(self.hook)
+        self.hooks = None
+
+    __call__ = remove
+
+
 def _arrays_in(value):
     if isinstance(value, list | tuple):
         for v in value:

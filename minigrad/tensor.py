@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .autograd import Form, Leaf, Node, backward, backward_steps, recording, watcher
+from .autograd import Form, Handle, Leaf, Node, backward, backward_steps, recording, watcher
 from .device import Device, device_of, get_device
 from .guards import argument_names, guards, shared_version
 from .leaf import fitting_gradient, leaf_node, replace_data, set_requires_grad
@@ -195,12 +195,13 @@ class Tensor:
     def register_hook(self, hook):
         """Call hook(gradient) when this tensor's gradient is complete; what it returns, if not None, takes its place.
 
-        Returns a function that removes the hook.
+        Returns a Handle, whose remove() takes the hook away again. TypeError for what can't be called.
         """
+        if not callable(hook):
+            raise TypeError(f"register_hook: hook must be a function; got {type(hook).__name__}")
         if self.node is None:
             raise RuntimeError("register_hook: this tensor does not require a gradient")
-        self.node.hooks.append(hook)
-        return functools.partial(self.node.hooks.remove, hook)
+        return Handle(self.node, hook)
 
     # Writing in place: counted, so that a backward pass that needs the old numbers is refused
 

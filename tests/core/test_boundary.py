@@ -154,6 +154,19 @@ def test_a_hook_that_removes_itself_does_not_skip_the_next():
     assert seen == ["once", "next", "next"]
 
 
+def test_a_hook_is_taken_away_by_its_own_handle_once():
+    """The same function, registered twice, is called once after one removal, however often that is repeated."""
+    x, seen = leaf(1.0), []
+    hook = lambda g: seen.append("called")  # noqa: E731
+    handle, _ = x.register_hook(hook), x.register_hook(hook)
+    handle.remove()
+    handle.remove()
+    (x * 1).backward()
+    assert seen == ["called"]
+    with pytest.raises(TypeError, match="register_hook: hook must be a function; got float"):
+        x.register_hook(1.0)
+
+
 @pytest.mark.parametrize("first", ["retain", "hook"])
 def test_retain_grad_keeps_what_the_hooks_leave(first):
     x = leaf(1.0)
