@@ -2,6 +2,7 @@
 
 from ..data.catalog import KINDS
 from ..interop import WeightsError
+from ..train.own import is_reference
 
 
 def described(path, facts):
@@ -12,7 +13,7 @@ def described(path, facts):
     config = facts.get("config") if isinstance(facts, dict) else None
     if not isinstance(config, dict) or not {"arch", "num_classes", "image_size"} <= config.keys():
         raise WeightsError(f"{path}: a checkpoint that does not say of which net it is")
-    if ".py:" in config["arch"]:
+    if is_reference(config["arch"]):
         raise WeightsError(f"{path}: its net is your own ({config['arch']}): build it, then load_weights(net, path)")
     net = facts.get("net") or of_data_set(path, config)
     channels = net.get("channels") or len(net["mean"])

@@ -3,6 +3,7 @@
 import importlib.util
 import inspect
 import sys
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,10 @@ def executed(flag, text, path):
 
 
 def failed(flag, text, error):
-    return UsageError(f"{flag} {text}: {type(error).__name__}: {error}")
+    """UsageError that says what the user's code raised, and where."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    where = "" if last.filename == __file__ else f" ({Path(last.filename).name}, line {last.lineno})"
+    return UsageError(f"{flag} {text}: {type(error).__name__}: {error}{where}")
 
 
 def build(arch, sizes, seed):
@@ -87,7 +91,7 @@ def checked(net, arch, sizes):
         with shapes_only(net):
             out = net.eval()(Tensor(virtual(image, np.dtype(np.float32))))
     except Exception as error:
-        raise UsageError(f"--arch {arch}: of images {image}: {type(error).__name__}: {error}") from error
+        raise failed(f"--arch {arch}: of", f"images {image}", error) from error
     net.train()
     if getattr(out, "shape", None) != wanted:
         found = getattr(out, "shape", type(out).__name__)

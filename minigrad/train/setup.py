@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import architectures
 from architectures.registry import find
 
-from .. import data, nn, optim
+from .. import data, optim
 from ..data.catalog import PHOTOGRAPH, statistics
 from ..data.transforms import CutMix, Mixup
 from ..device import allow_tf32, get_device, get_num_threads, set_num_threads, use_kernels
@@ -38,15 +38,13 @@ class Datasets:
 class Setup:
     """config: complete, arch being the full name; why: the reason for that net; datasets: what to train and test on.
 
-    notes: what was chosen for the data at hand, and what is odd about them, a sentence each; model: the net, if it was
-    made already.
+    notes: what was chosen for the data at hand, and what is odd about them, a sentence each.
     """
 
     config: Config
     why: str
     datasets: Datasets
     notes: tuple = ()
-    model: nn.Module | None = None
 
 
 def set_up(command, saved, classes=None):
@@ -246,8 +244,6 @@ def within_memory(config):
 
 def build_model(setup, device):
     config = setup.config
-    if setup.model is not None:
-        return setup.model.to(device)
     if own.is_reference(config.arch):
         sizes = dict(num_classes=config.num_classes, in_channels=setup.datasets.channels, image_size=config.image_size)
         with within_memory(config):

@@ -91,7 +91,7 @@ def test_predict_says_why_not(files, capsys):
         ("Nett", "make", "net.py has no 'Nett'"),
         ("number", "make", "number must give a minigrad.nn.Module; got int"),
         ("nothing", "make", "the net has no parameters to train"),
-        ("broken", "make", "RuntimeError: no idea"),
+        ("broken", "make", "RuntimeError: no idea (net.py, line 16)"),
         ("wrong", "make", "of images (2, 8, 8, 1) it must make logits (2, 3); it makes (2, 4)"),
         ("picky", "make", "of images (2, 8, 8, 1): ValueError"),
         ("Net", "mak", "data.py has no 'mak'"),
