@@ -193,6 +193,19 @@ def test_safetensors_with_too_many_keys(tmp_path):
     refused(tmp_path / "a.safetensors", "more than", megabytes=60)
 
 
+@pytest.mark.long
+def test_a_million_keys(tmp_path):
+    torch_zip(tmp_path / "a.pth", tensor_pickle((1,), (1,), keys=map(str, range(1_000_000))), [("0", bytes(4))])
+    refused(tmp_path / "a.pth", "a pickle of .* bytes describes its tensors")
+    short = b"".join(b"J" + struct.pack("<i", n) + b"N" for n in range(1_000_000))  # {n: None}: within that limit
+    torch_zip(tmp_path / "b.pth", b"\x80\x02}(" + short + b"u.")
+    refused(tmp_path / "b.pth", "a pickle of more than 1,200,000 steps", megabytes=64)
+    entry = {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
+    header = json.dumps({str(n): entry for n in range(1_000_000)}).encode()
+    (tmp_path / "c.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
+    refused(tmp_path / "c.safetensors", "a header of")
+
+
 def test_npz_holds_no_pickles_and_no_bombs(tmp_path):
     np.savez(tmp_path / "a.npz", w=np.array([Payload(tmp_path / "ran")], object))
     refused(tmp_path / "a.npz", "Python objects")
