@@ -9,12 +9,13 @@ import numpy as np
 
 from .contents import Contents
 from .errors import MAX_HEADER, WeightsError, check_count, check_unpacked
+from .zips import opened
 
 
 def read(path):
     """Contents of an .npz file; of unknown origin, unless its names are Keras'."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with opened(path) as archive:
             entries = archive.infolist()
             check_count(path, len(entries))
             check_unpacked(path, os.path.getsize(path), sum(entry.file_size for entry in entries))

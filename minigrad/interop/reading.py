@@ -7,6 +7,7 @@ from pathlib import Path
 from . import caffe, keras, npz, safetensors_files, torch_files
 from .contents import ORIGINS, Contents
 from .errors import WeightsError
+from .zips import opened
 
 
 def read(path, origin=None) -> Contents:
@@ -48,7 +49,7 @@ def reader(path):
 
 def zip_reader(path):
     try:
-        with zipfile.ZipFile(path) as archive:
+        with opened(path) as archive:
             names = archive.namelist()
     except zipfile.BadZipFile as error:
         raise WeightsError(f"{path}: damaged: {error}") from None

@@ -14,6 +14,7 @@ import numpy as np
 from .contents import Contents
 from .errors import MAX_HEADER, WeightsError, check_count
 from .pickles import Call, Machine, Name, Persistent
+from .zips import opened
 
 MAGIC = 0x1950A86A20F9469CFC6C  # the first pickle of the older format
 DTYPES = {
@@ -68,7 +69,7 @@ def machine(path):
 def read_zip(path):
     """(object, {key: bytes of a storage})."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with opened(path) as archive:
             root = checked_archive(path, archive)
             if f"{root}byteorder" in archive.namelist() and archive.read(f"{root}byteorder") != b"little":
                 raise WeightsError(f"{path}: written by a big-endian machine, which is not supported")

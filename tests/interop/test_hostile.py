@@ -206,6 +206,21 @@ def test_a_million_keys(tmp_path):
     refused(tmp_path / "c.safetensors", "a header of")
 
 
+@pytest.mark.parametrize("large", [False, True], ids=["small records", "zip64"])
+@pytest.mark.parametrize("name", ["a.pth", "a.npz"])
+def test_a_zip_directory_of_any_length_is_not_read(name, large, tmp_path):
+    """A directory of 110,000 entries, refused before it is parsed."""
+    entry = struct.pack("<4s6H3I5H2I", b"PK\1\2", *[0] * 6, *[0] * 3, 12, *[0] * 4, *[0] * 2)
+    directory = b"".join(entry + b"%012d" % i for i in range(110_000))
+    size, end64 = len(directory), b""
+    if large:
+        end64 = struct.pack("<4sQ2H2I4Q", b"PK\6\6", 44, 45, 45, 0, 0, 0, 0, size, 0)
+        end64, size = end64 + struct.pack("<4sIQI", b"PK\6\7", 0, size, 1), 0xFFFFFFFF
+    (tmp_path / name).write_bytes(directory + end64 + struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 0, 0, size, 0, 0))
+    assert zipfile.is_zipfile(tmp_path / name)
+    refused(tmp_path / name, "a zip directory of 6,380,000 bytes", megabytes=1)
+
+
 def test_npz_holds_no_pickles_and_no_bombs(tmp_path):
     np.savez(tmp_path / "a.npz", w=np.array([Payload(tmp_path / "ran")], object))
     refused(tmp_path / "a.npz", "Python objects")
