@@ -3,7 +3,7 @@
 from minigrad.interop.zoo import weights as weights
 
 from .googlenet import training_loss as training_loss
-from .registry import create as create
+from .pretrained import create as create
 from .registry import families as families
 from .registry import names as names
 from .registry import register as register

@@ -1,9 +1,26 @@
-"""Nets with weights from a file."""
+"""Nets by name, with initial weights or with those of a file."""
 
 from minigrad.interop import WeightsError
 from minigrad.interop.loading import Source, check_options, classes_in, fill, recognise
 
-from .registry import create, defaults, find, resolve
+from .registry import defaults, find, fresh, resolve
+
+
+def create(name, num_classes=None, image_size=None, in_channels=None, seed=0, weights=None, **options):
+    """Build a net by name, with initial weights that are the same for the same seed, or with those of a file.
+
+    name         one of names(), of families(), or a parsed one such as densenet_bc_40_12
+    num_classes, image_size (an int or an (H, W) pair), in_channels: None means what the net's paper used
+    weights      a file of weights, see pretrained, which also takes origin and strict as options. The net is then in
+                 evaluation mode
+    options      the builder's own, such as shortcut="C" (ResNet) or memory_efficient=True (DenseNet); and, for every
+                 net, eps (of batch norm) and padding="same" (TensorFlow's, at convolutions with a stride)
+
+    ValueError for an unknown name (with the nearest ones), an unknown option, or an image too small for the net.
+    """
+    if weights is None:
+        return fresh(name, num_classes, image_size, in_channels, seed, **options)
+    return pretrained(name, weights, num_classes, image_size, in_channels, seed, **options)
 
 
 def pretrained(
@@ -25,10 +42,10 @@ def pretrained(
     takes = {**dict.fromkeys(("eps", "padding")), **defaults(find(name))}
     options = {**{k: v for k, v in source.options.items() if k in takes}, **options}
     settings = dict(image_size=image_size, in_channels=in_channels, seed=seed, **options)
-    net = create(name, num_classes, **settings)
+    net = fresh(name, num_classes, **settings)
     check_options(net, source)
     if num_classes is None and (classes := classes_in(net, source)) not in (None, net.made.num_classes):
-        net = create(name, classes, **settings)
+        net = fresh(name, classes, **settings)
     net.loaded = fill(net, source, strict, head=num_classes is not None)
     return net
 

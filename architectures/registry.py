@@ -84,22 +84,8 @@ def resolve(name, image_size=None):
     return large, f"images of {h}x{w} are larger than {SMALL} pixels a side: the family's standard net"
 
 
-def create(name, num_classes=None, image_size=None, in_channels=None, seed=0, weights=None, **options):
-    """Build a net by name, with initial weights that are the same for the same seed, or with those of a file.
-
-    name         one of names(), of families(), or a parsed one such as densenet_bc_40_12
-    num_classes, image_size (an int or an (H, W) pair), in_channels: None means what the net's paper used
-    weights      a file of weights, see architectures.pretrained, which also takes origin and strict as options. The
-                 net is then in evaluation mode
-    options      the builder's own, such as shortcut="C" (ResNet) or memory_efficient=True (DenseNet); and, for every
-                 net, eps (of batch norm) and padding="same" (TensorFlow's, at convolutions with a stride)
-
-    ValueError for an unknown name (with the nearest ones), an unknown option, or an image too small for the net.
-    """
-    if weights is not None:
-        from .pretrained import pretrained
-
-        return pretrained(name, weights, num_classes, image_size, in_channels, seed, **options)
+def fresh(name, num_classes=None, image_size=None, in_channels=None, seed=0, **options):
+    """A net by name with initial weights, the same for the same seed. See create in pretrained.py."""
     name = resolve(name, image_size)[0]
     variant = find(name)
     hw = pair(name, "image_size", variant.image_size if image_size is None else image_size, 1)

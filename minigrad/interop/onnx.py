@@ -88,7 +88,7 @@ class OnnxNet(Module):
         self.weights[name] = attribute
 
     def forward(self, *inputs):
-        from .onnx_operators import Image
+        from .onnx_values import Image
 
         return self.outputs([Image(x) if x.ndim == 4 else x for x in inputs], channels_last=True)
 
@@ -101,7 +101,7 @@ class OnnxNet(Module):
         return [t.numpy() if isinstance(t, Tensor) else np.asarray(t) for t in found]
 
     def outputs(self, inputs, channels_last):
-        from .onnx_operators import Image, first, last
+        from .onnx_values import Image, first, last
 
         if len(inputs) != len(self.input_names):
             raise ValueError(

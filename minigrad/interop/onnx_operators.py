@@ -4,36 +4,13 @@ Values are tensors with their axes as in ONNX, Images (tensors with channels las
 hand them on), or NumPy arrays of integers, with which graphs compute shapes.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from .. import ops
 from ..nn import functional as F
 from ..tensor import Tensor
-
-TO_LAST, TO_FIRST = (0, 2, 3, 1), (0, 3, 1, 2)
-
-
-@dataclass(frozen=True)
-class Image:
-    """A tensor (N, H, W, C) that in the graph is (N, C, H, W)."""
-
-    last: Tensor
-
-
-def last(x):
-    """The tensor with channels last."""
-    if isinstance(x, Image):
-        return x.last
-    if x.ndim != 4:
-        raise ValueError(f"only images of two dimensions (4 axes) are supported; got shape {x.shape}")
-    return ops.transpose(x, axes=TO_LAST)
-
-
-def first(x):
-    """The tensor (or array) with its axes as in the graph."""
-    return ops.transpose(x.last, axes=TO_FIRST) if isinstance(x, Image) else x
+from . import onnx_shapes as s
+from .onnx_values import TO_LAST, Image, first, last
 
 
 def prepare(steps, arrays):
@@ -276,8 +253,6 @@ def selu(x, step):
 
 def table():
     """{operator: function}."""
-    from . import onnx_shapes as s
-
     return {
         "Conv": conv, "ConvTranspose": conv_transpose, "BatchNormalization": batch_norm, "MaxPool": max_pool,
         "AveragePool": average_pool, "GlobalAveragePool": global_average_pool, "GlobalMaxPool": global_max_pool,

@@ -5,7 +5,7 @@ import numpy as np
 from .. import ops
 from ..nn import functional as F
 from ..tensor import Tensor
-from .onnx_operators import Image, first, last
+from .onnx_values import Image, first, last
 
 LARGEST = 1 << 28  # numbers in an array that a graph makes of a shape alone
 
