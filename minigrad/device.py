@@ -36,11 +36,11 @@ class Device:
         return self.xp.asarray(array.get() if self.xp is np and hasattr(array, "get") else array)
 
     def capturing(self):
-        """Is what runs now taken down for a CUDA graph? Then no number may be read, and nothing waited for."""
+        """Is what runs now captured in a CUDA graph? Then no number may be read, and nothing waited for."""
         return hasattr(self.xp, "cuda") and self.xp.cuda.get_current_stream().is_capturing()
 
     def capture(self, fn):
-        """Call fn() with its launches taken down instead of made: (CudaGraph that makes them, what fn returned).
+        """Call fn() with its launches captured instead of made: (CudaGraph that makes them, what fn returned).
 
         RuntimeError where something can't be captured.
         """
