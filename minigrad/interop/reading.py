@@ -20,6 +20,8 @@ def read(path, origin=None) -> Contents:
     """
     if origin is not None and origin not in ORIGINS:
         raise WeightsError(f"origin must be one of {', '.join(ORIGINS)}; got {origin!r}")
+    if Path(path).is_dir():
+        raise WeightsError(f"{path}: a directory; the weights of a run's directory are in its best.safetensors")
     if not Path(path).is_file():
         raise WeightsError(f"{path}: no such file")
     found = reader(path).read(path).checked()

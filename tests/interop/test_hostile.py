@@ -268,4 +268,4 @@ def test_what_is_no_file_of_weights(tmp_path):
     (tmp_path / "b.pth").write_bytes(b"")
     refused(tmp_path / "b.pth", "no known file of weights")
     refused(tmp_path / "absent.pth", "no such file")
-    refused(tmp_path, "no such file")
+    refused(tmp_path, "a directory; the weights of a run's directory are in its best.safetensors")
