@@ -178,17 +178,16 @@ class Node:
 
 
 class Handle:
-    """What register_hook returns: remove(), or calling it, takes the hook away; a second time does nothing."""
+    """What registering a hook returns: remove(), or calling it, takes the hook away; a second time does nothing."""
 
-    def __init__(self, node, hook):
-        self.hooks, self.hook = node.hooks, hook
-        self.hooks.append(hook)
+    def __init__(self, take_away):
+        self.take_away = take_away
 
     def remove(self):
         """Call the hook no more."""
-        if self.hooks:
-            self.hooks.remove(self.hook)
-        self.hooks = None
+        if self.take_away is not None:
+            self.take_away()
+        self.take_away = None
 
     __call__ = remove
 

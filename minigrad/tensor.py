@@ -201,7 +201,8 @@ class Tensor:
             raise TypeError(f"register_hook: hook must be a function; got {type(hook).__name__}")
         if self.node is None:
             raise RuntimeError("register_hook: this tensor does not require a gradient")
-        return Handle(self.node, hook)
+        self.node.hooks.append(hook)
+        return Handle(functools.partial(self.node.hooks.remove, hook))
 
     # Writing in place: counted, so that a backward pass that needs the old numbers is refused
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..autograd import Node, recording
+from ..autograd import Handle, Node, recording
 from ..tensor import Tensor
 
 
@@ -22,32 +22,24 @@ class Hooks(NamedTuple):
     backward: tuple = ()
 
 
-class Handle:
-    """What registering a hook returns: remove(), or calling it, takes the hook away; a second time does nothing."""
+def entries(module, kind):
+    """The module's hooks of a kind, each in a tuple of its own: the same function may be there twice."""
+    return getattr(vars(module).get("_hooks") or Hooks(), kind)
 
-    def __init__(self, module, kind, hook):
-        self.module, self.kind, self.entry = module, kind, (hook,)
-        self.replace((*self.entries(), self.entry))
 
-    def entries(self):
-        return getattr(self.module.__dict__.get("_hooks") or Hooks(), self.kind)
-
-    def replace(self, entries):
-        hooks = (self.module.__dict__.get("_hooks") or Hooks())._replace(**{self.kind: entries})
-        self.module.__dict__["_hooks"] = hooks if any(hooks) else None
-
-    def remove(self):
-        """Take the hook away."""
-        self.replace(tuple(entry for entry in self.entries() if entry is not self.entry))
-
-    __call__ = remove
+def replace(module, kind, entries):
+    """Let these be the module's hooks of a kind from now on."""
+    hooks = (vars(module).get("_hooks") or Hooks())._replace(**{kind: entries})
+    vars(module)["_hooks"] = hooks if any(hooks) else None
 
 
 def register(module, kind, hook):
     """A Handle for hook, from now on called. TypeError for what can't be called."""
     if not callable(hook):
         raise TypeError(f"register_{kind}_hook: hook must be a function; got {type(hook).__name__}")
-    return Handle(module, kind, hook)
+    entry = (hook,)
+    replace(module, kind, (*entries(module, kind), entry))
+    return Handle(lambda: replace(module, kind, tuple(e for e in entries(module, kind) if e is not entry)))
 
 
 def call_hooked(module, hooks, inputs, settings):
