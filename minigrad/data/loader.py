@@ -80,13 +80,18 @@ class DataLoader:
         self.num_workers, self.prefetch, self.seed, self.epoch = num_workers, prefetch, seed, 0
         self.transform = Lambda(transform) if transform and not isinstance(transform, Transform) else transform
         self.batch_transform, self.skip_bad_images, self.collate_fn = batch_transform, skip_bad_images, collate_fn
-        self.skipped: dict[str, str] = {}
+        self.bad: dict[int, str] = {}  # {sample: why}, in the order in which threads met them
         self.first_label = None  # (its sample's name, its kind)
 
     def __len__(self) -> int:
         """Batches in an epoch."""
         full, rest = divmod(len(self.sampler), self.batch_size)
         return full + (rest > 0 and not self.drop_last)
+
+    @property
+    def skipped(self) -> dict[str, str]:
+        """{path: why} of the images left out so far, in the data set's order whatever the number of workers."""
+        return {self.place(i): why for i, why in sorted(list(self.bad.items()))}
 
     def set_epoch(self, epoch: int) -> None:
         """The epoch that `for batch in loader` runs next; the one after it runs the next."""
@@ -163,8 +168,9 @@ class DataLoader:
         found = {(place, i): self.sample(i, stream) for place, (i, stream) in numbered}
         found = {key: sample for key, sample in found.items() if sample is not None}
         if not found:
-            path, why = next(reversed(self.skipped.items()))
-            raise DataError(f"DataLoader: none of the {len(indices)} images of a batch can be decoded; {path}: {why}")
+            last = int(indices[-1])
+            words = f"none of the {len(indices)} images of a batch can be decoded; {self.place(last)}: {self.bad[last]}"
+            raise DataError(f"DataLoader: {words}")
         return found
 
     def stack(self, samples: dict[tuple[int, int], tuple]) -> Batch:
@@ -190,18 +196,18 @@ class DataLoader:
         except BadImage as error:
             if not self.skip_bad_images:
                 raise BadImage(f"DataLoader: sample {i}: {error}", error.path) from error
-            self.skipped[self.place(i)] = str(error)
+            self.bad[i] = str(error)
             return None
         except Exception as error:
             raise DataError(f"DataLoader: {self.name(i)}: {error}") from error
 
     def reporting(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         """The batches; then a warning if images were skipped that were not skipped before."""
-        before = len(self.skipped)
+        before = len(self.bad)
         yield from batches
-        if len(self.skipped) > before:
-            last = next(reversed(self.skipped.values()))
-            left = f"{len(self.skipped)} of {len(self.dataset)} images can't be decoded and are left out, the last"
+        if len(self.bad) > before:
+            last = self.bad[max(self.bad)]
+            left = f"{len(self.bad)} of {len(self.dataset)} images can't be decoded and are left out, the last"
             warnings.warn(DataWarning(f"DataLoader: {left}: {last}"), stacklevel=2)
 
     def check_shapes(self, indices: list[int], images: Sequence[np.ndarray]) -> None:

@@ -90,10 +90,11 @@ class Session:
 
     def say_skipped(self, loader):
         """Name the images that --skip-bad-images left out and that were not named before."""
-        for path, why in list(loader.skipped.items()):  # threads may be adding to it
+        skipped = loader.skipped  # once: threads may be adding to it
+        for path, why in skipped.items():
             if path not in self.skipped:
                 say(f"left out: {why}")
-        self.skipped |= loader.skipped
+        self.skipped |= skipped
 
     # To a checkpoint and back
 

@@ -299,6 +299,25 @@ def test_bad_images_can_be_skipped_and_are_counted(folder, num_workers):
     assert len(list(loader)) == 2  # known by now: no second warning
 
 
+def test_skipped_images_are_in_order_though_threads_meet_them_in_another(folder):
+    read, later = type(folder).__getitem__, threading.Event()
+
+    class Slow(type(folder)):
+        def __getitem__(self, i):
+            assert i != 1 or later.wait(10)
+            try:
+                return read(self, i)
+            finally:
+                if i == 4:
+                    later.set()
+
+    folder.__class__ = Slow
+    loader = DataLoader(folder, 3, num_workers=2, skip_bad_images=True)
+    with pytest.warns(DataWarning, match=r"the last: .*b/2\.png: "):
+        list(loader)
+    assert list(loader.skipped) == [str(folder.paths[1]), str(folder.paths[4])]
+
+
 def test_a_batch_of_bad_images_only_is_an_error(folder):
     with pytest.raises(DataError, match=r"none of the 1 images of a batch can be decoded; .*a/2\.png"):
         list(DataLoader(folder, 1, skip_bad_images=True))
