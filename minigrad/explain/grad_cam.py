@@ -12,7 +12,7 @@ from .figure import Plotted, figure, plain
 class GradCam(Plotted):
     """What Grad-CAM found.
 
-    image (H, W, C); layer: the module whose maps were weighted; class_; score: its logit
+    image (H, W, C); layer: the module whose maps were weighted; class_; score: its logit; name: the class's, if known
     weights (K,)   mean gradient of the score over each of the layer's maps
     coarse (P, Q)  max(0, sum over k of weights[k] maps[p, q, k])
     map (H, W)     coarse, enlarged to the image's size (linear)
@@ -25,12 +25,14 @@ class GradCam(Plotted):
     weights: np.ndarray
     coarse: np.ndarray
     map: np.ndarray
+    name: str | None = None
 
     def plot(self):
         """The image, the map, and the map laid over the image."""
         fig, (left, middle, right) = figure(1, 3, figsize=(10.5, 4.1))
         draw_map(left, displayable(self.image), "image", cmap="gray")
-        title = f"Grad-CAM, class {self.class_} (score {self.score:.3g})"
+        class_ = f"class {self.class_}" if self.name is None else plain(self.name)
+        title = f"Grad-CAM, {class_} (score {self.score:.3g})"
         drawn = draw_map(middle, self.coarse, f"{title}\n{plain(self.layer)} {self.coarse.shape}")
         fig.colorbar(drawn, ax=middle, label="weighted sum of maps, at least 0", shrink=0.9)
         draw_map(right, displayable(self.image), "laid over the image", cmap="gray")

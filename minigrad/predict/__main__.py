@@ -17,12 +17,14 @@ from ..interop import Preprocessing, WeightsError
 from ..train.screen import clear_of_bars, concluded, encodable, writing
 from .classifier import opened
 from .files import load
+from .pictures import Pictures
 
 BAR = 24  # characters of a probability of 1
 
 EXAMPLES = """examples:
   python -m minigrad.predict photo.jpg --arch resnet50 --pretrained resnet50.pth
   python -m minigrad.predict photos/ --run runs/NAME --json
+  python -m minigrad.predict photo.jpg --run runs/NAME --explain why/      why/photo-explained.png
 """
 
 
@@ -48,6 +50,9 @@ def parser():
     top.add_argument("-b", "--batch-size", type=int, default=16, metavar="N", help="pictures at a time (default: 16)")
     top.add_argument("--mean", type=float, nargs="+", metavar="X", help="of the channels, where the file does not tell")
     top.add_argument("--std", type=float, nargs="+", metavar="X", help="likewise")
+    top.add_argument(
+        "--explain", metavar="DIR", help="write there where the net looks for the likeliest class (Grad-CAM)"
+    )
     top.add_argument("--json", action="store_true", help="one JSON object a line instead of bars")
     return top
 
@@ -62,15 +67,16 @@ def predict(argv):
         asked = parser().parse_args(argv)
     check(asked)
     paths = pictures(asked.paths)
+    explanations = Pictures(asked.explain, paths) if asked.explain else None
     classifier = load(asked.run or asked.pretrained, asked.arch)
     if asked.mean is not None:
         classifier.preprocessing = told_preprocessing(asked, classifier)
-    return run(classifier, asked, paths)
+    return run(classifier, asked, paths, explanations)
 
 
 def check(asked):
-    if "" in (*asked.paths, asked.run, asked.pretrained):
-        raise WeightsError("a PATH, --run and --pretrained must not be empty")
+    if "" in (*asked.paths, asked.run, asked.pretrained, asked.explain):
+        raise WeightsError("a PATH, --run, --pretrained and --explain must not be empty")
     for name in ("top", "batch_size"):
         if getattr(asked, name) < 1:
             raise WeightsError(f"--{name.replace('_', '-')} must be an int >= 1; got {getattr(asked, name)}")
@@ -118,8 +124,11 @@ def pictures_below(folder):
     return sorted(found)
 
 
-def run(classifier, asked, paths):
-    """Classify and print, batch by batch; a file that can't be read is named, and the others go on."""
+def run(classifier, asked, paths, explanations=None):
+    """Classify and print, batch by batch; a file that can't be read is named, and the others go on.
+
+    explanations: Pictures, to which the explanation of each photograph is added.
+    """
     from tqdm import tqdm
 
     failed = 0
@@ -130,8 +139,10 @@ def run(classifier, asked, paths):
             for error in wrong:
                 bar.write(f"minigrad.predict: {error}", file=sys.stderr)
             for path, found in zip(batch, classifier.predict(list(batch.values()), asked.top) if batch else ()):
-                put(as_json(path, found) if asked.json else as_text(path, found))
-            bar.update(len(batch) + len(wrong))
+                why = explanations and explanations.add(classifier, path, batch[path])
+                put((as_json if asked.json else as_text)(path, found, why))
+                bar.update()
+            bar.update(len(wrong))
     return 1 if failed else 0
 
 
@@ -151,18 +162,21 @@ def readable(paths):
     return images, wrong
 
 
-def as_json(path, found):
+def as_json(path, found, why=None):
+    """A line for programs. why: the path of the explaining picture, or None."""
     rows = zip(found.names, found.classes, found.probabilities)
     best = [{"name": name, "class": k, "probability": round(p, 6)} for name, k, p in rows]
-    return json.dumps({"file": shown(path), "predictions": best}, ensure_ascii=False)
+    said = {"file": shown(path), "predictions": best} | ({"explanation": shown(why)} if why else {})
+    return json.dumps(said, ensure_ascii=False)
 
 
-def as_text(path, found):
+def as_text(path, found, why=None):
+    """Lines with bars. why: as of as_json."""
     width = max(len(name) for name in found.names)
     lines = [shown(path)]
     for name, p in zip(found.names, found.probabilities):
         lines.append(f"  {name:<{width}}  {100 * p:5.1f} %  {'█' * round(BAR * p)}")
-    return "\n".join(lines)
+    return "\n".join(lines + ([f"  explained in {shown(why)}"] if why else []))
 
 
 if __name__ == "__main__":

@@ -63,15 +63,23 @@ class Classifier(Module):
 
     def prepared(self, image):
         """One image as the net expects it. WeightsError where it isn't known what that is."""
-        if self.preprocessing is None:
-            raise WeightsError(
-                "what these weights expect of their images is not known: give preprocessing=Preprocessing(...)"
-            )
+        return self.known().normalised(self.fitted(image))
+
+    def fitted(self, image):
+        """One image resized and cropped for the net: bytes (size, size, channels). WeightsError as of prepared."""
         if isinstance(image, str | Path):
             image = opened(image)
         elif hasattr(image, "convert"):
             image = as_trained_on(image)
-        return self.preprocessing(image)
+        return self.known().fitted(image)
+
+    def known(self):
+        """The preprocessing. WeightsError where it isn't known."""
+        if self.preprocessing is None:
+            raise WeightsError(
+                "what these weights expect of their images is not known: give preprocessing=Preprocessing(...)"
+            )
+        return self.preprocessing
 
     def from_logits(self, logits, top=5):
         """A Prediction for each row of logits."""
