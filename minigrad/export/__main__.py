@@ -4,10 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
+from ..command.screen import concluded, say, writing
 from ..interop import WeightsError
 from ..predict import load
 from ..predict.files import BEST, LAST
-from ..train.screen import concluded, say, writing
 from .write import FORMATS, export
 
 EXAMPLES = """examples:

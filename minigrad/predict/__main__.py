@@ -10,11 +10,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from ..command.screen import clear_of_bars, concluded, encodable, writing
 from ..data.image import EXTENSIONS
 from ..data.scan import is_clutter
 from ..data.text import shown
 from ..interop import Preprocessing, WeightsError
-from ..train.screen import clear_of_bars, concluded, encodable, writing
 from .classifier import opened
 from .files import load
 from .pictures import Pictures

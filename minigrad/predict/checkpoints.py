@@ -1,8 +1,8 @@
 """What a checkpoint of the train command says of its net, beside the weights."""
 
+from ..command.reference import is_reference
 from ..data.catalog import KINDS
 from ..interop import WeightsError
-from ..train.own import is_reference
 
 
 def described(path, facts):

@@ -2,8 +2,8 @@
 
 import sys
 
+from ..command.screen import concluded, writing
 from .arguments import parse
-from .screen import concluded, writing
 
 
 def main(argv=None):

@@ -3,8 +3,8 @@
 import argparse
 from dataclasses import dataclass
 
+from ..command.errors import UsageError
 from .config import FIELDS, checked_all, is_text, kind, read_toml
-from .errors import UsageError
 from .suggest import nearest
 
 EXAMPLES = """examples:

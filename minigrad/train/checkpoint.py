@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..command.errors import shortened
 from ..data import DataError
 from ..data.foreign import open_regular
-from .errors import shortened
 
 LAST, BEST = "last.safetensors", "best.safetensors"
 DTYPES = frozenset(("F64", "F32", "F16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL"))

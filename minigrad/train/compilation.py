@@ -2,8 +2,8 @@
 
 from contextlib import contextmanager
 
+from ..command.screen import Bar, say
 from ..device import CPU
-from .screen import Bar, say
 
 MESSAGE = "compiling kernels for this processor (once, about 40 s)"
 

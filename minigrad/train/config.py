@@ -11,7 +11,7 @@ import types
 import typing
 from dataclasses import dataclass
 
-from .errors import UsageError, shortened
+from ..command.errors import UsageError, shortened
 from .suggest import nearest
 
 LARGEST_FILE = 1 << 20  # bytes of a file of settings

@@ -6,9 +6,9 @@ import os
 import time
 from pathlib import Path
 
+from ..command.errors import UsageError
+from ..command.reference import short
 from . import checkpoint
-from .errors import UsageError
-from .own import short
 
 try:
     import fcntl

@@ -2,9 +2,9 @@
 
 import json
 
+from ..command.screen import Bar, say
 from .checkpoint import write_atomically
 from .directory import METRICS
-from .screen import Bar, say
 
 
 def duration(seconds):

@@ -9,22 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from .. import nn, random
+from ..command.errors import UsageError, shortened
+from ..command.reference import short
 from ..nn.inspection import shapes_only
 from ..nn.virtual import virtual
 from ..tensor import Tensor
-from .errors import UsageError, shortened
 
 NEEDED = ("classes", "image_shape", "num_classes", "__len__", "__getitem__")  # of a data set, see data.Dataset
-
-
-def is_reference(text):
-    """Does this name something in a Python file, rather than a net or data set that comes with minigrad?"""
-    return ".py:" in text
-
-
-def short(text):
-    """The name alone: net.py:Net -> Net. Other names stay."""
-    return text.rpartition(":")[2] if is_reference(text) else text
 
 
 def named(flag, text):

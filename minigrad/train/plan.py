@@ -8,11 +8,11 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from .. import nn
+from ..command.errors import blaming_the_user
 from ..device import CPU, get_num_threads
 from ..nn.inspection import shapes_only
 from ..nn.virtual import virtual
 from ..tensor import Tensor
-from .errors import blaming_the_user
 from .log import count, duration
 from .loop import LOW_TYPES
 from .setup import within_memory

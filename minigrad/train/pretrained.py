@@ -1,7 +1,7 @@
 """A run that begins from published weights."""
 
+from ..command.errors import blaming_the_user
 from ..interop.loading import check_options, fill, recognise
-from .errors import blaming_the_user
 
 
 def begin_from(session, path):

@@ -6,9 +6,9 @@ A configuration is built in layers: the recipe, then a resumed run, then the fil
 from architectures.registry import find
 from architectures.variant import SMALL
 
-from . import own
+from ..command.errors import UsageError, blaming_the_user
+from ..command.reference import is_reference
 from .config import Config
-from .errors import UsageError, blaming_the_user
 
 OPTIMIZERS = {
     "sgd": dict(lr=0.1, momentum=0.9, nesterov=False, weight_decay=5e-4),
@@ -58,7 +58,7 @@ GENERAL = dict(epochs=10, lr=0.05, **SHORT)  # for a net whose family has no rec
 
 def family(arch):
     """The family whose recipe a net uses: densenet_bc_40_12 -> densenet. None: it has none, the general one serves."""
-    if own.is_reference(arch):
+    if is_reference(arch):
         return None
     with blaming_the_user(ValueError):
         return find(arch).family
@@ -81,7 +81,7 @@ def notes(arch):
     """A sentence if the net trains with the general recipe."""
     return (
         ()
-        if family(arch) in DEFAULT or own.is_reference(arch)
+        if family(arch) in DEFAULT or is_reference(arch)
         else (f"{arch} has no recipe of its own: it trains with the general one",)
     )
 

@@ -3,17 +3,18 @@
 import warnings
 from contextlib import contextmanager, nullcontext, suppress
 
+from ..command.errors import OutputClosed, UsageError, blaming_the_user
+from ..command.reference import is_reference, short
+from ..command.screen import say
 from ..data import BadImage, DataError, DataWarning
 from . import checkpoint, plan, plot, report
 from .checkpoint import write_atomically
 from .config import checked_all, read_toml, to_toml
 from .directory import CONFIG, locked, planned, run_directory
-from .errors import Diverged, OutputClosed, Stopped, UsageError, blaming_the_user
+from .errors import Diverged, Stopped
 from .log import RunLog
 from .loop import fit
-from .own import is_reference, short
 from .pretrained import begin_from
-from .screen import say
 from .session import Session, check_unfinished
 from .setup import chosen_device, kernels_in_force, products_in_force, set_up
 from .stopping import stop_requests

@@ -6,16 +6,17 @@ from itertools import islice
 import numpy as np
 
 from .. import optim
+from ..command.errors import UsageError, blaming_the_user
+from ..command.screen import Bar, say
 from ..device import get_device
 from . import checkpoint
 from .compilation import Compilation
 from .config import to_dict
-from .errors import Diverged, UsageError, blaming_the_user
+from .errors import Diverged
 from .graph import GraphedStep
 from .log import count
 from .loop import evaluate
 from .progress import Progress
-from .screen import Bar, say
 from .setup import (
     FIXED_WITHIN_EPOCH,
     build_model,

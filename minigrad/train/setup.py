@@ -8,13 +8,14 @@ import architectures
 from architectures.registry import find
 
 from .. import data, optim
+from ..command.errors import UsageError, blaming_the_user
+from ..command.reference import is_reference
 from ..data.catalog import PHOTOGRAPH, statistics
 from ..data.transforms import CutMix, Mixup
 from ..device import allow_tf32, get_device, get_num_threads, set_num_threads, use_kernels
 from ..optim import lr_scheduler
 from . import fitting, own, recipe
 from .config import Config
-from .errors import UsageError, blaming_the_user
 from .recipe import complete, merged
 
 EMBEDDED, FOLDER = "fashion-mnist-10k", "imagefolder"
@@ -74,7 +75,7 @@ def own_directory(layer):
     if (
         name is None
         or name in data.names()
-        or own.is_reference(name)
+        or is_reference(name)
         or not (os.path.isdir(name) or looks_like_a_path(name))
     ):
         return layer
@@ -99,7 +100,7 @@ def trusted(saved, asked):
     """The settings of a checkpoint, without those that reach out of it: they must be asked for again."""
     check_data_unchanged(saved, asked)
     for name, what in (("arch", "net"), ("data", "data set")):
-        if own.is_reference(saved.get(name, "")) and name not in asked:
+        if is_reference(saved.get(name, "")) and name not in asked:
             raise UsageError(f"this run's {what} is your own: add --{name} {saved[name]} to run that file")
     path = saved.get("data_path")
     if path is not None and "data_path" not in asked:
@@ -111,7 +112,7 @@ def check_data_settings(config):
     """UsageError for settings of the data that have no effect on these data, or that they need."""
     if config.data == EMBEDDED and config.data_path is not None:
         raise UsageError(f"--data-path has no effect with --data {EMBEDDED}, which comes with minigrad")
-    if own.is_reference(config.data) and (config.data_path is not None or config.download):
+    if is_reference(config.data) and (config.data_path is not None or config.download):
         raise UsageError("--data-path and --download have no effect with a data set of your own")
     if config.data == FOLDER and config.data_path is None:
         raise UsageError(f"--data {FOLDER} needs --data-path DIR, a directory with train/<class>/*.jpg (or --data DIR)")
@@ -124,7 +125,7 @@ def load_data(config, classes, parts=(True, False)):
 
     classes: the names that a checkpoint's labels count, or None; parts: is the first for training, is the second?
     """
-    if own.is_reference(config.data):
+    if is_reference(config.data):
         return own_data(config, classes, parts)
     try:
         place = config.data_path, config.download, classes
@@ -186,7 +187,7 @@ def datasets_for(command, config, classes):
 
 def choose_net(config, size):
     """(full name, why, image size): the size given, else the one that the net was made for."""
-    if own.is_reference(config.arch):
+    if is_reference(config.arch):
         return config.arch, "your own", size or PHOTOGRAPH
     with blaming_the_user(ValueError):
         arch, why = architectures.resolve(config.arch, size)
@@ -244,7 +245,7 @@ def within_memory(config):
 
 def build_model(setup, device):
     config = setup.config
-    if own.is_reference(config.arch):
+    if is_reference(config.arch):
         sizes = dict(num_classes=config.num_classes, in_channels=setup.datasets.channels, image_size=config.image_size)
         with within_memory(config):
             return own.build(config.arch, sizes, config.seed).to(device)

@@ -21,6 +21,7 @@ LAYERS = [
     "kernels",
     "minigrad.device",
     "minigrad.random",
+    "minigrad.command",
     "minigrad.autograd",
     "minigrad.guards",
     "minigrad.precision",
@@ -38,9 +39,9 @@ LAYERS = [
     "minigrad.explain",
     "minigrad.doctor",
     "minigrad.gradcheck",
-    "minigrad.train",
     "minigrad.predict",
     "minigrad.export",
+    "minigrad.train",
 ]
 SOURCES = [p for package in PACKAGES for p in sorted((ROOT / package).rglob("*.py"))]
 

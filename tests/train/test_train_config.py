@@ -8,9 +8,9 @@ from train_runs import TINY, arrays, main, same, train
 
 import architectures
 from architectures import registry
+from minigrad.command.errors import UsageError
 from minigrad.train.arguments import parse, parser
 from minigrad.train.config import FIELDS, Config, checked_all, kind, read_toml, to_toml
-from minigrad.train.errors import UsageError
 from minigrad.train.recipe import complete, family, overlay, recipe
 
 KNOWN = dict(arch="resnet20", image_size=28, num_classes=10)

@@ -12,7 +12,7 @@ import termios
 import pytest
 from train_runs import ROOT, TINY, environment, train
 
-from minigrad.train import screen
+from minigrad.command import screen
 from minigrad.train.log import count, duration
 from minigrad.train.suggest import nearest
 
