@@ -4,6 +4,8 @@ Initial weights without `rng`, the seeds of dropout, rand, randn, randint and ra
 seed (a training run's weights, shuffling, augmentation and dropout) does not look at it.
 """
 
+from contextlib import contextmanager
+
 import numpy as np
 
 _generator = np.random.default_rng()
@@ -21,6 +23,20 @@ def manual_seed(seed):
         raise TypeError(f"manual_seed: seed must be an int; got {seed!r}")
     _generator = np.random.default_rng(int(seed) % 2**64)
     return _generator
+
+
+@contextmanager
+def seeded(*keys):
+    """Within this block all that draws at random depends on these keys (ints) alone, and nothing after it on the block.
+
+    Of threads that draw meanwhile, all draw from the block's generator.
+    """
+    global _generator
+    outer, _generator = _generator, np.random.default_rng([key % 2**64 for key in keys])
+    try:
+        yield
+    finally:
+        _generator = outer
 
 
 def fresh_seed(bits=56):

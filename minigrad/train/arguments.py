@@ -4,7 +4,7 @@ import argparse
 from dataclasses import dataclass
 
 from ..command.errors import UsageError
-from .config import FIELDS, checked_all, is_text, kind, read_toml
+from .config import FIELDS, checked_all, flag, is_text, kind, read_toml
 from .suggest import nearest
 
 EXAMPLES = """examples:
@@ -139,11 +139,6 @@ def check_mode(verbs, settings):
             raise UsageError(f"{flag(other)} has no effect with --evaluate, which only tests: leave one out")
     if idle := [name for name in settings if not used_in_a_test(name, settings[name])]:
         raise UsageError(f"{flag(idle[0])} has no effect with --evaluate, which only tests")
-
-
-def flag(name):
-    """batch_size -> --batch-size"""
-    return "--" + name.replace("_", "-")
 
 
 def used_in_a_test(name, value):

@@ -138,6 +138,11 @@ class Config:
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 
 
+def flag(name):
+    """batch_size -> --batch-size"""
+    return "--" + name.replace("_", "-")
+
+
 def kind(field):
     """The type of a field's value, None aside: int | None -> int."""
     if isinstance(field.type, types.UnionType):
@@ -146,15 +151,18 @@ def kind(field):
 
 
 def checked(name, value, where=""):
-    """The value in its field's type. UsageError, naming field, value and rule, for one that is not allowed."""
-    field, wanted = FIELDS[name], kind(FIELDS[name])
+    """The value in its field's type. UsageError, naming field, value and rule, for one that is not allowed.
+
+    where: the file that says so, whose key is named; '': the command line, whose flag is.
+    """
+    field, wanted, named = FIELDS[name], kind(FIELDS[name]), f"{where}{name}" if where else flag(name)
     if wanted is float and type(value) is int and abs(value) < WHOLE:
         value = float(value)
     if type(value) is not wanted:
-        raise UsageError(f"{where}{name} must be a value of type {wanted.__name__}; got {shortened(repr(value))}")
+        raise UsageError(f"{named} must be a value of type {wanted.__name__}; got {shortened(repr(value))}")
     for rule in (field.metadata["rule"], RANGES.get(wanted)):
         if rule is not None and not rule.holds(value):
-            raise UsageError(f"{where}{name} must be {rule.text}; got {shortened(str(value))}")
+            raise UsageError(f"{named} must be {rule.text}; got {shortened(str(value))}")
     return value
 
 

@@ -54,12 +54,12 @@ def failed(flag, text, error):
 def build(arch, sizes, seed):
     """The net of --arch, called with those of the sizes (num_classes, in_channels, image_size) that it takes.
 
-    Its own initial weights are drawn after manual_seed(seed). UsageError for what is no Module.
+    Its initial weights depend on the seed alone. UsageError for what is no Module.
     """
     make = named("--arch", arch)
-    random.manual_seed(seed)
     try:
-        net = make(**taken(make, sizes))
+        with random.seeded(seed):
+            net = make(**taken(make, sizes))
     except Exception as error:
         raise failed("--arch", arch, error) from error
     if not isinstance(net, nn.Module):
@@ -91,10 +91,14 @@ def checked(net, arch, sizes):
 
 
 def datasets(text):
-    """(training set, test set) of --data, a function without arguments. UsageError for anything else."""
+    """(training set, test set) of --data, a function without arguments. UsageError for anything else.
+
+    What it draws with minigrad's own functions is the same in each run.
+    """
     make = named("--data", text)
     try:
-        pair = make()
+        with random.seeded(0):
+            pair = make()
     except Exception as error:
         raise failed("--data", text, error) from error
     if not isinstance(pair, tuple | list) or len(pair) != 2:

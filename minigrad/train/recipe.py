@@ -8,7 +8,7 @@ from architectures.variant import SMALL
 
 from ..command.errors import UsageError, blaming_the_user
 from ..command.reference import is_reference
-from .config import Config
+from .config import Config, flag
 
 OPTIMIZERS = {
     "sgd": dict(lr=0.1, momentum=0.9, nesterov=False, weight_decay=5e-4),
@@ -72,7 +72,7 @@ def recipe(arch, image_size, which):
     else:
         papers = {**PAPER, **(PAPER_SMALL if image_size <= SMALL else {})}
         if name not in papers:
-            raise UsageError(f"recipe paper: {arch} has no recipe of a paper")
+            raise UsageError(f"--recipe paper: {arch} has no recipe of a paper")
         settings = papers[name]
     return overlay({**COMMON, **OPTIMIZERS["sgd"], **SCHEDULES["onecycle"]}, settings)
 
@@ -96,7 +96,7 @@ def overlay(values, layer):
     for choice, table in CHOICES.items():
         chosen, details = merged[choice], set().union(*table.values())
         if idle := [name for name in layer if name in details and name not in table[chosen]]:
-            raise UsageError(f"{idle[0]} has no effect with {choice} {chosen}")
+            raise UsageError(f"{flag(idle[0])} has no effect with {flag(choice)} {chosen}")
         if chosen != values[choice]:
             merged = {**table[chosen], **{n: v for n, v in merged.items() if n not in details or n in layer}}
     return merged
@@ -121,15 +121,17 @@ def complete(known, layers):
 def check_together(config):
     """The same config. UsageError for settings that contradict each other."""
     if config.nesterov and not config.momentum:
-        raise UsageError("nesterov needs a momentum above 0")
+        raise UsageError("--nesterov needs a --momentum above 0")
     if config.lr_warmup_epochs >= config.epochs:
-        raise UsageError(f"lr_warmup_epochs {config.lr_warmup_epochs:g} must be below epochs {config.epochs}")
+        raise UsageError(f"--lr-warmup-epochs {config.lr_warmup_epochs:g} must be below --epochs {config.epochs}")
     if config.device != "cpu" and config.kernels == "cpu":
-        raise UsageError(f"kernels cpu can't run on device {config.device}")
+        raise UsageError(f"--kernels cpu can't run on --device {config.device}")
     if config.amp != "none" and (config.device == "cpu" or config.kernels == "reference"):
-        raise UsageError(f"amp {config.amp} needs a GPU (--device cuda): the CPU's kernels compute in float32 as it is")
+        raise UsageError(
+            f"--amp {config.amp} needs a GPU (--device cuda): the CPU's kernels compute in float32 as it is"
+        )
     if config.cuda_graph and config.device == "cpu":
-        raise UsageError("cuda_graph needs a GPU (--device cuda)")
+        raise UsageError("--cuda-graph needs a GPU (--device cuda)")
     if config.cuda_graph and config.detect_anomaly:
-        raise UsageError("detect_anomaly looks at each op, which cuda_graph doesn't run one by one: choose one")
+        raise UsageError("--detect-anomaly looks at each op, which --cuda-graph doesn't run one by one: choose one")
     return config

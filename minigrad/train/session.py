@@ -120,10 +120,12 @@ class Session:
         return (checkpoint.of_epoch(self.progress.epoch),) if completed else ()
 
     def remove_older(self):
-        """Remove the checkpoints of the epochs before those that --keep-last keeps."""
-        if self.config.keep_last is not None:
-            for epoch in range(self.progress.epoch - self.config.keep_last, 0, -1):
-                (self.directory / checkpoint.of_epoch(epoch)).unlink(missing_ok=True)
+        """Remove the checkpoints of all epochs but those that --keep-last keeps: also later ones, of another future."""
+        if self.kept_name():
+            kept = {checkpoint.of_epoch(self.progress.epoch - i) for i in range(self.config.keep_last)}
+            for path in self.directory.glob(checkpoint.of_epoch("*")):
+                if path.name not in kept:
+                    path.unlink(missing_ok=True)
 
     def arrays(self):
         """{name: array} of all that the run goes on from, on the host."""

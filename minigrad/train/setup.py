@@ -15,7 +15,7 @@ from ..data.transforms import CutMix, Mixup
 from ..device import allow_tf32, get_device, get_num_threads, set_num_threads, use_kernels
 from ..optim import lr_scheduler
 from . import fitting, own, recipe
-from .config import Config
+from .config import Config, flag
 from .recipe import complete, merged
 
 EMBEDDED, FOLDER = "fashion-mnist-10k", "imagefolder"
@@ -93,7 +93,9 @@ def looks_like_a_path(name):
 def check_data_unchanged(saved, asked):
     """As check_unchanged, for the data, before any are looked for."""
     if "data" in saved and asked.get("data", saved["data"]) != saved["data"]:
-        raise UsageError(f"data {asked['data']} does not fit the checkpoint, which was made with data {saved['data']}")
+        raise UsageError(
+            f"--data {asked['data']} does not fit the checkpoint, which was made with --data {saved['data']}"
+        )
 
 
 def trusted(saved, asked):
@@ -196,32 +198,35 @@ def choose_net(config, size):
 
 def check_classes(config, dataset):
     if config.num_classes < dataset.num_classes:
-        raise UsageError(f"num_classes {config.num_classes} is below the {dataset.num_classes} of {config.data}")
+        raise UsageError(f"--num-classes {config.num_classes} is below the {dataset.num_classes} of {config.data}")
 
 
 def check_unchanged(saved, config, names):
     for name in names:
         if name in saved and saved[name] != getattr(config, name):
             asked = getattr(config, name)
-            raise UsageError(f"{name} {asked} does not fit the checkpoint, which was made with {name} {saved[name]}")
+            raise UsageError(
+                f"{flag(name)} {asked} does not fit the checkpoint, which was made with {flag(name)} {saved[name]}"
+            )
 
 
 def chosen_device(config):
     """The device, with the number of threads set. UsageError where there is no such device or number."""
-    with blaming_the_user(ValueError, RuntimeError, OSError):
+    with blaming_the_user(OSError), in_words("set_num_threads: n", "--threads"), in_words("device", "--device"):
         if config.threads is not None:
-            with_threads(config.threads)
+            set_num_threads(config.threads)
         elif config.device == "cpu":  # a GPU needs none of the CPU's kernels
             get_num_threads()  # reads MINIGRAD_NUM_THREADS
         return get_device(config.device)
 
 
-def with_threads(number):
-    """set_num_threads, whose error is in words of the command line."""
+@contextmanager
+def in_words(name, words):
+    """In this block an error's first mention of a name is put in words of the command line."""
     try:
-        set_num_threads(number)
-    except ValueError as error:
-        raise UsageError(str(error).replace("set_num_threads: n", "threads")) from error
+        yield
+    except (ValueError, RuntimeError, UsageError) as error:
+        raise UsageError(str(error).replace(name, words, 1)) from error
 
 
 def kernels_in_force(config):
@@ -239,8 +244,8 @@ def within_memory(config):
     try:
         yield
     except MemoryError as error:
-        size = f"image_size {config.image_size} and num_classes {config.num_classes}"
-        raise UsageError(f"{config.arch} with {size} needs more memory than this machine has") from error
+        size = f"--image-size {config.image_size} and --num-classes {config.num_classes}"
+        raise UsageError(f"--arch {config.arch} with {size} needs more memory than this machine has") from error
 
 
 def build_model(setup, device):
@@ -250,7 +255,7 @@ def build_model(setup, device):
         with within_memory(config):
             return own.build(config.arch, sizes, config.seed).to(device)
     settings = dict(num_classes=config.num_classes, image_size=config.image_size, seed=config.seed)
-    with blaming_the_user(ValueError, OverflowError), within_memory(config):
+    with blaming_the_user(OverflowError), in_words("images", "--image-size: images"), within_memory(config):
         return architectures.create(config.arch, in_channels=setup.datasets.channels, **settings).to(device)
 
 

@@ -155,16 +155,19 @@ MISTAKES = {
         "none is not a directory",
     ),
     "missing data": (lambda t, run: ["--data", "mnist", "--data-path", t], "no train-images-idx3-ubyte"),
-    "batch size 0": (lambda t, run: ["-b", 0], "batch_size must be at least 1; got 0"),
+    "batch size 0": (lambda t, run: ["-b", 0], "--batch-size must be at least 1; got 0"),
     "not a number": (lambda t, run: ["--lr", "fast"], "argument --lr: invalid float value: 'fast'"),
     "unknown flag": (lambda t, run: ["--batchsize", 4], "unknown argument --batchsize; did you mean --batch-size"),
-    "too few classes": (lambda t, run: ["--num-classes", 5], "num_classes 5 is below the 10 of fashion-mnist-10k"),
+    "too few classes": (lambda t, run: ["--num-classes", 5], "--num-classes 5 is below the 10 of fashion-mnist-10k"),
     "other classes than the checkpoint": (
         lambda t, run: ["--resume", run, "--num-classes", 20],
-        "num_classes 20 does not fit the checkpoint",
+        "--num-classes 20 does not fit the checkpoint",
     ),
-    "other net than the checkpoint": (lambda t, run: ["--resume", run, "-a", "resnet8"], "arch resnet8 does not fit"),
-    "small image": (lambda t, run: ["-a", "densenet121", "--image-size", 8], "images must be at least 29x29; got 8x8"),
+    "other net than the checkpoint": (lambda t, run: ["--resume", run, "-a", "resnet8"], "--arch resnet8 does not fit"),
+    "small image": (
+        lambda t, run: ["-a", "densenet121", "--image-size", 8],
+        "--image-size: images must be at least 29x29; got 8x8",
+    ),
     "damaged checkpoint": (lambda t, run: ["--resume", damaged(t)], "bad.safetensors: damaged, or not a checkpoint"),
     "missing checkpoint": (lambda t, run: ["--resume", t], "last.safetensors: no such checkpoint"),
     "complete run": (lambda t, run: ["--resume", run], "this run is complete (2 epochs)"),
@@ -174,9 +177,9 @@ MISTAKES = {
     "bad TOML": (lambda t, run: ["--config", toml(t, "lr = = 3")], "a.toml: not a TOML file"),
     "unknown key": (lambda t, run: ["--config", toml(t, "lrr = 3")], "unknown setting 'lrr'; did you mean lr"),
     "missing file": (lambda t, run: ["--config", t / "none.toml"], "none.toml: No such file"),
-    "no threads": (lambda t, run: ["--threads", 0], "threads must be at least 1; got 0"),
+    "no threads": (lambda t, run: ["--threads", 0], "--threads must be at least 1; got 0"),
     "too many threads": (lambda t, run: ["--threads", 100_000], "100000"),
-    "idle flag": (lambda t, run: ["--opt", "adam", "--momentum", 0.9], "momentum has no effect with opt adam"),
+    "idle flag": (lambda t, run: ["--opt", "adam", "--momentum", 0.9], "--momentum has no effect with --opt adam"),
 }
 
 
@@ -197,7 +200,7 @@ def test_no_gpu_is_one_clear_line(capfd, monkeypatch):
     assert main(["--device", "cuda"]) == 2
     assert (
         capfd.readouterr().err
-        == f"minigrad.train: error: {'device cuda: CuPy finds no GPU or no driver on this machine'}\n"
+        == "minigrad.train: error: --device cuda: CuPy finds no GPU or no driver on this machine\n"
     )
 
 

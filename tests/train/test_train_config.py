@@ -67,13 +67,13 @@ def test_short_flags(flags, name):
 
 
 @pytest.mark.parametrize("values, message", [
-    ({"batch_size": 0}, "batch_size must be at least 1; got 0"),
-    ({"lr": float("nan")}, "lr must be greater than 0; got nan"),
-    ({"momentum": 1.0}, "momentum must be from 0 to below 1"),
-    ({"lr": "fast"}, "lr must be a value of type float; got 'fast'"),
-    ({"epochs": 2.5}, "epochs must be a value of type int; got 2.5"),
-    ({"epochs": True}, "epochs must be a value of type int; got True"),
-    ({"opt": "sgdm"}, "opt must be one of sgd, adam, adamw; got sgdm"),
+    ({"batch_size": 0}, "--batch-size must be at least 1; got 0"),
+    ({"lr": float("nan")}, "--lr must be greater than 0; got nan"),
+    ({"momentum": 1.0}, "--momentum must be from 0 to below 1"),
+    ({"lr": "fast"}, "--lr must be a value of type float; got 'fast'"),
+    ({"epochs": 2.5}, "--epochs must be a value of type int; got 2.5"),
+    ({"epochs": True}, "--epochs must be a value of type int; got True"),
+    ({"opt": "sgdm"}, "--opt must be one of sgd, adam, adamw; got sgdm"),
     ({"batchsize": 3}, "unknown setting 'batchsize'; did you mean batch_size"),
 ])  # fmt: skip
 def test_values_that_are_not_allowed(values, message):
@@ -82,15 +82,15 @@ def test_values_that_are_not_allowed(values, message):
 
 
 @pytest.mark.parametrize("flags, message", [
-    ({"opt": "adam", "momentum": 0.9}, "momentum has no effect with opt adam"),
-    ({"lr_step_size": 3}, "lr_step_size has no effect with lr_scheduler onecycle"),
-    ({"momentum": 0.0}, "nesterov needs a momentum above 0"),
-    ({"lr_warmup_epochs": 3.0, "epochs": 3}, "lr_warmup_epochs 3 must be below epochs 3"),
-    ({"device": "cuda", "kernels": "cpu"}, "kernels cpu can't run on device cuda"),
-    ({"amp": "bf16"}, "amp bf16 needs a GPU"),
-    ({"amp": "fp16", "device": "cuda", "kernels": "reference"}, "amp fp16 needs a GPU"),
-    ({"cuda_graph": True}, "cuda_graph needs a GPU"),
-    ({"cuda_graph": True, "device": "cuda", "detect_anomaly": True}, "detect_anomaly looks at each op"),
+    ({"opt": "adam", "momentum": 0.9}, "--momentum has no effect with --opt adam"),
+    ({"lr_step_size": 3}, "--lr-step-size has no effect with --lr-scheduler onecycle"),
+    ({"momentum": 0.0}, "--nesterov needs a --momentum above 0"),
+    ({"lr_warmup_epochs": 3.0, "epochs": 3}, "--lr-warmup-epochs 3 must be below --epochs 3"),
+    ({"device": "cuda", "kernels": "cpu"}, "--kernels cpu can't run on --device cuda"),
+    ({"amp": "bf16"}, "--amp bf16 needs a GPU"),
+    ({"amp": "fp16", "device": "cuda", "kernels": "reference"}, "--amp fp16 needs a GPU"),
+    ({"cuda_graph": True}, "--cuda-graph needs a GPU"),
+    ({"cuda_graph": True, "device": "cuda", "detect_anomaly": True}, "--detect-anomaly looks at each op"),
 ])  # fmt: skip
 def test_settings_that_contradict_each_other(flags, message):
     with pytest.raises(UsageError, match=message):

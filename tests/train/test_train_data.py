@@ -179,11 +179,11 @@ def test_odd_class_names_are_drawn_as_text(tmp_path):
 def test_going_on_with_other_data_is_refused_before_they_are_looked_for(trained, capfd):
     for name in ("cifar10", "fashion-mnist-10k"):
         line = error(capfd, "--resume", trained[1], "--data", name)
-        assert f"data {name} does not fit the checkpoint" in line
+        assert f"--data {name} does not fit the checkpoint" in line
 
 
 def test_the_number_of_threads_is_refused_in_the_words_of_the_command(capfd):
-    assert "error: threads must be from 1 to " in error(capfd, "--threads", 100000, "--plan")
+    assert "error: --threads must be from 1 to " in error(capfd, "--threads", 100000, "--plan")
 
 
 def test_an_image_that_is_too_large_is_one_line(tmp_path, capfd, monkeypatch):

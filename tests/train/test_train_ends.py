@@ -51,10 +51,16 @@ def test_the_last_checkpoints_are_kept_and_each_is_one_to_go_on_from(tmp_path):
     assert without_speed(records(whole)) == without_speed(records(parts))
 
 
+def test_epochs_after_the_one_that_a_run_goes_on_from_are_not_kept(tmp_path):
+    assert train(tmp_path / "run", *STEADY, "--epochs", 4, "--keep-last", 4) == 0
+    assert main(["--resume", str(tmp_path / "run" / "epoch-1.safetensors"), "--epochs", "2"]) == 0
+    assert kept(tmp_path / "run") == ["epoch-1.safetensors", "epoch-2.safetensors"]
+
+
 @pytest.mark.parametrize("flag", ["--patience", "--keep-last"])
 def test_counts_are_at_least_one(flag, capsys):
     assert main([flag, "0"]) == 2
-    assert f"{flag[2:].replace('-', '_')} must be at least 1; got 0" in capsys.readouterr().err
+    assert f"{flag} must be at least 1; got 0" in capsys.readouterr().err
 
 
 def test_each_class_is_measured():

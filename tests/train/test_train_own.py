@@ -3,8 +3,10 @@
 import pytest
 from train_runs import TINY, arrays, records, same, train, without_speed
 
+from minigrad import random
 from minigrad.predict.__main__ import main as predict
 from minigrad.train.__main__ import main
+from minigrad.train.own import build
 
 NET = """
 from minigrad import nn
@@ -77,6 +79,16 @@ def test_a_resumed_run_asks_before_it_runs_a_file(files, capsys):
     assert f"add --data {files}/data.py:make" in capsys.readouterr().err
     assert main(["--resume", str(files / "run"), *own(files), "--epochs", "3"]) == 0
     assert len(records(files / "run")) == 3
+
+
+def test_an_own_net_depends_on_the_seed_alone_and_leaves_the_generator(files):
+    sizes, first = dict(num_classes=3, in_channels=1, image_size=8), random.manual_seed(5).integers(1000)
+    a = build(f"{files}/net.py:Net", sizes, 0).state_dict()
+    random.manual_seed(5)
+    b = build(f"{files}/net.py:Net", sizes, 0).state_dict()
+    assert random.generator().integers(1000) == first
+    same(a, b)
+    assert (a["head.weight"] != build(f"{files}/net.py:Net", sizes, 1).state_dict()["head.weight"]).any()
 
 
 def test_predict_says_why_not(files, capsys):
