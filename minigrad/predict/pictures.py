@@ -3,11 +3,11 @@
 import dataclasses
 from pathlib import Path
 
+from ..command.files import write_atomically
 from ..data.text import printable, reason, shown
 from ..explain import grad_cam
 from ..explain.figure import png
 from ..interop import WeightsError
-from ..train.checkpoint import write_atomically
 
 ENDING = "-explained"
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..command.errors import shortened
+from ..command.files import write_atomically
 from ..data import DataError
 from ..data.foreign import open_regular
 
@@ -49,17 +50,6 @@ def save(paths, arrays, facts):
     data = to_bytes(arrays, metadata={"minigrad": text, "sha256": digest(arrays, text)})
     for path in paths:
         write_atomically(path, data)
-
-
-def write_atomically(path, data):
-    """Bytes into a file that is either the old one or wholly the new one, even if the machine stops meanwhile."""
-    path = Path(path)
-    unfinished = path.with_name(path.name + ".tmp")
-    with open(unfinished, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(unfinished, path)
 
 
 def load(path):

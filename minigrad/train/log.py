@@ -2,8 +2,8 @@
 
 import json
 
+from ..command.files import write_atomically
 from ..command.screen import Bar, say
-from .checkpoint import write_atomically
 from .directory import METRICS
 
 

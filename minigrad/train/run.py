@@ -5,10 +5,10 @@ from contextlib import contextmanager, nullcontext, suppress
 
 from ..command.errors import OutputClosed, UsageError, blaming_the_user
 from ..command.reference import is_reference, short
+from ..command.files import write_atomically
 from ..command.screen import say
 from ..data import BadImage, DataError, DataWarning
 from . import checkpoint, plan, plot, report
-from .checkpoint import write_atomically
 from .config import checked_all, read_toml, to_toml
 from .directory import CONFIG, locked, planned, run_directory
 from .errors import Diverged, Stopped
