@@ -96,7 +96,8 @@ class DenseBlock(Module):
 
     def forward(self, x):
         layers = [layer for _, layer in self.named_children()]
-        if any(layer.dropout.p for layer in layers):
+        frozen = {norm.training for layer in layers for norm, _ in layer.units()} == {True, False}  # some of them are
+        if frozen or any(layer.dropout.p for layer in layers):
             return self.joined(x, layers)
         return self.in_one_buffer(x, layers)
 

@@ -66,6 +66,10 @@ class Config:
     num_classes: int | None = setting("model", "classes of the last layer", None, COUNT, (), "the data's")
     image_size: int | None = setting("model", "images are resized to this side", None, COUNT, (), "the data's")
 
+    freeze: str | None = setting(
+        "model", "layers that stay as they are, by name, * and commas: 'conv1,layer1.*'", None, None, (), "none"
+    )
+
     data: str = setting("data", "data set, directory of images, or your own, FILE.py:NAME", "fashion-mnist-10k")
     data_path: str | None = setting(
         "data", "directory that holds it", None, None, (), "$MINIGRAD_DATA or ~/.cache/minigrad/data"

@@ -104,7 +104,7 @@ def fit(session, log, request):
 def train_epoch(session, log, request):
     """The steps of the epoch under way that are not done yet. Their time leaves out what was spent on compiling."""
     progress, device = session.progress, next(session.model.parameters()).device
-    session.model.train()
+    session.frozen.start_training(session.model)
     with log.bar(session) as bar:
         start, compiling = time.perf_counter(), session.compilation.seconds()
         for images, labels in prefetch_to_device(session.batches(), device):

@@ -74,7 +74,8 @@ def refuse_single_values(session, datasets):
     if min(config.batch_size, len(datasets.train)) == 1:
         shape = (1, config.image_size, config.image_size, datasets.channels)
         with shapes_only(session.model):
-            session.model.train()(Tensor(virtual(shape, np.dtype(np.float32))))
+            session.frozen.start_training(session.model)
+            session.model(Tensor(virtual(shape, np.dtype(np.float32))))
 
 
 def notes(session, memory):
@@ -84,6 +85,9 @@ def notes(session, memory):
         yield f"only {count(total, 'step')} in all: few to learn from (more --epochs, a smaller --batch-size)"
     if session.datasets.train.num_classes == 1:
         yield "one class only: there is nothing to tell apart, and any net is right"
+    if session.frozen.names:
+        kept, all_of = (sum(p.size for p in some) for some in (session.frozen.parameters, session.model.parameters()))
+        yield f"frozen: {kept:,} of {count(all_of, 'parameter')}; time and memory are estimated as if none were"
     if memory > machine_memory():
         yield f"this machine has {machine_memory() / 2**20:,.0f} MiB of memory: try a smaller --batch-size"
 

@@ -13,6 +13,7 @@ from . import checkpoint
 from .compilation import Compilation
 from .config import to_dict
 from .errors import Diverged
+from .freezing import Frozen
 from .graph import GraphedStep
 from .log import count
 from .loop import evaluate
@@ -33,9 +34,10 @@ from .step import op_by_op
 class Session:
     """All that changes during a run, and what it is made from.
 
-    config, model, optimizer, scaler (of the loss), scheduler (moved on at each step), step (what makes one),
-    average (of the weights, or None), progress, compilation (of kernels), steps (in an epoch), directory (where it is
-    written; None for a session that is only tested), between_steps (False while a step changes all of these)
+    config, model, frozen (what of it stays as it is), optimizer, scaler (of the loss), scheduler (moved on at each
+    step), step (what makes one), average (of the weights, or None), progress, compilation (of kernels), steps (in an
+    epoch), directory (where it is written; None for a session that is only tested), between_steps (False while a step
+    changes all of these)
     """
 
     between_steps = True
@@ -43,6 +45,7 @@ class Session:
     def __init__(self, setup, device, directory=None):
         self.config, self.datasets, self.directory = setup.config, setup.datasets, directory
         self.model = build_model(setup, device)
+        self.frozen = Frozen(self.model, self.config.freeze)
         self.optimizer = build_optimizer(self.config, self.model)
         self.loader = train_loader(self.config, setup.datasets.train)
         self.steps = min(len(self.loader), self.config.limit_train_batches or len(self.loader))

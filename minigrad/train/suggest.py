@@ -10,7 +10,7 @@ ALIASES = {  # what it is called here: what other programs call it
     "device": "gpu cuda", "amp": "fp16 bf16 mixed-precision", "evaluate": "eval test val validate", "plan": "dry-run",
     "output-dir": "output out save-dir", "image-size": "img-size imgsz", "num-classes": "classes",
     "mixup-alpha": "mixup", "cutmix-alpha": "cutmix", "clip-grad-norm": "clip-grad grad-clip", "seed": "random-seed",
-    "print-freq": "log-interval", "label-smoothing": "smoothing",
+    "print-freq": "log-interval", "freeze": "frozen freeze-layers", "label-smoothing": "smoothing",
 }  # fmt: skip
 OURS = {alias: name for name, aliases in ALIASES.items() for alias in aliases.split()}
 
