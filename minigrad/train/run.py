@@ -4,8 +4,8 @@ import warnings
 from contextlib import contextmanager, nullcontext, suppress
 
 from ..command.errors import OutputClosed, UsageError, blaming_the_user
-from ..command.reference import is_reference, short
 from ..command.files import write_atomically
+from ..command.reference import is_reference, short
 from ..command.screen import say
 from ..data import BadImage, DataError, DataWarning
 from . import checkpoint, plan, plot, report
