@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import weakref
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 
@@ -15,6 +16,7 @@ class Device:
 
     def __init__(self, name, xp, kernels_module):
         self.name, self.xp, self._kernels_module = name, xp, kernels_module
+        self._ended = []  # pools of graphs that have ended: in CuPy, memory of a pool that is dropped is never freed
 
     def __repr__(self):
         return f"device({self.name!r})"
@@ -42,10 +44,11 @@ class Device:
     def capture(self, fn):
         """Call fn() with its launches captured instead of made: (CudaGraph that makes them, what fn returned).
 
-        RuntimeError where something can't be captured.
+        RuntimeError where something can't be captured, MemoryError where the GPU has too little memory left for it.
         """
+        self.free_unused()
         cuda = self.xp.cuda
-        pool, stream = cuda.MemoryPool(), cuda.Stream(non_blocking=True)
+        pool, stream = cuda.MemoryPool(self._graph_memory), cuda.Stream(non_blocking=True)
         with stream, cuda.using_allocator(pool.malloc):
             stream.begin_capture()
             try:
@@ -53,8 +56,27 @@ class Device:
             except BaseException:
                 with suppress(RuntimeError):
                     stream.end_capture()
+                self._ended.append(pool)
                 raise
-            return CudaGraph(stream.end_capture(), pool), result
+            return CudaGraph(stream.end_capture(), pool, self._ended), result
+
+    def _graph_memory(self, size):
+        """Memory straight from the GPU, for the pool of a graph.
+
+        At CUDA's own error CuPy would free what is not in use at that moment, which the captured launches work on, and
+        try again. At this one it gives up.
+        """
+        cuda = self.xp.cuda
+        try:
+            return cuda.MemoryPointer(cuda.Memory(size), 0)
+        except RuntimeError as error:
+            raise MemoryError(f"{size:,} bytes more for the graph: {error}") from error
+
+    def free_unused(self):
+        """Give the memory that CuPy keeps for arrays to come back to the GPU, and that of graphs that have ended."""
+        for pool in (self.xp.cuda.get_default_memory_pool(), *self._ended):
+            pool.free_all_blocks()
+        self._ended[:] = [pool for pool in self._ended if pool.total_bytes()]
 
     def empty_apart(self, shape, dtype):
         """Room for what a graph reads and the host writes before each launch; may be made while it is captured.
@@ -72,11 +94,31 @@ class Device:
 class CudaGraph:
     """What `capture` took down. launch() makes all launches on the memory that the captured arrays had.
 
-    That memory is from a pool of its own, held as long as this is: from the common pool others would get it.
+    That memory is from a pool of its own, held as long as this is: from the common pool others would get it. It goes
+    back to the GPU with close(), or when this is dropped; what arrays still live in does with a later `free_unused`.
     """
 
-    def __init__(self, graph, pool):
-        self.launch, self._pool = graph.launch, pool
+    def __init__(self, graph, pool, ended):
+        self._graph, self._end = graph, weakref.finalize(self, end, pool, ended)
+        self._end.atexit = False
+
+    def launch(self):
+        """Make all launches. RuntimeError after close()."""
+        if self._graph is None:
+            raise RuntimeError("CudaGraph.launch: the graph was closed")
+        self._graph.launch()
+
+    def close(self):
+        """Give the graph's memory back. Drop the arrays that the captured function returned before."""
+        self._graph = None
+        self._end()
+
+
+def end(pool, ended):
+    """Free what a graph's pool holds; if arrays still live there, it is one of those that have ended."""
+    pool.free_all_blocks()
+    if pool.total_bytes():
+        ended.append(pool)
 
 
 @contextmanager

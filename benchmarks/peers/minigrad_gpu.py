@@ -104,7 +104,7 @@ def build(kind, device, precision, **task):
         raise ValueError(missing)
     device = minigrad.get_device(device)
     if device.name == "cuda":
-        device.xp.get_default_memory_pool().free_all_blocks()  # of the last task
+        device.free_unused()  # of the last task
     run, seconds = KINDS[kind](device, TYPES[precision], **task), timer(device, kind)
 
     def step():

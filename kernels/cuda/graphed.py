@@ -17,7 +17,7 @@ class GraphedUpdates:
 
     def __init__(self, room, go):
         self.room, self.go = room, go
-        self.noted, self.launched, self.unsent = [], [], []
+        self.noted, self.launched, self.unsent, self.rooms = [], [], [], []
 
     def sgd_step(self, *arguments):
         """The kernel's arguments, noted."""
@@ -44,9 +44,13 @@ class GraphedUpdates:
         return norm_updatable(arrays, self.keep)
 
     def keep(self, numbers):
-        """Room for numbers that send() will write: nothing can be sent while a graph is captured."""
-        self.unsent.append((self.room(numbers.shape, numbers.dtype), numbers))
-        return self.unsent[-1][0]
+        """Room for numbers that send() will write: nothing can be sent while a graph is captured.
+
+        What is written once is read by every replay: the room is kept as long as this is.
+        """
+        self.rooms.append(self.room(numbers.shape, numbers.dtype))
+        self.unsent.append((self.rooms[-1], numbers))
+        return self.rooms[-1]
 
     def launch(self, count):
         """Make the noted updates. RuntimeError unless they are all that is done to `count` arrays of weights."""

@@ -130,6 +130,11 @@ class Captured:
         self.seeds.refresh()
         self.graph.launch()
 
+    def close(self):
+        """Give the memory of the graph back; no step can be replayed any more."""
+        self.grads = []
+        self.graph.close()
+
 
 def shapes_of(*tensors):
     return [(t.shape, t.dtype) for t in tensors]
@@ -170,6 +175,7 @@ class GraphedStep:
 
     def warm_up(self, model, optimizer, *rest):
         """Phase "warm-up": steps op by op, until one is not skipped; also after arrays or launches have changed."""
+        self.drop()
         before = [p.version[0] for p in optimizer.params]
         result = self.op_by_op(model, optimizer, *rest)
         if before != [p.version[0] for p in optimizer.params]:
@@ -181,12 +187,20 @@ class GraphedStep:
         try:
             self.captured = Captured(model, optimizer, images, labels, scaler.enabled, **settings)
             self.run = self.replay
-        except RuntimeError as error:  # CUDA's errors are
+        except (RuntimeError, MemoryError) as error:  # CUDA's errors are of the first kind
             self.say(f"cuda-graph: the step can't be captured and runs op by op: {error}")
             self.run = self.op_by_op
             for p in model.parameters():
                 p.grad = None
+        if self.captured is None:
+            images.device.free_unused()
         return self.run(model, optimizer, images, labels, scaler, settings)
+
+    def drop(self):
+        """Give the memory of the captured step back."""
+        if self.captured is not None:
+            self.captured.close()
+        self.captured = None
 
     def replay(self, model, optimizer, images, labels, scaler, settings):
         """Phase "replay": all further steps, as long as batch, arrays and launches are those of the graph."""

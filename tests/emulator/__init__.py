@@ -15,7 +15,8 @@ from minigrad.device import Device, get_device
 from minigrad.device import register as register_device
 
 from . import build, cuda, graph
-from .arrays import allocate, lifted, ndarray, result_of
+from .arrays import lifted, ndarray, result_of
+from .memory import allocate
 from .module import ORDERS, RawModule, thread_order
 
 __all__ = ["ORDERS", "RawModule", "cuda", "empty", "missing", "ndarray", "register", "thread_order"]

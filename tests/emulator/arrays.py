@@ -1,52 +1,23 @@
 """Arrays of the emulated GPU: NumPy inside, but as strict as CuPy about where an array lives.
 
-An array takes no part in NumPy calls, and mixes with no NumPy array. Its memory lies between canaries, which every
-launch checks, and `empty` is poisoned: integers of one bits, floats of NaN.
+An array takes no part in NumPy calls, and mixes with no NumPy array. Its memory (memory.py) lies between canaries,
+which every launch checks, and `empty` is poisoned: integers of one bits, floats of NaN.
 """
 
 import functools
 import operator
-import os
 from types import SimpleNamespace
 
 import numpy as np
 
 from . import graph
-
-ALIGNED = 256  # bytes, as memory of a GPU is
-CANARY = 0 if os.environ.get("MINIGRAD_EMULATOR_SANITIZE") == "address" else ALIGNED  # bytes on each side
-FILL = 0xFF
-
-
-class Memory(np.ndarray):
-    """The bytes of one allocation, canaries included."""
-
-
-def allocate(shape, dtype):
-    """A poisoned NumPy array between canaries, aligned as memory of a GPU is."""
-    graph.check_pool()
-    dtype = np.dtype(dtype)
-    size = int(np.prod(shape)) * dtype.itemsize
-    memory = Memory(size + (2 * CANARY + ALIGNED if CANARY else 0), np.uint8)
-    memory.fill(FILL)
-    start = CANARY + -memory.ctypes.data % ALIGNED if CANARY else 0  # AddressSanitizer guards exact sizes
-    array = np.ndarray(shape, dtype, buffer=memory, offset=start)
-    memory.begin, memory.end = start, start + size
-    graph.allocated(lambda: memory[start : start + size].fill(FILL))
-    return array
-
-
-def memory_of(array):
-    """The allocation that a NumPy array is in, or None."""
-    while array is not None and not isinstance(array, Memory):
-        array = array.base
-    return array
+from .memory import FILL, allocate, memory_of, not_owning
 
 
 def check_canaries(name, arrays):
     """RuntimeError where a kernel wrote outside an array, naming the distance."""
     for i, array in enumerate(arrays):
-        memory = memory_of(array.on_host)
+        memory = memory_of(getattr(array, "on_host", array))
         before, after = np.asarray(memory[: memory.begin]), np.asarray(memory[memory.end :])
         if (before != FILL).any() or (after != FILL).any():
             where = [*(np.flatnonzero(before != FILL) - memory.begin), *np.flatnonzero(after != FILL)]
@@ -68,38 +39,59 @@ def on_device(value):
     return ndarray(value)
 
 
-def result_of(work):
-    """What work() gives, as on_device; while a graph is captured, what each of its launches will have put there."""
+def result_of(function, *args, **kwargs):
+    """What the function gives, as on_device; in a capture, what each launch of the graph will have put there."""
     if not graph.capturing():
-        return on_device(work())
+        return on_device(function(*on_host(args), **on_host(kwargs)))
     with np.errstate(all="ignore"):  # its shape counts, not its numbers
-        host = work()
+        host = function(*on_host(args), **on_host(kwargs))
+    return noted(host, later(function, *args, **kwargs))
+
+
+def noted(host, work):
+    """What work() gave, as on_device; each launch of the graph puts there what it gives then."""
     if host is None:  # it wrote into an array
         graph.do(work)
     if isinstance(host, tuple | list):
-        return type(host)(result_of(functools.partial(lambda i: work()[i], i)) for i in range(len(host)))
+        return type(host)(noted(each, lambda i=i: work()[i]) for i, each in enumerate(host))
     device = on_device(host)
     if isinstance(device, ndarray) and memory_of(host if isinstance(host, np.ndarray) else None) is None:
-        graph.noted(work, device.on_host)
+        graph.noted(work, not_owning(device.on_host))
     return device
 
 
-def on_host(value):
-    """The NumPy array inside. TypeError for an array that is not on the device."""
+def later(function, *args, **kwargs):
+    """function(*args, **kwargs) for a launch of the graph that is captured: of its arrays it knows the addresses."""
+    args, kwargs = on_host(args, not_owning), on_host(kwargs, not_owning)
+    return lambda: function(*args, **kwargs)
+
+
+def do(function, *args, **kwargs):
+    """Call a function that writes into arrays: now, or in each launch of the graph that is captured."""
+    if graph.capturing():
+        graph.do(later(function, *args, **kwargs))
+    else:
+        function(*on_host(args), **on_host(kwargs))
+
+
+def on_host(value, form=lambda array: array):
+    """The NumPy array inside, in this form. TypeError for an array that is not on the device."""
     if isinstance(value, ndarray):
-        return value.on_host
+        return form(value.on_host)
     if isinstance(value, np.ndarray):
         raise TypeError("a NumPy array among arrays of the emulated device; move it there first")
     if isinstance(value, tuple | list):
-        return type(value)(on_host(v) for v in value)
+        return type(value)(on_host(v, form) for v in value)
+    if isinstance(value, dict):
+        return {key: on_host(v, form) for key, v in value.items()}
     return value
 
 
 def as_index(index):
-    """An index for NumPy; CuPy takes indices from the host, too."""
+    """An index for on_host; CuPy takes indices from the host, too."""
     if isinstance(index, tuple):
         return tuple(as_index(i) for i in index)
-    return index.on_host if isinstance(index, ndarray) else index
+    return ndarray(index) if isinstance(index, np.ndarray) else index
 
 
 def lifted(function):
@@ -107,16 +99,13 @@ def lifted(function):
 
     @functools.wraps(function)
     def call(*args, **kwargs):
-        def work():
-            return function(*on_host(args), **{k: on_host(v) for k, v in kwargs.items()})
-
         if kwargs.get("out") is None:
-            return result_of(work)
-        graph.do(work)
+            return result_of(function, *args, **kwargs)
+        do(function, *args, **kwargs)
         return kwargs["out"]
 
     if isinstance(function, np.ufunc):
-        call.at = lambda a, index, values: graph.do(lambda: function.at(a.on_host, as_index(index), on_host(values)))
+        call.at = lambda a, index, values: do(function.at, a, as_index(index), values)
     return call
 
 
@@ -173,11 +162,10 @@ class ndarray:
     def __getitem__(self, index):
         if isinstance(index, ndarray) and index.dtype == bool:
             graph.refuse_while_capturing("counting a mask")
-        return result_of(lambda: self.on_host[as_index(index)])
+        return result_of(operator.getitem, self, as_index(index))
 
     def __setitem__(self, index, value):
-        on_host(value)  # refuses NumPy arrays
-        graph.do(lambda: self.on_host.__setitem__(as_index(index), on_host(value)))
+        do(operator.setitem, self, as_index(index), value)
 
     def __iter__(self):
         return (self[i] for i in range(len(self)))
@@ -206,8 +194,7 @@ def reflected(function):
 
 def in_place(function):
     def change(self, other):
-        on_host(other)
-        graph.do(lambda: function(self.on_host, on_host(other)))
+        do(function, self, other)
         return self
 
     return change

@@ -3,10 +3,21 @@ waits for it: who forgets to wait finds old numbers."""
 
 import numpy as np
 
-from . import graph
-from .graph import MemoryPool, using_allocator
+from . import graph, memory
+from .graph import using_allocator
+from .memory import Memory, MemoryPool
 
-__all__ = ["Device", "Event", "MemoryPool", "Stream", "alloc_pinned_memory", "get_current_stream", "using_allocator"]
+__all__ = [
+    "Device",
+    "Event",
+    "Memory",
+    "MemoryPointer",
+    "MemoryPool",
+    "Stream",
+    "alloc_pinned_memory",
+    "get_current_stream",
+    "using_allocator",
+]  # fmt: skip
 
 
 class Event:
@@ -66,9 +77,19 @@ class Stream:
 
 class Device:
     attributes = {"MultiProcessorCount": 1}  # noqa: RUF012 (nobody writes into it)
+    mem_info = property(lambda self: memory.mem_info())
 
 
 _DEFAULT = _current = Stream()
+
+
+def MemoryPointer(memory, offset):
+    """CuPy's pointer into memory; here nobody looks at it."""
+    return memory
+
+
+def get_default_memory_pool():
+    return memory.COMMON
 
 
 def get_current_stream():

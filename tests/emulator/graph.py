@@ -8,6 +8,8 @@ held other numbers of the same graph before, in each launch: there it is poisone
 
 import contextlib
 import threading
+import weakref
+from typing import ClassVar
 
 import numpy as np
 
@@ -40,10 +42,32 @@ def check_pool():
         raise RuntimeError("memory of the common pool in a graph: use an allocator of its own")
 
 
-def allocated(poison_it):
-    """Memory was allocated: each launch of the graph poisons it there, if it is from the graph's own pool."""
-    if capturing() and state.pool == state.own_pool:
+def pool_in_force():
+    """The pool whose allocator was chosen, or None for the common one."""
+    return state.pool and state.pool.__self__
+
+
+def is_captured_from(pool):
+    """Is this the pool that the graph under way has for its own?"""
+    return capturing() and pool is not None and state.own_pool == pool.malloc
+
+
+def poisoned_in_each_launch(pool, poison_it):
+    """Memory of the pool begins or ends to be an array's: if it is the graph's own, each launch poisons it there."""
+    if is_captured_from(pool):
         state.notes.append(poison_it)
+    return is_captured_from(pool)
+
+
+def refuse_to_free(pool):
+    """RuntimeError if the graph under way has launches on what the pool would give away."""
+    if is_captured_from(pool):
+        raise RuntimeError("free_all_blocks: frees memory that the graph under way works on")
+
+
+def are_watched():
+    """Are there graphs, or is one captured? Then memory that is given back is poisoned at once."""
+    return capturing() or bool(Graph.alive)
 
 
 def do(work):
@@ -67,22 +91,18 @@ def noted(work, array):
 
 
 class Graph:
-    """Noted work, and where its memory came from."""
+    """Noted work."""
+
+    alive: ClassVar = weakref.WeakSet()
 
     def __init__(self, notes):
         self.notes = notes
+        Graph.alive.add(self)
 
     def launch(self, stream=None):
         refuse_while_capturing("launching a graph")
         for work in self.notes:
             work()
-
-
-class MemoryPool:
-    """Where arrays of a graph come from."""
-
-    def malloc(self, size):
-        raise NotImplementedError("the emulator only looks whether there is a pool")
 
 
 @contextlib.contextmanager

@@ -3,13 +3,14 @@
 import contextlib
 import contextvars
 import ctypes
+import functools
 import os
 import pathlib
 
 import numpy as np
 
-from . import build, graph
-from .arrays import check_canaries, ndarray
+from . import build
+from .arrays import check_canaries, do, ndarray
 
 ORDERS = ("forward", "reverse", "random")
 
@@ -66,7 +67,8 @@ class Function:
             self.run, ctypes.addressof(pointers), *dimensions, shared_mem,
             *self.shared, ORDERS.index(order), seed,
         )  # fmt: skip
-        graph.do(lambda: self.run_now(launch, (values, pointers), [a for a in args if isinstance(a, ndarray)]))
+        run = functools.partial(self.run_now, launch, (values, pointers))
+        do(run, [a for a in args if isinstance(a, ndarray)])
 
     def run_now(self, launch, kept, arrays):
         """kept: what the launch points into."""
