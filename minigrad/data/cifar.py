@@ -7,7 +7,7 @@ import numpy as np
 
 from .archive import extract_files, noted_sums
 from .dataset import ArrayDataset, default_root
-from .download import RemoteFile, check_md5, fetch
+from .download import RemoteFile, check_digest, fetch
 from .errors import DataError, MissingData
 from .foreign import blaming, compare, read_bytes
 from .pickled import LIMIT, flat_integers, load_image_pickle, unpickle
@@ -97,7 +97,7 @@ class CIFAR10(ArrayDataset):
     def unpack(self) -> None:
         """Bring the archive if it isn't there, and take the files out of it if it is the official one."""
         path = fetch(self.archive, self.root)
-        check_md5(path, self.archive)
+        check_digest(path, self.archive)
         wanted = {f"{name}.bin" for name in self.train_files + self.test_files}
         with blaming(self.root / self.binary_folder, "cannot write"):
             extract_files(path, wanted, self.root / self.binary_folder)

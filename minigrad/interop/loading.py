@@ -13,7 +13,7 @@ from .layout import converted
 from .preprocessing import HALF, IMAGENET_MEAN_STD, Preprocessing
 from .reading import read
 from .trace import Uses, uses
-from .zoo import known, sha256_of
+from .zoo import known
 
 
 class Loaded(NamedTuple):
@@ -36,7 +36,7 @@ class Source(NamedTuple):
 def recognise(path, origin=None):
     """The Source in a file: what it holds, whose names it has, which options of the net its arithmetic needs."""
     contents = read(path, origin)
-    row = known(path)
+    row = known(contents.path)
     if contents.origin == "keras" and keras_order.applies(contents):
         return Source(contents, None, (), keras_order.options(contents), row.preprocessing if row else None)
     if contents.origin is None:
@@ -218,19 +218,13 @@ def classes_in(net, source):
 def usual_preprocessing(net, source):
     """What torch's nets of ImageNet's 1000 classes expect, by their net; None for others, and where it can't be told.
 
-    timm's Inception and torchvision's own GoogLeNet (which turns its input round inside, `transform_input`) have 0.5
-    for mean and standard deviation. Other files of GoogLeNet may have either.
+    timm's Inception has 0.5 for mean and standard deviation. Files of GoogLeNet may have either: torchvision's own one,
+    like its others, is known by its checksum.
     """
     made = getattr(net, "made", None)
     if source.contents.origin != "torch" or made is None or made.num_classes != 1000 or min(made.image_size) <= 64:
         return None
-    half = made.name == "inception_v4" or is_torchvisions_googlenet(source.contents.path)
-    if made.name == "googlenet_torchvision" and not half:
+    if made.name == "googlenet_torchvision":
         return None
-    size = made.image_size[0]
-    return Preprocessing(size, *(HALF if half else IMAGENET_MEAN_STD), resize=round(size * 256 / 224))
-
-
-def is_torchvisions_googlenet(path):
-    """torchvision names its files by the first digits of their SHA-256: googlenet-1378be20.pth."""
-    return sha256_of(path).startswith("1378be20")
+    size, usual = made.image_size[0], HALF if made.name == "inception_v4" else IMAGENET_MEAN_STD
+    return Preprocessing(size, *usual, resize=round(size * 256 / 224))

@@ -7,23 +7,26 @@ from pathlib import Path
 from . import caffe, keras, npz, safetensors_files, torch_files
 from .contents import ORIGINS, Contents
 from .errors import WeightsError
+from .fetching import located, nearest
 from .zips import opened
 
 
 def read(path, origin=None) -> Contents:
     """The arrays in a file of weights, with their names and layout as they are there.
 
-    path: torch's .pth .pt .th .tar, .safetensors, .npz, Keras' .h5, or Caffe's raw blobs in a tar.
+    path: torch's .pth .pt .th .tar, .safetensors, .npz, Keras' .h5, or Caffe's raw blobs in a tar; or the name or the
+        address of one of architectures.weights(), which is downloaded unless it is there.
     origin: "torch", "keras", "caffe" or "minigrad", who wrote it; None takes what the file says.
     WeightsError, in one line, for a file that is missing, damaged, refused or of another kind. Nothing in the file is
     executed, and memory stays within a few times the file's length.
     """
     if origin is not None and origin not in ORIGINS:
         raise WeightsError(f"origin must be one of {', '.join(ORIGINS)}; got {origin!r}")
+    path = located(path)
     if Path(path).is_dir():
         raise WeightsError(f"{path}: a directory; the weights of a run's directory are in its best.safetensors")
     if not Path(path).is_file():
-        raise WeightsError(f"{path}: no such file")
+        raise WeightsError(f"{path}: no such file{nearest(path)}")
     found = reader(path).read(path).checked()
     if origin is None or found.origin == origin:
         return found

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import architectures
 
-from ..interop import Preprocessing, WeightsError, read
+from ..data.catalog import KINDS
+from ..interop import Preprocessing, WeightsError, fetching, read
 from ..interop.loading import load_weights
-from ..interop.zoo import known
+from ..interop.zoo import DATA, known
 from . import imagenet
 from .checkpoints import described
 from .classifier import Classifier
@@ -26,7 +27,7 @@ def load(path, arch=None, preprocessing=None, classes=None, **options):
 
     WeightsError, in one line, for a file that is missing, refused or does not fit.
     """
-    path = located(path)
+    path = located(fetching.located(path))
     facts = facts_of(path)
     if facts is not None and "arch" in facts and arch is None:
         found = of_facts(path, facts, options)
@@ -61,11 +62,14 @@ def of_weights(path, arch, options):
     if arch is None:
         raise WeightsError(f"{path}: does not say of which net it is: give arch, one of architectures.names()")
     net = architectures.create(arch, weights=path, **options)
-    return Classifier(net, usual_classes(net), net.preprocessing)
+    return Classifier(net, usual_classes(net, row), net.preprocessing)
 
 
-def usual_classes(net):
-    """ImageNet's names for a net of its 1000 classes; None for others."""
+def usual_classes(net, row=None):
+    """The names of the data set that the file of a row was trained on; ImageNet's for 1000 classes; None for others."""
+    names = getattr(KINDS.get(row and DATA.get(row.published.data)), "classes", None) or ()
+    if len(names) == net.made.num_classes:
+        return names
     return imagenet.names() if net.made.num_classes == 1000 else None
 
 

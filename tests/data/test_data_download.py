@@ -3,45 +3,14 @@
 import hashlib
 import os
 import re
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from file_server import CONTENT, Handler, Server, serving
 
 from minigrad.data import DataError, connection, download, lock
 from minigrad.data.download import RemoteFile, fetch
-
-CONTENT = bytes(range(256)) * 1000
-
-
-class Server(ThreadingHTTPServer):
-    """Serves `content`; `breaks`: after how many bytes each of the coming answers is cut off."""
-
-    def __init__(self, content=CONTENT):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.content, self.breaks, self.ranges, self.requests = content, [], True, []
-        self.url = f"http://127.0.0.1:{self.server_port}/"
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
-        asked, content = self.headers["Range"], self.server.content
-        self.server.requests.append(asked)
-        if self.path != "/file.bin":
-            return self.send_error(404)
-        start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked and self.server.ranges else 0
-        if start >= len(content):
-            return self.send_error(416)
-        self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(content) - start))
-        self.end_headers()
-        end = start + self.server.breaks.pop(0) if self.server.breaks else None
-        self.wfile.write(content[start:end])
-
-    def log_message(self, *args):
-        pass
 
 
 @pytest.fixture(autouse=True)
@@ -51,17 +20,8 @@ def no_pauses(monkeypatch):
 
 @pytest.fixture
 def serve():
-    servers = []
-
-    def start(content=CONTENT):
-        servers.append(Server(content))
-        threading.Thread(target=servers[-1].serve_forever, kwargs={"poll_interval": 0.01}).start()
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    with serving() as start:
+        yield start
 
 
 def remote(*servers, name="file.bin", content=CONTENT):
@@ -141,10 +101,10 @@ def test_all_mirrors_dead(serve, tmp_path):
     message = str(caught.value)
     for part in (
         "cannot download file.bin",
-        f"{corrupted.url}file.bin: wrong bytes: md5 is {hashlib.md5(b'other').hexdigest()}, must be {file.md5}",
+        f"{corrupted.url}file.bin: wrong bytes: md5 is {hashlib.md5(b'other').hexdigest()}, must be {file.checksum}",
         f"{missing.url}file.bin: HTTP Error 404",
         "Connection refused",
-        f"put file.bin (md5 {file.md5}, from {corrupted.url}file.bin) into {tmp_path}",
+        f"put file.bin (md5 {file.checksum}, from {corrupted.url}file.bin) into {tmp_path}",
     ):
         assert part in message
     assert left_over(tmp_path) == []
