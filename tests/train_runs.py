@@ -6,6 +6,7 @@ import pathlib
 import subprocess
 import sys
 
+import pytest
 from numpy.testing import assert_array_equal
 
 from minigrad.train import checkpoint
@@ -14,6 +15,11 @@ from minigrad.train.__main__ import main
 ROOT = pathlib.Path(__file__).parent.parent
 QUICK = ("--epochs", "2", "--lr-warmup-epochs", "0.5", "-b", "32", "-j", "0")
 TINY = (*QUICK, "--limit-train-batches", "4", "--limit-test-batches", "2")
+
+
+def long(*values):
+    """Values of a test's parameters that only the long run has."""
+    return pytest.param(*values, marks=pytest.mark.long)
 
 
 def train(directory, *arguments):

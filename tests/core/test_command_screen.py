@@ -10,7 +10,7 @@ import sys
 import termios
 
 import pytest
-from train_runs import ROOT, TINY, environment, train
+from train_runs import ROOT, TINY, environment, long, train
 
 from minigrad.command import screen
 from minigrad.train.log import count, duration
@@ -37,7 +37,7 @@ def on_a_terminal(columns, directory):
     return b"".join(chunks).decode()
 
 
-@pytest.mark.parametrize("columns", [40, 80, 200])
+@pytest.mark.parametrize("columns", [40, long(80), long(200)])
 def test_lines_fit_the_terminal(tmp_path, columns):
     text = on_a_terminal(columns, tmp_path / "r")
     rows = [re.sub(r"\x1b\[[A-Z]", "", row) for row in re.split(r"[\r\n]+", text)]
@@ -64,7 +64,9 @@ def run_into(output, *arguments, **settings):
     )
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("-a", "lenet5", "--plan"), SHOWN], ids=["help", "plan", "train"])
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("-a", "lenet5", "--plan"), long(SHOWN)], ids=["help", "plan", "train"]
+)
 def test_a_closed_pipe_is_a_quiet_end(tmp_path, arguments):
     reading, writing = os.pipe()
     os.close(reading)
@@ -77,7 +79,9 @@ def test_a_closed_pipe_is_a_quiet_end(tmp_path, arguments):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
-@pytest.mark.parametrize("arguments", [("--help",), ("-a", "lenet5", "--plan"), SHOWN], ids=["help", "plan", "train"])
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("-a", "lenet5", "--plan"), long(SHOWN)], ids=["help", "plan", "train"]
+)
 def test_a_full_disk_behind_standard_output_is_one_line(tmp_path, arguments):
     with open("/dev/full", "w") as full:
         done = run_into(full, *arguments, cwd=tmp_path)
@@ -98,6 +102,7 @@ def test_a_reader_who_leaves_stops_the_run_and_the_run_is_saved(tmp_path):
     assert (tmp_path / "run/last.safetensors").exists()
 
 
+@pytest.mark.long
 def test_what_standard_output_cannot_express_is_escaped(tmp_path):
     done = run_into(
         subprocess.PIPE, "-a", "lenet5", "--plan", "--output-dir", tmp_path / "é", cwd=tmp_path,
@@ -108,6 +113,7 @@ def test_what_standard_output_cannot_express_is_escaped(tmp_path):
     assert done.returncode == 0 and r"\xe9" in done.stdout
 
 
+@pytest.mark.long
 def test_numbers_agree_with_their_nouns(tmp_path, capsys):
     assert count(1, "epoch") == "1 epoch" and count(2, "step") == "2 steps" and count(3, "class") == "3 classes"
     assert count(10_000, "image") == "10,000 images" and duration(3725) == "1 h 2 min"

@@ -214,9 +214,8 @@ def killed_after_an_epoch(directory, number):
     return process.communicate(timeout=300)[0], process.returncode
 
 
-@pytest.mark.parametrize(
-    "number, status", [pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long), (signal.SIGINT, 130)]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("number, status", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_stops_a_process_in_good_order(tmp_path, uninterrupted, number, status):
     out, returned = killed_after_an_epoch(tmp_path, number)
     assert returned == status and f"python -m minigrad.train --resume {tmp_path}" in out
@@ -256,6 +255,7 @@ def test_a_finished_run_goes_on_to_more_epochs(tmp_path, capsys):
     same(arrays(tmp_path / "short"), arrays(tmp_path / "long"))
 
 
+@pytest.mark.long
 def test_records_that_a_checkpoint_does_not_have_are_dropped_on_resume(tmp_path, monkeypatch):
     stop_after(monkeypatch, 6)
     assert train(tmp_path, "-a", "lenet5", *TINY) == 143

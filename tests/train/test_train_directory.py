@@ -107,6 +107,7 @@ def test_a_run_may_be_resumed_into_another_directory(finished, tmp_path):
     assert len(records(tmp_path / "more")) == 2 and (finished / checkpoint.LAST).read_bytes() == before
 
 
+@pytest.mark.long
 def test_two_processes_started_at_once(tmp_path):
     """The default directory, from two processes: both run, each alone in its own."""
     line = [sys.executable, "-m", "minigrad.train", "--threads", "1", *map(str, ONE)]

@@ -24,6 +24,7 @@ def test_epochs_since_the_best(accuracies, since):
     assert history(*accuracies).epochs_since_best() == since
 
 
+@pytest.mark.long
 def test_patience_ends_a_run_that_gets_no_better_and_more_of_it_goes_on(tmp_path, capsys):
     assert train(tmp_path / "run", *STUCK, "--epochs", 6, "--patience", 2) == 0
     assert "stopped early: 2 epochs without a better test accuracy" in capsys.readouterr().out

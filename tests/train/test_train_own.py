@@ -71,6 +71,7 @@ def test_own_net_on_own_data_trains_and_goes_on_bit_for_bit(files, capsys):
     assert "test accuracy" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_a_resumed_run_asks_before_it_runs_a_file(files, capsys):
     assert train(files / "run", *own(files), *TINY) == 0
     assert main(["--resume", str(files / "run"), "--epochs", "3"]) == 2

@@ -5,7 +5,7 @@ import signal
 
 import numpy as np
 import pytest
-from train_runs import TINY, arrays, main, records, same, train, without_speed
+from train_runs import TINY, arrays, long, main, records, same, train, without_speed
 
 from minigrad.data import DataError
 from minigrad.train import checkpoint, loop, session
@@ -41,7 +41,7 @@ def equal(a, b):
     assert without_speed(records(a)) == without_speed(records(b))
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [long(signal.SIGHUP), long(signal.SIGINT), signal.SIGTERM])
 def test_each_signal_saves_and_the_run_goes_on_bit_for_bit(whole, tmp_path, monkeypatch, number):
     with monkeypatch.context() as patch:
         in_step(patch, 3, lambda: signal.raise_signal(number))
@@ -61,6 +61,7 @@ def test_a_terminal_that_hangs_up_twice_does_not_lose_the_run(tmp_path, monkeypa
     assert (tmp_path / checkpoint.LAST).exists()
 
 
+@pytest.mark.long
 def test_a_signal_that_is_ignored_stays_ignored(tmp_path, monkeypatch):
     """As under nohup."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -103,7 +104,9 @@ def failing(error):
     return fail
 
 
-@pytest.mark.parametrize("error", [DataError("x.jpg: cannot decode"), MemoryError(), OSError(5, "Input/output error")])
+@pytest.mark.parametrize(
+    "error", [DataError("x.jpg: cannot decode"), long(MemoryError()), long(OSError(5, "Input/output error"))]
+)
 def test_a_failure_in_the_test_keeps_the_trained_epoch(whole, tmp_path, monkeypatch, capfd, error):
     with monkeypatch.context() as patch:
         patch.setattr(session, "evaluate", failing(error))
@@ -114,6 +117,7 @@ def test_a_failure_in_the_test_keeps_the_trained_epoch(whole, tmp_path, monkeypa
     equal(whole, tmp_path)
 
 
+@pytest.mark.long
 def test_a_defect_in_the_test_keeps_the_trained_epoch_too(whole, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(session, "evaluate", failing(ZeroDivisionError()))
@@ -137,6 +141,7 @@ def test_a_process_killed_in_the_test_keeps_the_trained_epoch(tmp_path, monkeypa
     assert seen == [4, 4]
 
 
+@pytest.mark.long
 def test_a_failure_while_batches_are_made_keeps_the_steps_done(whole, tmp_path, monkeypatch, capfd):
     real = session.Session.batches
 
@@ -167,7 +172,7 @@ def test_a_failure_within_a_step_saves_nothing_that_is_half_done(tmp_path, monke
 # Killed between two files
 
 
-@pytest.mark.parametrize("killed_at", range(6))
+@pytest.mark.parametrize("killed_at", [*map(long, range(5)), 5])
 def test_killed_between_any_two_files_the_run_comes_right(whole, tmp_path, monkeypatch, killed_at):
     """Each epoch writes last, then best if it is, then last again: the run ends before the write of that number."""
     real, written = checkpoint.write_atomically, [0]
@@ -187,7 +192,7 @@ def test_killed_between_any_two_files_the_run_comes_right(whole, tmp_path, monke
     equal(whole, tmp_path)
 
 
-@pytest.mark.parametrize("how", ["missing", "damaged", "an epoch old"])
+@pytest.mark.parametrize("how", [long("missing"), "damaged", long("an epoch old")])
 def test_a_best_checkpoint_that_is_wrong_is_made_right_on_resume(tmp_path, monkeypatch, how):
     run = tmp_path / "run"
     assert train(run, *RUN) == 0
