@@ -15,9 +15,9 @@ import architectures
 from architectures.registry import find
 from kernels import cuda, reference
 from kernels.reference.dense import composed_backward, composed_forward
+from kernels.virtual import VirtualKernels, virtual
 from minigrad import Tensor, autocast, nn, optim, use_kernels
 from minigrad.nn.inspection import shapes_only
-from minigrad.nn.virtual import VirtualKernels, virtual
 
 IMAGES = 3
 PRODUCTS = (

@@ -7,7 +7,11 @@ Four modules, the tiers, have the same functions with the same signatures; minig
     kernels.cpu         Numba: the reference with the hot functions overridden
     kernels.cuda        CuPy and CUDA C++: the reference with the hot functions overridden
 
-Beside them kernels.shapes: how many windows fit into an image, for all of them.
+Beside them:
+
+    kernels.virtual     VirtualKernels(): the same functions on shapes alone, without numbers; they count the arithmetic
+    kernels.shapes      how many windows fit into an image, for all of them
+    kernels.contract    the check of what compiled kernels receive; kernels.rules has its rules, kernel by kernel
 
 The contract
     Layout      channels last: x (N, H, W, C), w (K, R, S, C/groups), y (N, P, Q, K)

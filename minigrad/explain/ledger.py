@@ -1,8 +1,8 @@
 """ledger: what the forward pass keeps for the backward pass, op by op, and what is alive while backward runs.
 
-*Predicted* comes from shapes alone: the net runs on arrays without memory (nn.virtual). *Measured* comes from a real
-run: the buffers that its nodes hold, a view counting as the whole buffer that it keeps alive. A buffer that several
-ops keep counts once, for the first op that keeps it.
+*Predicted* comes from shapes alone: the net runs on kernels.virtual's arrays, without memory. *Measured* comes from a
+real run: the buffers that its nodes hold, a view counting as the whole buffer that it keeps alive. A buffer that
+several ops keep counts once, for the first op that keeps it.
 """
 
 from contextlib import nullcontext
@@ -12,12 +12,12 @@ from typing import NamedTuple
 import numpy as np
 
 import architectures
+from kernels.virtual import virtual
 
 from ..autograd import Step, enable_grad, toposort
 from ..nn import functional as F
 from ..nn.inspection import arrays_in, memory_of, shapes_only, unchanged
 from ..nn.module import Module
-from ..nn.virtual import virtual
 from ..tensor import Tensor
 from .watch import Places, gradients_apart, watching
 

@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kernels.virtual import virtual
+
 from ..autograd import enable_grad, watcher
 from ..nn.inspection import shapes_only
-from ..nn.virtual import virtual
 from ..tensor import Tensor
 
 ELEMENTWISE = frozenset(("relu", "leaky_relu", "sigmoid", "tanh", "dropout"))  # they keep the order of the numbers

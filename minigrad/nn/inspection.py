@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from kernels.virtual import VirtualKernels, virtual
+
 from ..device import use_kernels
 from ..tensor import Tensor
-from .virtual import VirtualKernels, virtual
 
 
 @contextmanager

@@ -4,11 +4,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from kernels.virtual import virtual
+
 from ..autograd import enable_grad, no_grad
 from ..tensor import Tensor
 from .inspection import arrays_in, memory_of, nodes_below, shapes_only, tensors_in
 from .module import Parameter
-from .virtual import virtual
 
 
 @dataclass

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from kernels.virtual import virtual
+
 from .. import nn, random
 from ..command.errors import UsageError, shortened
 from ..command.reference import short
 from ..nn.inspection import shapes_only
-from ..nn.virtual import virtual
 from ..tensor import Tensor
 
 NEEDED = ("classes", "image_shape", "num_classes", "__len__", "__getitem__")  # of a data set, see data.Dataset

@@ -7,11 +7,12 @@ import time
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from kernels.virtual import virtual
+
 from .. import nn
 from ..command.errors import blaming_the_user
 from ..device import CPU, get_num_threads
 from ..nn.inspection import shapes_only
-from ..nn.virtual import virtual
 from ..tensor import Tensor
 from .log import count, duration
 from .loop import LOW_TYPES

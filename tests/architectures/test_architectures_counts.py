@@ -2,13 +2,15 @@
 
 import re
 
+import numpy as np
 import pytest
-from shape_kernels import blank, shape_kernels, weightless
+from weightless import weightless
 
 import architectures
 import minigrad as mg
 from architectures import registry
 from architectures.googlenet import TABLE_1, Inception, InceptionNaive, out_channels
+from kernels.virtual import VirtualKernels, virtual
 from minigrad.nn import BatchNorm2d, Conv2d, Linear
 
 
@@ -32,10 +34,10 @@ def weight_layers(net):
 
 def macs(net, *shape):
     """Multiply-accumulates of one image (H, W, C)."""
-    kernels, counter = shape_kernels()
+    kernels = VirtualKernels()
     with mg.use_kernels(kernels), mg.no_grad():
-        net(mg.Tensor(blank(1, *shape)))
-    return counter.macs
+        net(mg.Tensor(virtual((1, *shape), np.float32)))
+    return kernels.macs
 
 
 def giga(count, digits):
@@ -181,8 +183,8 @@ def test_least_image_size_is_the_least(name):
 
     def run(size):
         net, _ = registry.build(name, variant, 10, 1, (size, size), {})
-        with mg.use_kernels(shape_kernels()[0]), mg.no_grad():
-            y = net(mg.Tensor(blank(2, size, size, 1)))
+        with mg.use_kernels(VirtualKernels()), mg.no_grad():
+            y = net(mg.Tensor(virtual((2, size, size, 1), np.float32)))
         assert (y.logits if isinstance(y, tuple) else y).shape == (2, 10)
 
     run(variant.least)

@@ -1,7 +1,7 @@
 """Names: of nets (chosen, parsed, refused) and of their parameters (torchvision's). No arithmetic, no weights."""
 
 import pytest
-from shape_kernels import weightless
+from weightless import weightless
 
 import architectures
 from architectures import registry

@@ -11,9 +11,9 @@ import pytest
 import architectures
 import minigrad as mg
 from kernels import reference
+from kernels.virtual import VirtualKernels
 from minigrad import nn, ops
 from minigrad.nn import functional as F
-from minigrad.nn.virtual import VirtualKernels
 
 
 class Residual(nn.Module):

@@ -13,6 +13,7 @@ import kernels.cpu
 import kernels.cuda
 import kernels.loops
 import kernels.reference
+from kernels.virtual import VirtualKernels
 from minigrad import ops
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
@@ -175,8 +176,8 @@ def test_reference_kernels_are_short():
 @pytest.mark.parametrize("name", [n for n, _ in inspect.getmembers(kernels.reference, inspect.isfunction)])
 def test_every_device_has_every_kernel_with_one_signature(name):
     expected = inspect.signature(getattr(kernels.reference, name))
-    for tier in (kernels.loops, kernels.cpu, kernels.cuda):
-        assert inspect.signature(getattr(tier, name)) == expected, f"{tier.__name__}.{name}"
+    for tier in (kernels.loops, kernels.cpu, kernels.cuda, VirtualKernels()):
+        assert inspect.signature(getattr(tier, name)) == expected, f"{tier}: {name}"
 
 
 def test_every_op_has_a_row():

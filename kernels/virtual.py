@@ -4,10 +4,8 @@ import math
 
 import numpy as np
 
-from kernels import reference
-from kernels.shapes import window_counts
-
-from ..precision import at_least_float32
+from . import reference
+from .shapes import window_counts
 
 
 def virtual(shape, dtype, out=None):
@@ -16,7 +14,7 @@ def virtual(shape, dtype, out=None):
 
 
 class VirtualKernels:
-    """For use_kernels: a module's functions as methods. What is not defined here is the reference kernel.
+    """For use_kernels: a tier's functions as methods of an object that counts. The rest is the reference's.
 
     macs: the multiply-accumulates of convolutions and fully-connected layers so far.
     """
@@ -43,7 +41,7 @@ class VirtualKernels:
         return virtual(x.shape, x.dtype, out), *self.channel_mean_var(x)
 
     def channel_mean_var(self, x):
-        wide = at_least_float32(x.dtype)
+        wide = np.promote_types(x.dtype, np.float32)
         return virtual(x.shape[-1:], wide), virtual(x.shape[-1:], wide)
 
     def local_response_norm_forward(self, x, size, alpha, beta, k):
