@@ -13,7 +13,9 @@ from . import preprocessing as pre
 from .preprocessing import HALF, IMAGENET_MEAN_STD, Preprocessing
 
 IMAGENET, PHOTOGRAPHS = "ImageNet", "500 photographs"
-IMAGES = {"CIFAR-10": 10_000, "CIFAR-100": 10_000, IMAGENET: 50_000, PHOTOGRAPHS: 500}  # for testing
+SIZES = {  # of the test sets: images, classes
+    "CIFAR-10": (10_000, 10), "CIFAR-100": (10_000, 100), IMAGENET: (50_000, 1000), PHOTOGRAPHS: (500, 10),
+}  # fmt: skip
 DATA = {"CIFAR-10": "cifar10", "CIFAR-100": "cifar100", IMAGENET: "imagefolder"}  # names of minigrad.data
 
 

@@ -59,7 +59,12 @@ class Classifier(Module):
             x = np.stack([self.prepared(image) for image in images])
         self.net.eval()
         with no_grad():
-            return self.net(Tensor(x)).numpy()
+            return self.net(Tensor(next(self.parameters()).device.asarray(x))).numpy()
+
+    def num_classes(self):
+        """How many classes the net tells apart."""
+        made = getattr(self.net, "made", None)
+        return len(self.classes) if made is None else made.num_classes
 
     def prepared(self, image):
         """One image as the net expects it. WeightsError where it isn't known what that is."""

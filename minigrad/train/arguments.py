@@ -13,6 +13,7 @@ EXAMPLES = """examples:
   python -m minigrad.train -a vgg --plan                            what would it cost?
   python -m minigrad.train --resume runs/NAME                       go on where a run was stopped
   python -m minigrad.train --resume runs/NAME --evaluate            test accuracy of a run
+  python -m minigrad.train --pretrained W.pth --evaluate --data cifar10    test accuracy of weights
 """
 TESTING = frozenset((  # the settings that a test depends on
     "arch", "num_classes", "image_size", "data", "data_path", "download", "workers", "batch_size", "limit_test_batches",
@@ -90,7 +91,7 @@ def version():
 
 def add_commands(group):
     group.add_argument("--plan", action="store_true", help="show parameters, MACs, memory and time; run nothing")
-    group.add_argument("-e", "--evaluate", action="store_true", help="only test the net of --resume")
+    group.add_argument("-e", "--evaluate", action="store_true", help="only test the net of --resume or --pretrained")
     group.add_argument("--resume", metavar="PATH", help="go on with this run (its directory or a checkpoint)")
     group.add_argument("--pretrained", metavar="FILE", help="begin from these weights (the last layer's may be fresh)")
     group.add_argument("--list-archs", action=ListArchs, nargs=0, help="list the nets")
@@ -132,11 +133,13 @@ def check_mode(verbs, settings):
         raise UsageError("--pretrained has no effect with --resume, whose weights are the checkpoint's")
     if not verbs.get("evaluate"):
         return
-    if "resume" not in verbs:
-        raise UsageError("--evaluate needs --resume PATH, the run to test")
+    if "resume" not in verbs and "pretrained" not in verbs:
+        raise UsageError("--evaluate needs --resume PATH, the run to test, or --pretrained FILE, weights to test")
     for other in ("plan", "output_dir"):
         if other in verbs:
             raise UsageError(f"{flag(other)} has no effect with --evaluate, which only tests: leave one out")
+    if "pretrained" in verbs and (idle := [name for name in ("num_classes", "image_size") if name in settings]):
+        raise UsageError(f"{flag(idle[0])} has no effect with --evaluate --pretrained: the weights' own is used")
     if idle := [name for name in settings if not used_in_a_test(name, settings[name])]:
         raise UsageError(f"{flag(idle[0])} has no effect with --evaluate, which only tests")
 

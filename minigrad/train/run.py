@@ -12,6 +12,7 @@ from . import checkpoint, plan, plot, report
 from .config import checked_all, read_toml, to_toml
 from .directory import CONFIG, locked, planned, run_directory
 from .errors import Diverged, Stopped
+from .foreign import test_weights
 from .log import RunLog
 from .loop import fit
 from .pretrained import begin_from
@@ -23,6 +24,8 @@ from .stopping import stop_requests
 def run(command):
     """Do what a Command asks for; the exit status."""
     with data_warnings_said(), directory_of_resumed(command):
+        if command.evaluate and command.pretrained is not None:
+            return test_weights(command)
         settings, saved, notes = load(command.resume) if command.resume is not None else ({}, None, ())
         setup = set_up(command, settings, saved and class_names_of(saved[1]))
         device = chosen_device(setup.config)

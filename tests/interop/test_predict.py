@@ -135,9 +135,10 @@ def test_preprocessing_in_the_weights_conventions():
 
 
 def test_imagenets_names():
-    from minigrad.predict.imagenet import names
+    from minigrad.predict.imagenet import names, synsets
 
     assert len(names()) == 1000 and names()[0] == "tench" and names()[217] == "English springer"
+    assert len(set(synsets())) == 1000 and list(synsets()) == sorted(synsets()) and synsets()[217] == "n02102040"
 
 
 def test_pictures_are_decoded_as_training_decodes_them(bright_or_dark):

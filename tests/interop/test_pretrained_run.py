@@ -34,7 +34,7 @@ def test_a_run_begins_from_weights(weights, tmp_path, capsys):
     [
         (["-a", "resnet20"], "does not fit"),
         (["-a", "resnet8", "--resume", "runs/x"], "--pretrained has no effect with --resume"),
-        (["-a", "resnet8", "--evaluate"], "--evaluate needs --resume"),
+        (["-a", "resnet8", "--evaluate"], "--plan has no effect with --evaluate"),
     ],
 )
 def test_what_makes_no_sense(more, said, weights, capsys):

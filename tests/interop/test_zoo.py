@@ -137,7 +137,7 @@ def test_every_row_says_all_that_is_needed():
     assert len(rows) > 20 and len({row.name for row in rows}) == len({row.sha256 for row in rows}) == len(rows)
     for row in rows:
         assert find(row.net) and row.licence and row.source and len(row.sha256) in (8, 64)
-        assert row.url is None or (row.url.startswith("https://") and row.published.data in zoo.IMAGES)
+        assert row.url is None or (row.url.startswith("https://") and row.published.data in zoo.SIZES)
     second = next(row for row in rows if row.name == "resnet50-11ad3fa6.pth")
     assert second.preprocessing.resize == 232 and str(second.published) == "80.858 / 95.434 % (ImageNet)"
 

@@ -42,6 +42,7 @@ LAYERS = [
     "minigrad.gradcheck",
     "minigrad.predict",
     "minigrad.export",
+    "minigrad.verify",
     "minigrad.train",
 ]
 SOURCES = [p for package in PACKAGES for p in sorted((ROOT / package).rglob("*.py"))]
