@@ -45,8 +45,7 @@ def renamed(contents, net, convolution):
     found = {}
     for name, array in contents.arrays.items():
         layer, _, weight = name.rpartition("/")
-        if layer in here:
-            found[f"{here[layer]}.{WEIGHTS.get(weight, weight)}"] = name, array
+        found[f"{here.get(layer, layer)}.{WEIGHTS.get(weight, weight)}"] = name, array
     modules = dict(net.named_modules())
     for norm in absent_norms(here, convolution):
         found |= identity(found, norm, convolution[f"{norm}.running_mean"], modules[norm].eps)
