@@ -49,11 +49,6 @@ def arrays(directory, name=checkpoint.LAST):
     return checkpoint.load(directory / name)[0]
 
 
-def without_speed(history):
-    """Records less what differs from run to run."""
-    return [{name: value for name, value in record.items() if name != "images_per_second"} for record in history]
-
-
 def same(a, b):
     """Two {name: array}: equal bit for bit."""
     assert a.keys() == b.keys()

@@ -18,7 +18,9 @@ def write_atomically(path, data):
             file.flush()
             os.fsync(file.fileno())
         os.replace(unfinished, path)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             unfinished.unlink()
+        if isinstance(error, OSError) and error.filename is None:  # of write and fsync
+            error.filename = str(path)
         raise

@@ -1,12 +1,13 @@
 """A checkpoint: one safetensors file that holds the arrays and, as JSON in its header, everything else.
 
 One file is replaced in one step, so that a run killed at any moment leaves the old checkpoint or the new one. A digest
-over all of it tells a damaged file. Any safetensors reader can open it.
+over all of it tells a damaged file. Any safetensors reader can open it. Which ones a run writes is keeper.py's matter.
 """
 
 import hashlib
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from ..data import DataError
 from ..data.foreign import open_regular
 
 LAST, BEST = "last.safetensors", "best.safetensors"
+PREVIOUS, NEXT = "previous.safetensors", "next.safetensors"  # before the last; the last while it is being put in place
 DTYPES = frozenset(("F64", "F32", "F16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL"))
 LONGEST_HEADER = 100_000_000  # bytes: the limit of safetensors
 
@@ -42,32 +44,65 @@ def digest(arrays, text):
 
 def save(paths, arrays, facts):
     """Write arrays {name: array} and facts (what JSON can hold) to each of these paths, each in one step."""
-    from safetensors.numpy import save as to_bytes
-
-    # not ascontiguousarray, which makes 0-d arrays 1-d; some versions of safetensors write other layouts wrongly
-    arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    text = json.dumps(facts)
-    data = to_bytes(arrays, metadata={"minigrad": text, "sha256": digest(arrays, text)})
+    data = to_bytes(arrays, facts)
     for path in paths:
         write_atomically(path, data)
 
 
+def to_bytes(arrays, facts):
+    """The contents of a checkpoint's file."""
+    from safetensors.numpy import save as serialised
+
+    # not ascontiguousarray, which makes 0-d arrays 1-d; some versions of safetensors write other layouts wrongly
+    arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    text = json.dumps(facts)
+    return serialised(arrays, metadata={"minigrad": text, "sha256": digest(arrays, text)})
+
+
 def load(path):
-    """(arrays, facts) of a checkpoint. CheckpointError, saying what to try, for one that is missing or damaged."""
-    path = located(path)
-    try:
-        return read(path)
-    except CheckpointError as error:
-        raise CheckpointError(f"{error}{alternative(path)}") from error
+    """(arrays, facts) of a checkpoint, or of the newest intact one in a directory. CheckpointError as of found."""
+    return found(path)[:2]
+
+
+def found(path):
+    """(arrays, facts, path, damage) of a checkpoint, or of the newest in a run's directory that is intact.
+
+    damage: what is wrong with each newer one. CheckpointError for a file that is missing or damaged, saying which one
+    of its directory is intact, and for a directory without any.
+    """
+    path, damage = Path(path), []
+    if not os.path.isdir(path):
+        try:
+            return *read(located(path)), path, damage
+        except CheckpointError as error:
+            raise CheckpointError(f"{error}{alternative(path)}") from error
+    for candidate in newest_first(path):
+        try:
+            return *read(candidate), candidate, damage
+        except CheckpointError as error:
+            damage.append(str(error))
+    raise CheckpointError("; ".join(damage) or f"{path / LAST}: no such checkpoint")
+
+
+def newest_first(directory):
+    """The checkpoints of a run, by name, for the clock may have jumped."""
+    epochs = [
+        (int(number), p) for p in directory.glob(of_epoch("*")) if (number := p.stem.partition("-")[2]).isdecimal()
+    ]
+    epochs = [path for _, path in sorted(epochs, reverse=True)]
+    paths = (directory / LAST, directory / NEXT, directory / PREVIOUS, *epochs, directory / BEST)
+    return [path for path in paths if os.path.lexists(path)]
 
 
 def located(path):
-    """The file meant by a run's directory (its last checkpoint) or by a file."""
+    """The newest checkpoint of a run's directory, intact or not; a file as it is. CheckpointError if there is none."""
     path = Path(path)
-    path = path / LAST if os.path.isdir(path) else path
-    if not os.path.isfile(path):
-        raise CheckpointError(f"{path}: no such checkpoint{alternative(path)}")
-    return path
+    if not os.path.isdir(path) and not os.path.lexists(path):
+        raise CheckpointError(f"{path}: no such checkpoint")
+    paths = newest_first(path) if os.path.isdir(path) else [path]
+    if not paths:
+        raise CheckpointError(f"{path / LAST}: no such checkpoint")
+    return paths[0]
 
 
 def read(path):
@@ -122,10 +157,12 @@ def checked_facts(path, arrays, metadata):
 
 
 def alternative(path):
-    """'; ... is intact', if the other checkpoint of the same run can take this one's place."""
-    try:
-        other = path.with_name(BEST if path.name == LAST else LAST)
-        read(other)
-    except (CheckpointError, ValueError):  # ValueError: a path without a name
+    """'; ... is intact', if another checkpoint of the same run can take this one's place."""
+    if not os.path.isdir(path.parent):
         return ""
-    return f"; {other} is intact: try --resume {other}"
+    for other in newest_first(path.parent):
+        with suppress(CheckpointError):
+            if other.name != path.name:
+                read(other)
+                return f"; {other} is intact: try --resume {other}"
+    return ""

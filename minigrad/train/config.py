@@ -133,6 +133,12 @@ class Config:
     )
     seed: int = setting("run", "of weights, data order, augmentation and dropout", 0, NOT_NEGATIVE)
     detect_anomaly: bool = setting("run", "stop at the first op that gives a NaN or an infinity (slow)", False)
+    checkpoint_steps: int | None = setting(
+        "run", "save after each N steps, too, not only after each epoch", None, COUNT, (), "off"
+    )
+    checkpoint_minutes: float | None = setting(
+        "run", "save when this many minutes have passed since the last time", None, POSITIVE, (), "off"
+    )
     keep_last: int | None = setting(
         "run", "keep the checkpoints of this many epochs, as epoch-N.safetensors", None, COUNT, (), "off"
     )

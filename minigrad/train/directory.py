@@ -15,8 +15,13 @@ try:
 except ImportError:  # Windows has no such locks
     fcntl = None
 
-CONFIG, METRICS = "config.toml", "metrics.jsonl"
-WRITTEN = (checkpoint.LAST, checkpoint.BEST)  # a run that is worth keeping has these
+CONFIG, METRICS, TIMES = "config.toml", "metrics.jsonl", "times.jsonl"
+WRITTEN = (
+    checkpoint.LAST,
+    checkpoint.NEXT,
+    checkpoint.PREVIOUS,
+    checkpoint.BEST,
+)  # a run that is worth keeping has these
 
 
 def planned(config, command):
@@ -93,7 +98,7 @@ def holds_a_run(path):
 
 def remove_traces(path):
     """Remove what a run writes before its first checkpoint."""
-    for file in (path / CONFIG, path / METRICS, *path.glob("*.tmp")):
+    for file in (path / CONFIG, path / METRICS, path / TIMES, *path.glob("*.tmp")):
         with contextlib.suppress(OSError):
             file.unlink()
 

@@ -1,10 +1,11 @@
-"""What a run says and writes: a progress bar, a line for each epoch, and metrics.jsonl."""
+"""What a run says and writes: a progress bar, a line for each epoch, metrics.jsonl and times.jsonl."""
 
 import json
+from contextlib import contextmanager
 
 from ..command.files import write_atomically
 from ..command.screen import Bar, say
-from .directory import METRICS
+from .directory import METRICS, TIMES
 
 
 def duration(seconds):
@@ -20,6 +21,11 @@ def count(number, thing):
     """(1, "step") -> "1 step", (1000, "step") -> "1,000 steps"."""
     plural = f"{thing}es" if thing.endswith("s") else f"{thing}s"
     return f"{number:,} {thing if number == 1 else plural}"
+
+
+def row(name, text):
+    """A line of a table of two columns: of the plan, and of notes."""
+    return f"{name:<9} {text}"
 
 
 class EpochBar(Bar):
@@ -43,27 +49,46 @@ class RunLog:
 
     def __init__(self, directory, epochs, history=()):
         self.directory, self.epochs, self.last_result = directory, epochs, None
-        text = "".join(json.dumps(record) + "\n" for record in history)
-        write_atomically(directory / METRICS, text.encode())  # a killed run may have written more than it saved
+        self.write(history)  # a killed run may have written more than it saved
 
     def bar(self, session):
         """A bar for the epoch under way."""
         return EpochBar(session, self.epochs)
 
-    def epoch(self, record, result, seconds):
-        """Record an epoch. seconds: how long one takes, the test included."""
+    def write(self, history):
+        """metrics.jsonl: the record of each epoch, the same in each run with these settings."""
+        text = "".join(json.dumps(record) + "\n" for record in history)
+        write_atomically(self.directory / METRICS, text.encode())
+
+    def record(self, history, result):
+        """Record an epoch, before the checkpoint that counts it is written. result: of its test."""
         self.last_result = result
-        with open(self.directory / METRICS, "a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
-        say(epoch_line(record, self.epochs, seconds))
+        with going_on(METRICS):
+            self.write(history)
+
+    def epoch(self, record, seconds, rate):
+        """Say how an epoch went. seconds: how long one takes, the test included; rate: images a second of its steps."""
+        measured = {"epoch": record["epoch"], "seconds": round(seconds, 3), "images_per_second": round(rate, 1)}
+        with going_on(TIMES), open(self.directory / TIMES, "a", encoding="utf-8") as file:
+            file.write(json.dumps(measured) + "\n")
+        say(epoch_line(record, self.epochs, seconds, rate))
 
 
-def epoch_line(record, epochs, seconds):
+@contextmanager
+def going_on(what):
+    """In this block a file that can't be written is said, and the run goes on."""
+    try:
+        yield
+    except OSError as error:
+        say(row("note", f"{error}: could not write {what}; the run goes on"))
+
+
+def epoch_line(record, epochs, seconds, rate):
     left = (epochs - record["epoch"]) * seconds
     return (
         f"epoch {record['epoch']:>{len(str(epochs))}}/{epochs}  "
         f"train loss {record['train_loss']:.3f}, accuracy {record['train_accuracy']:6.2%}  "
         f"test loss {record['test_loss']:.3f}, accuracy {record['test_accuracy']:6.2%}  "
-        f"{record['images_per_second']:,.0f} images/s, lr {record['lr']:.2g}  "
+        f"{rate:,.0f} images/s, lr {record['lr']:.2g}  "
         f"{duration(seconds)}" + (f", {duration(left)} left" if round(left) else "")
     )

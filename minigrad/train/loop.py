@@ -13,8 +13,10 @@ from ..explain import detect_anomaly
 from ..nn import functional as F
 from ..nn import reseed
 from ..optim import GradScaler
+from ..random import seeded
 from ..tensor import Tensor
 from .errors import Diverged
+from .results import draw
 from .step import op_by_op
 from .transfer import prefetch_to_device
 
@@ -81,12 +83,13 @@ def evaluate(model, batches, num_classes, between=lambda: None):
 def fit(session, log, request):
     """Train until all epochs are done, or patience is out.
 
-    Each epoch is saved, tested, recorded, saved with its record, and logged.
+    Each epoch is saved, tested, recorded, saved with its record, and said. What it leaves besides is written before the
+    checkpoint that counts it, so that a run that was killed in between writes it again.
 
     request: a StopRequest. Stopped, with the session ready to be saved, when a signal asked for it; Diverged when
     numbers are not finite.
     """
-    while session.progress.epoch < session.config.epochs and not session.out_of_patience():
+    while not session.is_over():
         train_epoch(session, log, request)
         session.say_skipped(session.loader)
         session.save()  # whatever happens in the test: the trained epoch is there
@@ -95,10 +98,14 @@ def fit(session, log, request):
         if not math.isfinite(result.loss):
             raise Diverged(f"the test loss after epoch {session.progress.epoch + 1} is {result.loss}")
         tested = time.perf_counter() - start - (session.compilation.seconds() - compiling)
-        seconds = session.progress.seconds + tested
+        seconds, rate = session.progress.seconds + tested, session.progress.images_per_second
         record = session.progress.finish_epoch(result, session.epoch_lr())
+        log.record(session.progress.history, result)
+        if session.is_over():
+            draw(session, result)
         session.save(best=session.progress.is_best())
-        log.epoch(record, result, seconds)
+        log.epoch(record, seconds, rate)
+    session.finish_saving()
 
 
 def train_epoch(session, log, request):
@@ -114,18 +121,19 @@ def train_epoch(session, log, request):
             start, compiling = now, compiled
             session.compilation.close()
             bar.step_done(progress, session.seconds_left())
+            session.save_if_due()
             request.check()
 
 
 def guarded_step(session, images, labels):
-    """train_step with the session's settings; dropout masks depend on (seed, step) alone. Then schedule and average."""
+    """train_step with the session's settings, then schedule and average. What it draws depends on (seed, step) only."""
     config, number = session.config, session.global_step()
     reseed(session.model, config.seed, number)
     settings = dict(label_smoothing=config.label_smoothing, clip_grad_norm=config.clip_grad_norm)
     settings |= dict(low_type=LOW_TYPES.get(config.amp), scaler=session.scaler, step=session.step)
     session.between_steps = False
     try:
-        with detect_anomaly() if config.detect_anomaly else nullcontext():
+        with seeded(config.seed, number), detect_anomaly() if config.detect_anomaly else nullcontext():
             result = train_step(session.model, session.optimizer, images, labels, **settings)
     except FloatingPointError as error:
         lr = session.scheduler.get_last_lr()[0]

@@ -14,7 +14,7 @@ from ..command.errors import blaming_the_user
 from ..device import CPU, get_num_threads
 from ..nn.inspection import shapes_only
 from ..tensor import Tensor
-from .log import count, duration
+from .log import count, duration, row
 from .loop import LOW_TYPES
 from .setup import within_memory
 
@@ -55,11 +55,6 @@ def describe(setup, session, device):
         rows["resumed"] = describe_progress(session)
     lines = [row(name, text) for name, text in rows.items()]
     return lines + [row("note", note) for note in (*setup.notes, *notes(session, memory if on_cpu else 0))]
-
-
-def row(name, text):
-    """A line of the plan."""
-    return f"{name:<9} {text}"
 
 
 def describe_progress(session):

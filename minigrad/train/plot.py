@@ -1,11 +1,11 @@
 """Pictures of a run: its curves, and which classes it takes for which. Matplotlib is imported on first use."""
 
 from ..explain.confusion import confusion_figure
-from ..explain.figure import figure, plain
+from ..explain.figure import figure, plain, png
 
 
-def curves(history, path, title):
-    """Loss, accuracy and learning rate of each epoch. history: records as in metrics.jsonl."""
+def curves(history, title):
+    """A PNG (bytes) of loss, accuracy and learning rate of each epoch. history: records as in metrics.jsonl."""
     fig, (loss, accuracy, lr) = figure(1, 3, figsize=(13, 4))
     epochs = [record["epoch"] for record in history]
     for part, style in (("train", "o-"), ("test", "s-")):
@@ -16,7 +16,7 @@ def curves(history, path, title):
     for axes, name in ((loss, "loss"), (accuracy, "accuracy, %"), (lr, "learning rate at the epoch's start")):
         decorate(axes, name)
     fig.suptitle(plain(title))
-    fig.savefig(path, dpi=110)
+    return png(fig)
 
 
 def decorate(axes, name):
@@ -27,6 +27,6 @@ def decorate(axes, name):
         axes.legend()
 
 
-def confusion(counts, names, path, title):
-    """counts[i, j]: images of class i that were taken for class j, drawn as a share of class i, in per cent."""
-    confusion_figure(counts, names, title).savefig(path, dpi=110)
+def confusion(counts, names, title):
+    """A PNG (bytes) of counts[i, j], images of class i that were taken for class j: shares of class i, in per cent."""
+    return png(confusion_figure(counts, names, title))

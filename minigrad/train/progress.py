@@ -45,7 +45,6 @@ class Progress:
             "train_accuracy": self.train_accuracy,
             "test_loss": result.loss,
             "test_accuracy": result.accuracy,
-            "images_per_second": round(self.images_per_second, 1),
             "lr": lr,
         }
         fresh = Progress(self.epoch + 1, history=[*self.history, record])
@@ -84,4 +83,4 @@ class Progress:
     def recorded():
         """The names in a record of history that others read."""
         measured = {f"{part}_{what}" for part in ("train", "test") for what in ("loss", "accuracy")}
-        return measured | {"epoch", "lr", "images_per_second"}
+        return measured | {"epoch", "lr"}

@@ -5,10 +5,10 @@ from contextlib import contextmanager, nullcontext, suppress
 
 from ..command.errors import OutputClosed, UsageError, blaming_the_user
 from ..command.files import write_atomically
-from ..command.reference import is_reference, short
+from ..command.reference import is_reference
 from ..command.screen import say
 from ..data import BadImage, DataError, DataWarning
-from . import checkpoint, plan, plot, report
+from . import checkpoint, plan
 from .config import checked_all, read_toml, to_toml
 from .directory import CONFIG, locked, planned, run_directory
 from .errors import Diverged, Stopped
@@ -16,6 +16,7 @@ from .foreign import test_weights
 from .log import RunLog
 from .loop import fit
 from .pretrained import begin_from
+from .results import draw
 from .session import Session, check_unfinished
 from .setup import chosen_device, kernels_in_force, products_in_force, set_up
 from .stopping import stop_requests
@@ -36,6 +37,7 @@ def run(command):
             if command.pretrained is not None:
                 notes = begin_from(session, command.pretrained)
             if command.evaluate:
+                say(*(plan.row("note", note) for note in notes))
                 with session.compilation.watched():
                     return test(session, command.resume)
             say(*plan.describe(setup, session, device), *(plan.row("note", note) for note in notes))
@@ -53,13 +55,13 @@ def directory_of_resumed(command):
 def load(path):
     """(settings, (arrays, facts), notes) of a checkpoint. UsageError if there is none, or of another version."""
     with blaming_the_user(checkpoint.CheckpointError):
-        arrays, facts = checkpoint.load(path)
-        path = checkpoint.located(path)
+        arrays, facts, path, damage = checkpoint.found(path)
     settings = facts.get("config")
     if not isinstance(settings, dict) or "progress" not in facts:
         raise UsageError(f"{path}: not a checkpoint of a training run: it has no table of settings, or no progress")
     settings = checked_all(settings, f"{path}, perhaps made by a newer version: ")
-    return settings, (arrays, facts), edited(path.parent / CONFIG, settings)
+    damage = [f"{reason}: {path.name}, the one before it, is used" for reason in damage]
+    return settings, (arrays, facts), [*damage, *edited(path.parent / CONFIG, settings)]
 
 
 def class_names_of(facts):
@@ -118,17 +120,16 @@ def train(session, command):
     check_unfinished(session)
     with (
         stop_requests() as request,
-        run_directory(session.config, command) as session.directory,
+        run_directory(session.config, command) as directory,
+        session.writing_to(directory),
         session.compilation.watched(),
     ):
-        say(plan.row("run", session.directory), "")
+        say(plan.row("run", directory), "")
         with blaming_the_user(DataError, OSError, MemoryError):
-            write_atomically(session.directory / CONFIG, to_toml(session.config).encode())
-            session.restore_best()
+            write_atomically(directory / CONFIG, to_toml(session.config).encode())
+            session.restore_best(*((checkpoint.located(command.resume).parent,) if command.resume else ()))
             log = RunLog(session.directory, session.config.epochs, session.progress.history)
-            status = fit_or_stop(session, log, request)
-            draw(session, log)
-    return status
+            return fit_or_stop(session, log, request)
 
 
 def fit_or_stop(session, log, request):
@@ -138,9 +139,11 @@ def fit_or_stop(session, log, request):
             fit(session, log, request)
             return finish(session)
         except Stopped as stopped:
-            return stop(session, stopped)
+            session.save()
+            session.finish_saving()
+            return stop(session, stopped, log)
     except Diverged as diverged:
-        return explain(session, diverged)
+        return explain(session, diverged, log)
     except (DataError, OSError, MemoryError) as error:
         kept = keep(session)  # ends with a command line, which the advice makes longer
         raise UsageError(f"{error or 'out of memory'}{kept}{advice(error, '' if kept else '; add')}") from error
@@ -155,6 +158,7 @@ def keep(session):
         return ""
     with suppress(Diverged, OSError):
         session.save()
+        session.finish_saving()
         return f"; stopped {plan.describe_progress(session)}, and saved: go on with {resume_line(session)}"
     return ""
 
@@ -172,8 +176,8 @@ def resume_line(session):
     return f"python -m minigrad.train --resume {session.directory}{''.join(own)}{path}"
 
 
-def stop(session, stopped):
-    session.save()
+def stop(session, stopped, log):
+    draw(session, log.last_result)
     with suppress(OutputClosed):  # the terminal may be what was closed
         say(
             f"{stopped}: stopped {plan.describe_progress(session)}, and saved.",
@@ -182,7 +186,8 @@ def stop(session, stopped):
     return stopped.status
 
 
-def explain(session, diverged):
+def explain(session, diverged, log):
+    draw(session, log.last_result)
     epoch = session.progress.epoch
     kept = f"The checkpoint of epoch {epoch} is kept in {session.directory}." if epoch else "No epoch was complete yet."
     say(
@@ -190,24 +195,6 @@ def explain(session, diverged):
         f"{kept} Try a lower --lr, a longer --lr-warmup-epochs, or --clip-grad-norm 1.",
     )
     return 1
-
-
-def draw(session, log):
-    """curves.png of all completed epochs, confusion.png and classes.csv of the last test."""
-    config, history = session.config, session.progress.history
-    title = f"{short(config.arch)} on {short(config.data)}"
-    if history:
-        plot.curves(history, session.directory / "curves.png", title)
-    if log.last_result is not None:
-        accuracy = f"{title}: test accuracy {log.last_result.accuracy:.2%} after epoch {len(history)}"
-        names = class_names(session)
-        write_atomically(session.directory / "classes.csv", report.csv(log.last_result.confusion, names).encode())
-        plot.confusion(log.last_result.confusion, names, session.directory / "confusion.png", accuracy)
-
-
-def class_names(session):
-    names = session.datasets.train.classes
-    return [*names, *(f"class {i}" for i in range(len(names), session.config.num_classes))]
 
 
 def finish(session):

@@ -1,6 +1,6 @@
 """A run in memory: model, optimizer, schedule, data and progress; and how it goes to a checkpoint and comes back."""
 
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from itertools import islice
 
 import numpy as np
@@ -8,14 +8,14 @@ import numpy as np
 from .. import optim
 from ..command.errors import UsageError, blaming_the_user
 from ..command.screen import Bar, say
-from ..device import get_device
-from . import checkpoint
+from ..device import CPU
 from .compilation import Compilation
 from .config import to_dict
 from .errors import Diverged
 from .freezing import Frozen
 from .graph import GraphedStep
-from .log import count
+from .keeper import Keeper
+from .log import count, going_on, row
 from .loop import evaluate
 from .progress import Progress
 from .setup import (
@@ -64,6 +64,10 @@ class Session:
         """Steps done since the beginning of the run."""
         return self.progress.epoch * self.steps + self.progress.step
 
+    def is_over(self):
+        """Are all epochs done, or is patience out?"""
+        return self.progress.epoch >= self.config.epochs or self.out_of_patience()
+
     def out_of_patience(self):
         """Did as many epochs as --patience allows end without a better test accuracy?"""
         patience, progress = self.config.patience, self.progress
@@ -102,41 +106,57 @@ class Session:
 
     # To a checkpoint and back
 
+    @contextmanager
+    def writing_to(self, directory):
+        """In this block the run's checkpoints go to this directory; at its end all are written."""
+        config = self.config
+        every = config.checkpoint_steps, config.checkpoint_minutes
+        self.directory, self.keeper = directory, Keeper(directory, *every, keep_last=config.keep_last)
+        try:
+            yield
+        finally:
+            with suppress(OSError, Diverged):  # who waits for the last one hears of it
+                self.keeper.wait()
+
     def save(self, best=False):
-        """Write the last checkpoint, and the best. Diverged, with nothing written, if weights are not finite."""
-        arrays = self.arrays()
-        for name, array in arrays.items():
-            if not np.isfinite(array).all():
-                raise Diverged(f"{name} is no longer finite after step {self.global_step()}")
-        names = (checkpoint.BEST, checkpoint.LAST) if best else (checkpoint.LAST,)  # a kill in between: tested again
+        """Begin to write the last checkpoint, and the best: in the background, after the one before it."""
+        self.saved(wait=True)
+        self.keeper.start(self.arrays(), self.facts(), self.global_step(), best)
+
+    def save_if_due(self):
+        """Begin to write a checkpoint within the epoch, if --checkpoint-steps or --checkpoint-minutes asks for one."""
+        self.saved()
+        if self.progress.step < self.steps and self.keeper.due(self.global_step()):
+            self.save()
+
+    def saved(self, wait=False):
+        """Say what went wrong with the checkpoint that was written last: the run goes on, the one before it is kept.
+
+        wait: until it is written. Diverged, with nothing written, if weights are not finite.
+        """
+        with going_on("a checkpoint (the one before it is kept)"):
+            return self.keeper.wait() if wait else self.keeper.check()
+
+    def finish_saving(self):
+        """Wait until the last checkpoint is written. OSError, Diverged: it couldn't be."""
+        self.keeper.wait()
+
+    def facts(self):
+        """All but arrays that the run goes on from."""
         facts = {"config": to_dict(self.config), "progress": self.progress.to_dict(), "net": self.net_facts()}
         if self.scaler.enabled:
             facts["scaler"] = self.scaler.state_dict()
         if self.average is not None:
             facts["average_updates"] = self.average.updates
-        checkpoint.save([self.directory / name for name in (*names, *self.kept_name())], arrays, facts)
-        self.remove_older()
-
-    def kept_name(self):
-        """The name under which --keep-last keeps the epoch that was just completed; nothing within an epoch."""
-        completed = self.config.keep_last is not None and self.progress.epoch and not self.progress.step
-        return (checkpoint.of_epoch(self.progress.epoch),) if completed else ()
-
-    def remove_older(self):
-        """Remove the checkpoints of all epochs but those that --keep-last keeps: also later ones, of another future."""
-        if self.kept_name():
-            kept = {checkpoint.of_epoch(self.progress.epoch - i) for i in range(self.config.keep_last)}
-            for path in self.directory.glob(checkpoint.of_epoch("*")):
-                if path.name not in kept:
-                    path.unlink(missing_ok=True)
+        return facts
 
     def arrays(self):
-        """{name: array} of all that the run goes on from, on the host."""
+        """{name: array} of all that the run goes on from: copies on the host, which the next steps leave alone."""
         parts = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()["state"]}
         if self.average is not None:
             parts["average"] = self.average.state_dict()["state"]
-        host = get_device("cpu")
-        return {f"{part}.{name}": host.asarray(a) for part, state in parts.items() for name, a in state.items()}
+        named = ((f"{part}.{name}", a) for part, state in parts.items() for name, a in state.items())
+        return {name: np.array(CPU.asarray(a), order="C") for name, a in named}
 
     def net_facts(self):
         """What is needed, besides the weights and the configuration, to classify an image with this net."""
@@ -159,16 +179,18 @@ class Session:
             self.scheduler.load_state_dict({"last_epoch": self.global_step(), "base_lrs": base_lrs})
             self.restore_average(part(arrays, "average"), facts)
 
-    def restore_best(self):
-        """Make the best checkpoint right, if the run was killed, or its disk full, before it could be written."""
-        if self.progress.step or not self.progress.is_best():
+    def restore_best(self, *directories):
+        """Make the best checkpoint right, if it could not be written, or is that of an epoch after this one.
+
+        It is looked for in the run's directory, and in these.
+        """
+        best = self.progress.best()
+        if best is None or self.keeper.restore_best(best["epoch"], *directories):
             return
-        try:
-            right = checkpoint.read(self.directory / checkpoint.BEST)[1]["progress"]["epoch"] == self.progress.epoch
-        except (checkpoint.CheckpointError, KeyError, TypeError):
-            right = False
-        if not right:
+        if not self.progress.step and self.progress.is_best():
             self.save(best=True)
+        else:
+            say(row("note", f"the best epoch so far, {best['epoch']}, has no checkpoint any more"))
 
     def restore_average(self, state, facts):
         """The saved average; one that starts now from the restored weights, if the run had none before."""

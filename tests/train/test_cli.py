@@ -1,5 +1,6 @@
 """The command line as a user meets it: what it prints, what it writes, and one clear line for each mistake."""
 
+import json
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from minigrad import device
 from minigrad.train import checkpoint, plan
 
 SCHEMA = {"epoch": int, "train_loss": float, "train_accuracy": float, "test_loss": float, "test_accuracy": float,
-          "images_per_second": float, "lr": float}  # fmt: skip
+          "lr": float}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +47,8 @@ def test_a_run_directory_holds_all_that_is_promised(finished):
         "curves.png",
         "last.safetensors",
         "metrics.jsonl",
+        "previous.safetensors",
+        "times.jsonl",
     ]
     assert sorted(os.listdir(directory)) == names
     for picture in ("curves.png", "confusion.png"):
@@ -126,6 +129,12 @@ def test_help_is_light():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment())
     assert done.returncode == 0, done.stderr
     assert "--arch" in done.stdout
+
+
+def test_times_have_one_object_for_each_epoch(finished):
+    lines = [json.loads(line) for line in (finished[0] / "times.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2]
+    assert all(line["seconds"] > 0 and line["images_per_second"] > 0 for line in lines)
 
 
 # Mistakes: exactly one line, exit status 2

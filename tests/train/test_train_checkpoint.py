@@ -44,11 +44,21 @@ def test_a_truncated_file_is_found_and_the_other_one_suggested(tmp_path, length)
     checkpoint.save(paths, ARRAYS, FACTS)
     paths[0].write_bytes(paths[0].read_bytes()[:length])
     with pytest.raises(CheckpointError, match=r"damaged.*best.safetensors is intact: try --resume"):
-        checkpoint.load(tmp_path)
+        checkpoint.load(paths[0])
+    arrays, _, used, (damage,) = checkpoint.found(tmp_path)
+    assert arrays.keys() == ARRAYS.keys() and used == paths[1] and damage.startswith(f"{paths[0]}: damaged")
     paths[1].write_bytes(b"")
-    with pytest.raises(CheckpointError) as error:
-        checkpoint.load(tmp_path)
-    assert "intact" not in str(error.value)
+    for path in (tmp_path, paths[0]):
+        with pytest.raises(CheckpointError, match=r"last.safetensors: damaged") as error:
+            checkpoint.load(path)
+        assert "intact" not in str(error.value)
+
+
+def test_the_newest_checkpoint_is_told_by_name(tmp_path):
+    names = ["best", "epoch-2", "epoch-10", "previous", "next", "last"]  # whatever the clock said
+    for name in names:
+        checkpoint.save([tmp_path / f"{name}.safetensors"], {}, {})
+    assert [path.stem for path in checkpoint.newest_first(tmp_path)] == names[::-1]
 
 
 def test_a_foreign_file_is_no_checkpoint(tmp_path):

@@ -1,0 +1,26 @@
+"""What a run leaves for people: its curves, which classes it takes for which, and a table of each."""
+
+from ..command.files import write_atomically
+from ..command.reference import short
+from . import plot, report
+from .log import going_on
+
+
+def draw(session, result):
+    """curves.png of all completed epochs; confusion.png and classes.csv of the last test, if there was one."""
+    config, history = session.config, session.progress.history
+    title = f"{short(config.arch)} on {short(config.data)}"
+    with going_on("the pictures"):
+        if history:
+            write_atomically(session.directory / "curves.png", plot.curves(history, title))
+        if result is not None:
+            accuracy = f"{title}: test accuracy {result.accuracy:.2%} after epoch {len(history)}"
+            names = class_names(session)
+            write_atomically(session.directory / "classes.csv", report.csv(result.confusion, names).encode())
+            picture = plot.confusion(result.confusion, names, accuracy)
+            write_atomically(session.directory / "confusion.png", picture)
+
+
+def class_names(session):
+    names = session.datasets.train.classes
+    return [*names, *(f"class {i}" for i in range(len(names), session.config.num_classes))]

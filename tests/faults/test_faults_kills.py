@@ -1,0 +1,94 @@
+"""Killed at any moment, a run goes on from its last checkpoint and leaves the same files, bit for bit."""
+
+import random
+import signal
+import sys
+import time
+
+import pytest
+from killed_runs import SMALL, Forks, left
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no fork, no SIGKILL")
+SETTINGS = (*SMALL, "--checkpoint-steps", 2, "--keep-last", 2, "--model-ema", 0.9, "--opt", "adam")
+MOST_STARTS = 100
+
+
+@pytest.fixture(scope="module")
+def forks():
+    with Forks() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def whole(forks, tmp_path_factory):
+    """(what a run leaves that nothing happened to, the seconds that it took)"""
+    path = tmp_path_factory.mktemp("whole") / "run"
+    start = time.monotonic()
+    assert forks.run(*SETTINGS, "--output-dir", path) == 0
+    return left(path), time.monotonic() - start
+
+
+def holds_a_checkpoint(path):
+    return any(path.glob("*.safetensors"))
+
+
+def begin(path):
+    """The arguments that start a run, or go on with it."""
+    return ("--resume", path) if holds_a_checkpoint(path) else (*SETTINGS, "--output-dir", path)
+
+
+def test_a_run_leaves_what_it_should(whole):
+    names = {"config.toml", "metrics.jsonl", "curves.png", "confusion.png", "classes.csv", "last.safetensors"}
+    assert whole[0].keys() == names | {"best.safetensors", "epoch-2.safetensors", "epoch-3.safetensors"}
+
+
+def killed_at_random(forks, whole, path, kills, seed):
+    """A run that is killed so often, at moments that the seed says, and then goes on to its end."""
+    moments, done = random.Random(seed), 0
+    for _ in range(kills * 3):
+        ended = forks.run(*begin(path), kill_after=moments.uniform(0, whole[1]))
+        assert ended in (-signal.SIGKILL, 0)
+        done += ended == -signal.SIGKILL
+        if ended == 0 or done == kills:
+            break
+    if ended != 0:
+        assert forks.run(*begin(path)) == 0
+    assert left(path) == whole[0]
+    return done
+
+
+def test_killed_at_random_moments(forks, whole, tmp_path):
+    assert killed_at_random(forks, whole, tmp_path / "run", 5, 0) > 0
+
+
+@pytest.mark.long
+def test_killed_at_fifty_random_moments(forks, whole, tmp_path):
+    killed = 0
+    for seed in range(MOST_STARTS):
+        killed += killed_at_random(forks, whole, tmp_path / str(seed), 4, 1000 + seed)
+        if killed >= 50:
+            return
+    raise AssertionError(f"killed {killed} times only")
+
+
+@pytest.mark.parametrize("file", [9, 12])
+def test_killed_in_place_of_a_file(forks, whole, tmp_path, file):
+    killed_before(forks, whole, tmp_path / "run", file)
+
+
+@pytest.mark.long
+def test_killed_in_place_of_any_file(forks, whole, tmp_path):
+    files = 0
+    while killed_before(forks, whole, tmp_path / str(files), files):
+        files += 1
+    assert files > 30
+
+
+def killed_before(forks, whole, path, file):
+    """Kill a run in place of its file of that number, and let it go on. Was there such a file?"""
+    ended = forks.run(*SETTINGS, "--output-dir", path, kill_at=file)
+    assert ended in (-signal.SIGKILL, 0)
+    if ended:
+        assert forks.run(*begin(path)) == 0
+    assert left(path) == whole[0]
+    return ended != 0
