@@ -105,7 +105,7 @@ def datasets(text):
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise UsageError(f"--data {text}: must give (training set, test set); got {shortened(repr(pair))}")
     for part, dataset in zip(("training", "test"), pair):
-        missing = [name for name in NEEDED if not hasattr(dataset, name)]
+        missing = [name for name in NEEDED if getattr(dataset, name, None) is None]
         if missing:
             raise UsageError(f"--data {text}: its {part} set has no {missing[0]}; see minigrad.data.Dataset")
         if not len(dataset):

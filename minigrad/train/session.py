@@ -8,6 +8,7 @@ import numpy as np
 from .. import optim
 from ..command.errors import UsageError, blaming_the_user
 from ..command.screen import Bar, say
+from ..data import DataError
 from ..device import CPU
 from .compilation import Compilation
 from .config import to_dict
@@ -79,8 +80,16 @@ class Session:
 
     def batches(self):
         """The batches of the epoch under way that are not done yet."""
-        rest = self.loader.iterate(self.progress.epoch, start_batch=self.progress.step)
+        rest = self.labelled(self.loader.iterate(self.progress.epoch, start_batch=self.progress.step))
         return islice(rest, self.steps - self.progress.step)
+
+    def labelled(self, batches):
+        """The batches. DataError for a label that is no class of the net's."""
+        for images, labels in batches:
+            if labels.ndim == 1 and not 0 <= labels.min() <= labels.max() < self.config.num_classes:
+                wrong = next(n for n in labels if not 0 <= n < self.config.num_classes)
+                raise DataError(f"labels must be from 0 to {self.config.num_classes - 1}; a batch has {wrong}")
+            yield images, labels
 
     def test(self, between=lambda: None):
         """TestResult of the model, or of its average where there is one. between: called after each batch."""
@@ -92,7 +101,9 @@ class Session:
                 bar.update()
                 between()
 
-            result = evaluate(self.model, islice(loader.iterate(0), number), self.config.num_classes, tick)
+            result = evaluate(
+                self.model, islice(self.labelled(loader.iterate(0)), number), self.config.num_classes, tick
+            )
         self.say_skipped(loader)
         return result
 

@@ -43,6 +43,14 @@ def make(n=96):
 def one():
     return make()[0]
 
+class Nameless(ArrayDataset):
+    num_classes = None
+
+def nameless():
+    images = make()[0].images
+    both = Nameless(images, np.zeros(len(images), int), "abc")
+    return both, both
+
 def lists():
     return [1], [2]
 """
@@ -109,6 +117,7 @@ def test_predict_says_why_not(files, capsys):
         ("picky", "make", "of images (2, 8, 8, 1): ValueError"),
         ("Net", "mak", "data.py has no 'mak'"),
         ("Net", "one", "must give (training set, test set); got ArrayDataset"),
+        ("Net", "nameless", "its training set has no num_classes"),
         ("Net", "lists", "its training set has no classes"),
     ],
 )
