@@ -60,7 +60,7 @@ def clamp(ctx, x, *, min=None, max=None):
         inside = True if min is None else x > min
         return (dy * (inside if max is None else inside & (x < max)),)
 
-    return x.clip(min, max), backward
+    return x.clip(min, max).astype(x.dtype, copy=False), backward  # CuPy's clip and where have no bfloat16
 
 
 @op(types=promoted)
@@ -107,7 +107,7 @@ def select(ctx, a, b, *, condition):
     def backward(dy):
         return unbroadcast(xp.where(mask, dy, 0), a_shape), unbroadcast(xp.where(mask, 0, dy), b_shape)
 
-    return xp.where(mask, a, b), backward
+    return xp.where(mask, a, b).astype(a.dtype, copy=False), backward
 
 
 def where(condition, a, b):
@@ -131,7 +131,7 @@ def masked_fill(ctx, x, *, mask, value):
     def backward(dy):
         return (xp.where(mask, 0, dy),)
 
-    return xp.where(mask, x.dtype.type(value), x), backward
+    return xp.where(mask, x.dtype.type(value), x).astype(x.dtype, copy=False), backward
 
 
 def holds(dtype, value):

@@ -68,6 +68,16 @@ def test_every_op_is_near_float32_and_sends_each_input_a_gradient_of_its_own_typ
         assert grad.dtype == np.float32 and distance(grad, wanted) < many * NEAR[low]
 
 
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_every_op_takes_bfloat16_as_it_takes_float16(case):
+    """CuPy's `where` and `clip` have no bfloat16 and give float32, which the next op's kernel must not be handed."""
+    types = {}
+    for low in ("float16", "bfloat16"):
+        with mg.autocast(low):
+            types[low] = case.run([ops.cast(t, dtype=low) for t in rounded(case, low)]).dtype.name
+    assert types["bfloat16"] == {"float16": "bfloat16"}.get(types["float16"], types["float16"])
+
+
 def types_within(low, op, *shapes, **settings):
     """The type of y, for inputs of float32, and the types of what the op itself was given."""
     given = []

@@ -8,10 +8,13 @@ import functools
 import operator
 from types import SimpleNamespace
 
+import ml_dtypes
 import numpy as np
 
 from . import graph
 from .memory import FILL, allocate, memory_of, not_owning
+
+BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 
 
 def check_canaries(name, arrays):
@@ -94,8 +97,22 @@ def as_index(index):
     return ndarray(index) if isinstance(index, np.ndarray) else index
 
 
+WITHOUT_BFLOAT16 = "where", "clip", "round", "around"  # CuPy's have no loop for it, and take it as float32
+
+
+def in_float32(function):
+    """The function with float32 in bfloat16's place."""
+
+    def wide(value):
+        return value.astype(np.float32) if getattr(value, "dtype", None) == BFLOAT16 else value
+
+    return lambda *args, **kwargs: function(*map(wide, args), **{key: wide(value) for key, value in kwargs.items()})
+
+
 def lifted(function):
     """A NumPy function as one of arrays of the device. What it gives for `out` is that array itself."""
+    if function.__name__ in WITHOUT_BFLOAT16:
+        function = functools.wraps(function)(in_float32(function))
 
     @functools.wraps(function)
     def call(*args, **kwargs):
