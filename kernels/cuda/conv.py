@@ -167,7 +167,7 @@ def conv2d_forward(x, w, b, stride, padding, dilation, groups, relu=False, out=N
     if y.size:
         depth = padded_depth(c, x.itemsize)
         w = array_module(w).ascontiguousarray(with_depth(w, depth)).reshape(groups, k // groups, -1, depth)
-        b = None if b is None else array_module(b).ascontiguousarray(b)
+        b = None if b is None else array_module(b).ascontiguousarray(b, x.dtype)
         gather(with_depth(x, depth, groups), w, b, y, groups, forward_taps(size, padding, dilation), stride, relu)
     return deliver(y, out)
 

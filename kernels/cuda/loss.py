@@ -30,7 +30,7 @@ def cross_entropy_forward(x, q):
 
 def cross_entropy_backward(dloss, p, q):
     """dx = dloss (p sum_k q - q): for a one-hot q the well-known softmax minus target."""
-    dx = result(p, p.shape, p.dtype)
+    dx, dloss = result(p, p.shape, p.dtype), dloss.astype(p.dtype, copy=False)
     step = np.int64(dloss.strides[0] // dloss.itemsize)
     launch(BACKWARD, p.shape, p.dtype, dloss, step, *with_steps(p, q), dx)
     return dx

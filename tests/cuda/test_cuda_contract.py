@@ -107,3 +107,18 @@ def test_every_kernel_gives_the_right_number_or_a_clear_error(name):
                 )
                 counts[outcome] += 1
     assert counts["refused"]
+
+
+def with_float32_vectors(value):
+    """Arrays in bfloat16, those of one axis or none in float32."""
+    if isinstance(value, list | tuple):
+        return type(value)(map(with_float32_vectors, value))
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        return value.astype(BFLOAT16 if value.ndim > 1 else np.float32)
+    return value
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_float32_vectors_beside_16_bit_arrays_are_never_read_as_such(name):
+    """The contract lets them pass. On a GPU nothing else would notice a kernel that takes their bytes for bfloat16."""
+    assert try_one(name, to_device(with_float32_vectors(arguments(name, [])))) == "right"
