@@ -1,7 +1,10 @@
 """A device is three things: a name, an array module, and a module of kernels. The only place that asks which device."""
 
+import ctypes
 import functools
 import importlib
+import math
+import os
 import weakref
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -16,7 +19,6 @@ class Device:
 
     def __init__(self, name, xp, kernels_module):
         self.name, self.xp, self._kernels_module = name, xp, kernels_module
-        self._ended = []  # pools of graphs that have ended: in CuPy, memory of a pool that is dropped is never freed
 
     def __repr__(self):
         return f"device({self.name!r})"
@@ -37,9 +39,78 @@ class Device:
         """The same numbers on this device; no copy when they are there already."""
         return self.xp.asarray(array.get() if self.xp is np and hasattr(array, "get") else array)
 
+    def home_of(self, array):
+        """Which of the devices of this kind an array lives on."""
+        return self
+
+    def numbered(self, number) -> "Device":
+        """The device of this number beside this one. ValueError: only GPUs have numbers."""
+        raise ValueError(f"device: '{self.name}:{number}': only GPUs have numbers")
+
     def capturing(self):
         """Is what runs now captured in a CUDA graph? Then no number may be read, and nothing waited for."""
-        return hasattr(self.xp, "cuda") and self.xp.cuda.get_current_stream().is_capturing()
+        return False
+
+    def memory(self):
+        """Bytes that a training step can have; infinite where the system doesn't tell. A GPU tells what is free."""
+        try:
+            return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        except (AttributeError, ValueError, OSError):
+            return math.inf
+
+
+class Gpu(Device):
+    """A GPU with a number. CuPy works on the thread's current one, which asking this for xp or kernels makes it."""
+
+    def __init__(self, name, xp, kernels_module, number=0):
+        super().__init__(name if number == 0 else f"{name}:{number}", xp, kernels_module)
+        self.number = number
+        self._family: dict[int, Device] = {0: self} if number == 0 else {}
+        self._ended = []  # pools of graphs that have ended: in CuPy, memory of a pool that is dropped is never freed
+
+    def numbered(self, number) -> Device:
+        """The GPU of this number beside the first, which this is. ValueError where there is none."""
+        if number not in self._family:
+            count = self._xp.cuda.runtime.getDeviceCount()
+            if not 0 <= number < count:
+                raise ValueError(f"device: {self.name}:{number} is not there; GPUs here: {count}, numbered from 0")
+            self._family[number] = Gpu(self.name, self._xp, self._kernels_module, number)
+        return self._family[number]
+
+    def home_of(self, array):
+        """The GPU that an array lives on."""
+        return self.numbered(array.device.id)
+
+    def use(self):
+        """Make it the current one of this thread."""
+        self._xp.cuda.runtime.setDevice(self.number)
+
+    @property
+    def xp(self):
+        self.use()
+        return self._xp
+
+    @xp.setter
+    def xp(self, module):
+        self._xp = module
+
+    @property
+    def kernels(self):
+        self.use()
+        return super().kernels
+
+    def asarray(self, array):
+        """The same numbers on this GPU; no copy when they are there already."""
+        there = self.xp.asarray(array)
+        return there if there.device.id == self.number else there.copy()  # CuPy's copy is on the current GPU
+
+    def capturing(self):
+        """Is what runs now captured in a CUDA graph? Then no number may be read, and nothing waited for."""
+        return self.xp.cuda.get_current_stream().is_capturing()
+
+    def memory(self):
+        """Bytes that arrays to come can have."""
+        return self.xp.cuda.Device().mem_info[0] + self.xp.cuda.get_default_memory_pool().free_bytes()
 
     def capture(self, fn):
         """Call fn() with its launches captured instead of made: (CudaGraph that makes them, what fn returned).
@@ -137,14 +208,42 @@ CPU = Device("cpu", np, "kernels.cpu")
 
 @functools.cache
 def cuda():
-    """The GPU. RuntimeError, saying what is missing, where there is none."""
+    """The first GPU. RuntimeError, saying what is missing and what helps, where there is none."""
     try:
         import cupy  # pyright: ignore[reportMissingImports]
-    except ImportError:
-        raise RuntimeError("device cuda: CuPy is not installed; pip install cupy-cuda13x") from None
-    if not cupy.cuda.is_available():
-        raise RuntimeError("device cuda: CuPy finds no GPU or no driver on this machine")
-    return Device("cuda", cupy, "kernels.cuda")
+
+        cupy.cuda.runtime.getDeviceCount()
+    except Exception as error:  # of a broken installation: anything
+        raise RuntimeError(f"device cuda: {why_not(error)}") from error
+    return Gpu("cuda", cupy, "kernels.cuda")
+
+
+def why_not(error):
+    """What an error on the way to a GPU means: CuPy's own words, and the package for this machine's driver."""
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    if isinstance(error, ModuleNotFoundError) and error.name == "cupy":
+        said = "CuPy is not installed"
+    else:
+        said = f"CuPy {'is broken' if isinstance(error, ImportError) else 'finds no GPU'}: {line}"
+    return f"{said}; {cupy_advice(driver_version())}"
+
+
+def cupy_advice(driver):
+    """Which package is for the driver of this version of CUDA, (13, 0); () where there is none."""
+    if not driver:
+        return "this machine has no NVIDIA driver"
+    package = f"cupy-cuda{13 if driver >= (13,) else 12}x[ctk]"
+    return f"for this driver (CUDA {'.'.join(map(str, driver))}): pip install '{package}'"
+
+
+def driver_version():
+    """The version of CUDA that the installed driver is for, (13, 0); () where there is no driver."""
+    number = ctypes.c_int()
+    for name in ("libcuda.so.1", "nvcuda.dll"):
+        with suppress(OSError, AttributeError):
+            if ctypes.CDLL(name).cuDriverGetVersion(ctypes.byref(number)) == 0:
+                return number.value // 1000, number.value % 1000 // 10
+    return ()
 
 
 _registered: dict = {}  # devices that others brought: name of the array module -> Device
@@ -156,20 +255,25 @@ def register(device):
 
 
 def get_device(which):
-    """The device of that name ("cpu", "cuda" or a registered one), or the one given. ValueError for another name."""
+    """The device of that name ("cpu", "cuda", "cuda:1", or a registered one), or the one given.
+
+    ValueError for another name and for a number that no GPU has, RuntimeError where there is no GPU at all.
+    """
     if isinstance(which, Device):
         return which
     known = {"cpu": lambda: CPU, "cuda": cuda, **{d.name: lambda d=d: d for d in _registered.values()}}
-    if which not in known:
-        raise ValueError(f"device: {which!r} is not one of {', '.join(map(repr, known))}")
-    return known[which]()
+    name, colon, number = which.partition(":") if isinstance(which, str) else (which, "", "")
+    if name not in known or (colon and not number.isdecimal()):
+        raise ValueError(f"device: {which!r} is not one of {', '.join(map(repr, known))}, or 'cuda:1' and so on")
+    return known[name]().numbered(int(number)) if colon else known[name]()
 
 
 def device_of(array):
     """Which device an array lives on. (np.generic: a full reduction in NumPy gives a scalar, not an array.)"""
     if isinstance(array, np.ndarray | np.generic):
         return CPU
-    return _registered.get(type(array).__module__.partition(".")[0]) or cuda()
+    first = _registered.get(type(array).__module__.partition(".")[0]) or cuda()
+    return first.home_of(array)
 
 
 def allow_tf32(allowed=True):

@@ -52,7 +52,7 @@ class Kernel:
     def __call__(self, template, grid, block, *arguments, shared=0):
         instance = self._instance(template)
         xp = array_module(next(a for a in arguments if hasattr(a, "strides") and not isinstance(a, np.generic)))
-        function = compiled(xp, self.file, instance, shared)
+        function = compiled(xp, current(xp), self.file, instance, shared)
         function(grid, block, tuple(launch_argument(a) for a in arguments), shared_mem=shared)
 
 
@@ -94,9 +94,14 @@ def sources_hash():
     return digest.hexdigest()[:16]
 
 
+def current(xp):
+    """The number of the thread's current GPU; 0 for what is none."""
+    return xp.cuda.runtime.getDevice() if hasattr(xp, "cuda") else 0
+
+
 @functools.cache
-def compiled(xp, file, expression, shared):
-    """The function of a C++ expression, compiled, and allowed as much dynamic shared memory as it needs."""
+def compiled(xp, device, file, expression, shared):
+    """The function of a C++ expression on the current GPU, compiled, and allowed the dynamic shared memory it needs."""
     code = f'#include "{file}"\n// {sources_hash()}\n'
     function = xp.RawModule(code=code, options=OPTIONS, name_expressions=(expression,)).get_function(expression)
     if shared > 48 * 1024:  # beyond this a kernel must ask

@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from ..reference.arrays import array_module
+from .loader import current
 
 THREADS = 256  # in a block
 BLOCKS_EACH = 8  # blocks for each multiprocessor: what fits on one
@@ -18,9 +19,13 @@ MOST_BLOCKS = 1 << 16  # along one axis of the grid; the threads loop over what 
 PACK = 16  # bytes in the widest load
 
 
-@functools.cache
 def multiprocessors(xp):
     """Of the current GPU; what has none counts as one."""
+    return multiprocessors_of(xp, current(xp))
+
+
+@functools.cache
+def multiprocessors_of(xp, device):
     return xp.cuda.Device().attributes["MultiProcessorCount"] if hasattr(xp, "cuda") else 1
 
 

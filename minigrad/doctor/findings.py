@@ -10,7 +10,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import NamedTuple
 
-from ..device import get_device
+from ..device import cupy_advice, driver_version, get_device
 
 
 class Finding(NamedTuple):
@@ -91,8 +91,8 @@ def cache(runtime):
 def gpu():
     """CuPy, driver, GPU, compiler and cuBLAS."""
     cupy = next((d for d in distributions() if (d.metadata["Name"] or "").startswith("cupy-cuda")), None)
-    advice = "for an NVIDIA GPU: pip install cupy-cuda13x (or cupy-cuda12x for a driver older than 580)"
-    yield Finding(True if cupy else None, "CuPy", cupy.version if cupy else "not installed", "" if cupy else advice)
+    advice = "" if cupy else cupy_advice(driver_version())
+    yield Finding(True if cupy else None, "CuPy", cupy.version if cupy else "not installed", advice)
     yield compiler()
     try:
         device = get_device("cuda")
@@ -109,7 +109,7 @@ def compiler():
         report.compiled("bias.cu", ["add_bias<float, true>"], report.ARCHITECTURES[-1])
     except (RuntimeError, OSError) as error:
         first = str(error).splitlines()[0]
-        return Finding(None, "CUDA compiler", first, "NVRTC comes with CuPy: pip install 'cupy-cuda13x[ctk]'")
+        return Finding(None, "CUDA compiler", first, f"NVRTC comes with CuPy; {cupy_advice(driver_version())}")
     return Finding(True, "CUDA compiler", f"compiles for {report.ARCHITECTURES[-1]}")
 
 
@@ -119,9 +119,8 @@ def gpu_details(xp):
         about = runtime.getDeviceProperties(number)
         capability = f"{about['major']}.{about['minor']}"
         text = f"{about['name'].decode()}, {about['totalGlobalMem'] / 2**30:.0f} GiB, compute capability {capability}"
-        old = about["major"] < 8
-        advice = "the tensor-core kernels need compute capability 8.0" if old else ""
-        yield Finding(not old, f"GPU {number}", text, advice)
+        old = (about["major"], about["minor"]) < (7, 0)
+        yield Finding(not old, f"GPU {number}", text, "the kernels need compute capability 7.0" if old else "")
     driver, toolkit = (cuda_version(f()) for f in (runtime.driverGetVersion, runtime.runtimeGetVersion))
     yield Finding(
         True, "CUDA", f"driver {driver}, runtime {toolkit}, NVRTC {'.'.join(map(str, xp.cuda.nvrtc.getVersion()))}"

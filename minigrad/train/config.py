@@ -119,7 +119,7 @@ class Config:
         "regularising", "test a running mean of the weights with this decay", None, DECAY, (), "off"
     )
 
-    device: str = setting("run", "cpu or cuda", "cpu")
+    device: str = setting("run", "cpu, cuda, or cuda:1 for the second GPU", "cpu")
     kernels: str | None = setting(
         "run", "cpu (compiled) or reference (plain array code)", None, one_of("cpu", "reference"), (), "the device's"
     )

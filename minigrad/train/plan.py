@@ -1,7 +1,5 @@
 """What a run will do and cost, before it starts."""
 
-import math
-import os
 import time
 
 import numpy as np
@@ -36,7 +34,7 @@ def describe(setup, session, device):
         found = nn.summary(session.model, (config.image_size, config.image_size, datasets.channels))
         refuse_single_values(session, datasets)
         sized = OPTIMIZER_SLOTS[config.opt], config.amp in LOW_TYPES
-        if on_cpu and found.training_bytes(1, *sized) > machine_memory():
+        if on_cpu and found.training_bytes(1, *sized) > device.memory():
             raise MemoryError
     memory = found.training_bytes(config.batch_size, *sized)
     threads = f"{count(get_num_threads(), 'thread')}, " if on_cpu else ""
@@ -54,7 +52,7 @@ def describe(setup, session, device):
     if session.global_step():
         rows["resumed"] = describe_progress(session)
     lines = [row(name, text) for name, text in rows.items()]
-    return lines + [row("note", note) for note in (*setup.notes, *notes(session, memory if on_cpu else 0))]
+    return lines + [row("note", note) for note in (*setup.notes, *notes(session, memory, device))]
 
 
 def describe_progress(session):
@@ -74,7 +72,7 @@ def refuse_single_values(session, datasets):
             session.model(Tensor(virtual(shape, np.dtype(np.float32))))
 
 
-def notes(session, memory):
+def notes(session, memory, device):
     """What may well be a mistake, each in a sentence."""
     total = session.config.epochs * session.steps
     if total < FEW_STEPS:
@@ -84,16 +82,10 @@ def notes(session, memory):
     if session.frozen.names:
         kept, all_of = (sum(p.size for p in some) for some in (session.frozen.parameters, session.model.parameters()))
         yield f"frozen: {kept:,} of {count(all_of, 'parameter')}; time and memory are estimated as if none were"
-    if memory > machine_memory():
-        yield f"this machine has {machine_memory() / 2**20:,.0f} MiB of memory: try a smaller --batch-size"
-
-
-def machine_memory():
-    """Bytes of this machine's memory; infinite where the system doesn't tell."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return math.inf
+    if memory > device.memory():
+        low = " or --amp bf16" if device is not CPU and session.config.amp == "none" else ""
+        there = f"{device.memory() / 2**20:,.0f} MiB of memory"
+        yield f"{device.name} has {there} for a step: try a smaller --batch-size{low}"
 
 
 def describe_data(config, datasets):

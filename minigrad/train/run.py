@@ -109,7 +109,7 @@ def test(session, path):
     try:
         result = session.test()
     except (DataError, OSError, MemoryError) as error:
-        raise UsageError(f"{error or 'out of memory'}{advice(error, '; add')}") from error
+        raise UsageError(f"{cause(error, session.config)}{advice(error, '; add')}") from error
     images = int(result.confusion.sum())
     say(f"{path}: test accuracy {result.accuracy:.2%}, loss {result.loss:.4f} ({plan.count(images, 'image')})")
     return 0
@@ -146,7 +146,8 @@ def fit_or_stop(session, log, request):
         return explain(session, diverged, log)
     except (DataError, OSError, MemoryError) as error:
         kept = keep(session)  # ends with a command line, which the advice makes longer
-        raise UsageError(f"{error or 'out of memory'}{kept}{advice(error, '' if kept else '; add')}") from error
+        added = advice(error, "" if kept else "; add")
+        raise UsageError(f"{cause(error, session.config)}{kept}{added}") from error
     except BaseException:
         keep(session)
         raise
@@ -161,6 +162,15 @@ def keep(session):
         session.finish_saving()
         return f"; stopped {plan.describe_progress(session)}, and saved: go on with {resume_line(session)}"
     return ""
+
+
+def cause(error, config):
+    """What the error says; of a lack of memory also which settings take less."""
+    if not isinstance(error, MemoryError):
+        return str(error)
+    less = f"a --batch-size below {config.batch_size}"
+    low = " or --amp bf16" if config.device != "cpu" and config.amp == "none" else ""
+    return f"{str(error).rstrip('.') or 'out of memory'}; try {less}{low}"
 
 
 def advice(error, before):

@@ -29,11 +29,11 @@ def pinned_like(xp, array):
 
 
 class Line:
-    """A stream of copies to the GPU beside the stream that computes."""
+    """A stream of copies to a GPU beside the stream that computes."""
 
-    def __init__(self, xp):
-        self.xp, self.compute = xp, xp.cuda.get_current_stream()
-        self.stream = xp.cuda.Stream(non_blocking=True)
+    def __init__(self, device):
+        self.device, xp = device, device.xp
+        self.compute, self.stream = xp.cuda.get_current_stream(), xp.cuda.Stream(non_blocking=True)
 
     def send(self, batches, slot):
         """Start the copy of the next batch into a slot. The slot; None if there was no batch left."""
@@ -42,7 +42,7 @@ class Line:
             return None
         if slot.arrived is not None:
             slot.arrived.synchronize()  # the pinned memory was read
-        if not slot.fit(self.xp, arrays):
+        if not slot.fit(self.device.xp, arrays):
             self.compute.synchronize()  # fresh memory may be what a kernel that is still to run works on
         elif slot.left is not None:
             self.stream.wait_event(slot.left)
@@ -71,7 +71,7 @@ def prefetch_to_device(batches, device):
     if not hasattr(device.xp, "cuda"):
         yield from batches
         return
-    line, slot, other, batches = Line(device.xp), Slot(), Slot(), iter(batches)
+    line, slot, other, batches = Line(device), Slot(), Slot(), iter(batches)
     with ThreadPoolExecutor(1, thread_name_prefix="minigrad-transfer") as sender:
         coming = sender.submit(line.send, batches, slot)
         while (slot := coming.result()) is not None:

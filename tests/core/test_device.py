@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 
+import emulator
 import numpy as np
 import pytest
 from places import prepare
@@ -97,6 +98,86 @@ def test_a_run_goes_on_where_it_was_stopped(tmp_path):
     assert train(tmp_path / "parts", *few, "--device", "emulated", "--epochs", 1, "--lr-scheduler", "constant") == 0
     again = ("--resume", str(tmp_path / "parts"), "--epochs", "2")
     assert main([*again]) == 0 and len(records(tmp_path / "parts")) == 2
+
+
+# More than one
+
+
+def test_a_gpu_has_a_number():
+    first, second = mg.get_device("emulated"), mg.get_device("emulated:1")
+    assert mg.get_device("emulated:0") is first and second is not first and mg.get_device("emulated:1") is second
+    assert (first.name, second.name) == ("emulated", "emulated:1")
+    with pytest.raises(ValueError, match="emulated:2 is not there; GPUs here: 2, numbered from 0"):
+        mg.get_device("emulated:2")
+    for wrong in ("emulated:", "emulated:-1", "emulated:one", "tpu:1"):
+        with pytest.raises(ValueError, match="is not one of"):
+            mg.get_device(wrong)
+    with pytest.raises(ValueError, match="'cpu:1': only GPUs have numbers"):
+        mg.get_device("cpu:1")
+
+
+def test_work_is_where_its_arrays_are():
+    """Each array's GPU is the current one while ops work on it, in both passes and in the optimizer."""
+    nets = {where: small_net().to(where) for where in ("emulated", "emulated:1")}
+    for net in nets.values():
+        nn.reseed(net, 7)
+    losses = {where: nn.functional.cross_entropy(net(put(where, 0)), put(where, 1)) for where, net in nets.items()}
+    for where, loss in losses.items():
+        assert loss.device is mg.get_device(where)
+        loss.backward()
+        optim.SGD(nets[where].parameters(), 0.1, momentum=0.9).step()
+    for a, b in zip(*(net.parameters() for net in nets.values())):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+    with pytest.raises(ValueError, match=r"different devices \(emulated, emulated:1\)"):
+        put("emulated", 0) + put("emulated:1", 0)
+    there = put("emulated", 0).to("emulated:1")
+    assert there.device is mg.get_device("emulated:1") and there.data.device.id == 1
+
+
+def put(where, i):
+    return mg.Tensor(mg.get_device(where).asarray(batch()[i]))
+
+
+def test_batches_are_sent_to_the_gpu_that_was_asked_for():
+    second = mg.get_device("emulated:1")
+    wanted = [batch(seed=seed) for seed in range(3)]
+    for (images, _), (x, _) in zip(prefetch_to_device(iter(wanted), second), wanted, strict=True):
+        assert images.device.id == 1
+        np.testing.assert_array_equal(images.get(), x)
+
+
+@pytest.mark.long
+def test_a_net_trains_on_the_second_gpu_by_the_command(tmp_path, capsys):
+    few = ("-a", "lenet5", *QUICK, "-b", 2, "--limit-train-batches", 3, "--limit-test-batches", 1, "--epochs", 1)
+    assert train(tmp_path, *few, "--device", "emulated:1", "--cuda-graph") == 0
+    out = capsys.readouterr().out
+    assert "emulated:1, kernels.cuda" in out and "can't be captured" not in out
+    assert train(tmp_path / "none", *few, "--device", "emulated:7") == 2
+    assert "--device: emulated:7 is not there" in capsys.readouterr().err
+
+
+# Too little memory
+
+
+def test_the_plan_compares_with_the_memory_that_the_gpu_has_left(tmp_path, capsys):
+    run = ("-a", "resnet8", "--device", "emulated", "--plan", "--output-dir", str(tmp_path))
+    for limit, amp, advice in (
+        (2**20, "none", "try a smaller --batch-size or --amp bf16"), (2**20, "bf16", "try a smaller --batch-size"),
+        (2**40, "none", None),
+    ):  # fmt: skip
+        with emulator.memory.limited_to(limit):
+            assert main([*run, "--amp", amp]) == 0
+        out = capsys.readouterr().out
+        assert f"MiB of memory for a step: {advice}\n" in out or (advice is None and "for a step" not in out)
+
+
+def test_out_of_memory_names_what_takes_less(tmp_path, capsys):
+    few = ("-a", "lenet5", *QUICK, "-b", 64, "--limit-train-batches", 3, "--epochs", 1, "--device", "emulated")
+    for amp, advice in (("none", "try a --batch-size below 64 or --amp bf16"), ("bf16", "try a --batch-size below 64")):
+        with emulator.memory.limited_to(2**19):
+            assert train(tmp_path / amp, *few, "--amp", amp) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "Out of memory allocating" in line and line.endswith(advice)
 
 
 # Batches sent ahead

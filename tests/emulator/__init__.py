@@ -11,7 +11,7 @@ and NumPy's functions on its arrays, so that the launchers in kernels/cuda run a
 
 import numpy as np
 
-from minigrad.device import Device, get_device
+from minigrad.device import Gpu, get_device
 from minigrad.device import register as register_device
 
 from . import build, cuda, graph
@@ -31,7 +31,7 @@ def register():
     """Make "emulated" a device of minigrad; the device."""
     import emulator
 
-    register_device(Device("emulated", emulator, "kernels.cuda"))
+    register_device(Gpu("emulated", emulator, "kernels.cuda"))
     return get_device("emulated")
 
 

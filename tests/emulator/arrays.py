@@ -80,6 +80,7 @@ def do(function, *args, **kwargs):
 def on_host(value, form=lambda array: array):
     """The NumPy array inside, in this form. TypeError for an array that is not on the device."""
     if isinstance(value, ndarray):
+        check_device(value)
         return form(value.on_host)
     if isinstance(value, np.ndarray):
         raise TypeError("a NumPy array among arrays of the emulated device; move it there first")
@@ -88,6 +89,12 @@ def on_host(value, form=lambda array: array):
     if isinstance(value, dict):
         return {key: on_host(v, form) for key, v in value.items()}
     return value
+
+
+def check_device(array):
+    """RuntimeError where the array is on another GPU than the current one, whose kernels can't read it."""
+    if array.device.id != graph.current_device():
+        raise RuntimeError(f"an array of GPU {array.device.id} among work of GPU {graph.current_device()}")
 
 
 def as_index(index):
@@ -145,6 +152,16 @@ class ndarray:
     T = property(lambda self: on_device(self.on_host.T))
     data = property(lambda self: SimpleNamespace(ptr=self.on_host.ctypes.data))
     base = property(lambda self: memory_of(self.on_host))
+
+    @property
+    def device(self):
+        return SimpleNamespace(id=getattr(memory_of(self.on_host), "gpu", 0))
+
+    def copy(self, order="C"):
+        """On the current GPU, as CuPy's."""
+        if self.device.id == graph.current_device():
+            return result_of(np.copy, self)
+        return on_device(self.on_host.copy())
 
     def get(self):
         graph.refuse_while_capturing("copying an array to the host")

@@ -1,6 +1,8 @@
 """CuPy's `cuda` for the emulated GPU. Kernels run at once, but what a stream is told to copy happens only when someone
 waits for it: who forgets to wait finds old numbers."""
 
+from types import SimpleNamespace
+
 import numpy as np
 
 from . import graph, memory
@@ -80,6 +82,9 @@ class Device:
     mem_info = property(lambda self: memory.mem_info())
 
 
+runtime = SimpleNamespace(  # two GPUs, whose arrays don't mix
+    getDeviceCount=lambda: 2, getDevice=graph.current_device, setDevice=graph.set_device
+)
 _DEFAULT = _current = Stream()
 
 

@@ -17,13 +17,21 @@ import numpy as np
 class State(threading.local):
     """notes: the work noted so far, a list, or None where nothing is captured; pool: the allocator in force;
 
-    own_pool: the one that was when the capture began.
+    own_pool: the one that was when the capture began; device: the number of the thread's current GPU.
     """
 
-    notes, pool, own_pool, spoiled = None, None, None, False
+    notes, pool, own_pool, spoiled, device = None, None, None, False, 0
 
 
 state = State()
+
+
+def current_device():
+    return state.device
+
+
+def set_device(number):
+    state.device = number
 
 
 def capturing():

@@ -36,7 +36,7 @@ def allocate(shape, dtype):
     memory = Allocation(size + (2 * CANARY + ALIGNED if CANARY else 0), np.uint8)
     memory.fill(FILL)
     start = CANARY + -memory.ctypes.data % ALIGNED if CANARY else 0  # AddressSanitizer guards exact sizes
-    memory.begin, memory.end = start, start + size
+    memory.begin, memory.end, memory.gpu = start, start + size, graph.current_device()
     owned = memory.view(Owned)
     weakref.finalize(owned, given_back, weakref.ref(pool), memory, size).atexit = False
     graph.poisoned_in_each_launch(pool, lambda: poison(memory))
@@ -149,6 +149,9 @@ class MemoryPool:
 
     def used_bytes(self):
         return self.used
+
+    def free_bytes(self):
+        return self.free
 
     def total_bytes(self):
         return self.used + self.free

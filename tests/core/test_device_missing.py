@@ -1,0 +1,62 @@
+"""Where there is no GPU, the error gives CuPy's own reason and the package for the driver that is there."""
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from minigrad import device
+
+
+class OfTheDriver(RuntimeError):
+    """As CuPy's."""
+
+
+def cupy_that_says(error):
+    def count():
+        raise error
+
+    return SimpleNamespace(cuda=SimpleNamespace(runtime=SimpleNamespace(getDeviceCount=count)))
+
+
+TOO_OLD = OfTheDriver("cudaErrorInsufficientDriver: CUDA driver version is insufficient for CUDA runtime version")
+BROKEN = "\n\nCuPy is there, but libcudart.so.13 can't be loaded.\n=====\n more"
+CASES = [
+    (None, (13, 0), "CuPy is not installed; for this driver (CUDA 13.0): pip install 'cupy-cuda13x[ctk]'"),
+    (None, (12, 4), "CuPy is not installed; for this driver (CUDA 12.4): pip install 'cupy-cuda12x[ctk]'"),
+    (None, (), "CuPy is not installed; this machine has no NVIDIA driver"),
+    (TOO_OLD, (12, 4), f"CuPy finds no GPU: {TOO_OLD}; for this driver (CUDA 12.4): pip install 'cupy-cuda12x[ctk]'"),
+    (TOO_OLD, (), f"CuPy finds no GPU: {TOO_OLD}; this machine has no NVIDIA driver"),
+    (ImportError(BROKEN), (13, 1), "CuPy is broken: CuPy is there, but libcudart.so.13 can't be loaded.; for this"),
+    (
+        ModuleNotFoundError("No module named 'cuda'", name="cuda"),
+        (13, 0),
+        "CuPy is broken: No module named 'cuda'; ",
+    ),
+]
+
+
+@pytest.mark.parametrize("error, driver, said", CASES)
+def test_the_reason_and_the_package(error, driver, said, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", cupy_that_says(error) if error else None)  # None: as if not installed
+    monkeypatch.setattr(device, "driver_version", lambda: driver)
+    with pytest.raises(RuntimeError) as raised:
+        device.cuda.__wrapped__()
+    assert str(raised.value).startswith(f"device cuda: {said}")
+
+
+def test_the_driver_is_asked_for_its_version(monkeypatch):
+    def ask(number):
+        number._obj.value = 12040
+        return 0
+
+    monkeypatch.setattr(device.ctypes, "CDLL", lambda name: SimpleNamespace(cuDriverGetVersion=ask))
+    assert device.driver_version() == (12, 4)
+    monkeypatch.setattr(device.ctypes, "CDLL", lambda name: SimpleNamespace(cuDriverGetVersion=lambda number: 35))
+    assert device.driver_version() == ()
+
+    def nothing(name):
+        raise OSError
+
+    monkeypatch.setattr(device.ctypes, "CDLL", nothing)
+    assert device.driver_version() == ()
