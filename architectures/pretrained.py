@@ -39,8 +39,7 @@ def pretrained(
     """
     source = recognise(path, origin)
     name = full_name(name, image_size, source)
-    takes = {**dict.fromkeys(("eps", "padding")), **defaults(find(name))}
-    options = {**{k: v for k, v in source.options.items() if k in takes}, **options}
+    options = {**options_for(name, source), **options}
     settings = dict(image_size=image_size, in_channels=in_channels, seed=seed, **options)
     net = fresh(name, num_classes, **settings)
     check_options(net, source)
@@ -48,6 +47,12 @@ def pretrained(
         net = fresh(name, classes, **settings)
     net.loaded = fill(net, source, strict, head=num_classes is not None)
     return net
+
+
+def options_for(name, source: Source):
+    """Those of the options that a file needs which a net takes."""
+    takes = {"eps", "padding", *defaults(find(name))}
+    return {k: v for k, v in source.options.items() if k in takes}
 
 
 def full_name(name, image_size, source: Source):

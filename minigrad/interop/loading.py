@@ -43,7 +43,17 @@ def recognise(path, origin=None):
         return Source(contents, None, (), {}, None)
     style = styles.recognised(contents)
     options = {**style.options, **inferred_options(contents, style)}
-    return Source(contents, style, style.net, options, row.preprocessing if row else style.preprocessing)
+    told = told_preprocessing(contents)
+    return Source(contents, style, style.net, options, row.preprocessing if row else told or style.preprocessing)
+
+
+def told_preprocessing(contents):
+    """What a file that minigrad.export wrote says of its images; None for other files."""
+    wanted = (contents.net_facts() or {}).get("preprocessing")
+    try:
+        return None if wanted is None else Preprocessing(**wanted)
+    except TypeError:
+        raise WeightsError(f"{contents.path}: damaged: what it says of its images can't be read") from None
 
 
 def inferred_options(contents, style):

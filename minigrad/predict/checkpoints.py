@@ -6,7 +6,7 @@ from ..interop import WeightsError
 
 
 def described(path, facts):
-    """{"arch", "num_classes", "image_size", "in_channels", "classes", "preprocessing"} of a checkpoint's facts.
+    """{"arch", "num_classes", "image_size", "in_channels", "classes", "options", "preprocessing"} of a checkpoint.
 
     Checkpoints that don't say how their images were normalised are taken to have their data set's customary numbers.
     """
@@ -19,8 +19,9 @@ def described(path, facts):
     channels = net.get("channels") or len(net["mean"])
     wanted = {"size": config["image_size"], "mean": net["mean"], "std": net["std"], "resize": net.get("resize")}
     found = {name: config[name] for name in ("arch", "num_classes", "image_size")}
-    wanted["channels"] = "L" if channels == 1 else "RGB"
-    return {**found, "in_channels": channels, "classes": net.get("classes"), "preprocessing": wanted}
+    wanted["channels"] = "L" if channels == 1 else net.get("order", "RGB")
+    told = {"classes": net.get("classes"), "options": net.get("options", {})}
+    return {**found, "in_channels": channels, **told, "preprocessing": wanted}
 
 
 def of_data_set(path, config):

@@ -2,6 +2,7 @@
 
 import warnings
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 
 from ..command.errors import OutputClosed, UsageError, blaming_the_user
 from ..command.files import write_atomically
@@ -15,7 +16,7 @@ from .errors import Diverged, Stopped
 from .foreign import test_weights
 from .log import RunLog
 from .loop import fit
-from .pretrained import begin_from
+from .pretrained import begin_from, from_checkpoint, from_weights
 from .results import draw
 from .session import Session, check_unfinished
 from .setup import chosen_device, kernels_in_force, products_in_force, set_up
@@ -28,14 +29,19 @@ def run(command):
         if command.evaluate and command.pretrained is not None:
             return test_weights(command)
         settings, saved, notes = load(command.resume) if command.resume is not None else ({}, None, ())
-        setup = set_up(command, settings, saved and class_names_of(saved[1]))
+        setup, source = set_up(command, settings, saved and class_names_of(saved[1])), None
+        if saved:
+            setup = replace(setup, conventions=from_checkpoint(saved[1]))
+        if command.pretrained is not None:
+            source, conventions = from_weights(command.pretrained, setup.config.arch)
+            setup = replace(setup, conventions=conventions)
         device = chosen_device(setup.config)
         with kernels_in_force(setup.config), products_in_force(setup.config):
             session = Session(setup, device)
             if saved:
                 session.restore(*saved)
-            if command.pretrained is not None:
-                notes = begin_from(session, command.pretrained)
+            if source is not None:
+                notes = begin_from(session, command.pretrained, source)
             if command.evaluate:
                 say(*(plan.row("note", note) for note in notes))
                 with session.compilation.watched():

@@ -35,20 +35,21 @@ from .step import op_by_op
 class Session:
     """All that changes during a run, and what it is made from.
 
-    config, model, frozen (what of it stays as it is), optimizer, scaler (of the loss), scheduler (moved on at each
-    step), step (what makes one), average (of the weights, or None), progress, compilation (of kernels), steps (in an
-    epoch), directory (where it is written; None for a session that is only tested), between_steps (False while a step
-    changes all of these)
+    config, conventions (what net and images have of published weights), model, frozen (what of it stays as it is),
+    optimizer, scaler (of the loss), scheduler (moved on at each step), step (what makes one), average (of the weights,
+    or None), progress, compilation (of kernels), steps (in an epoch), directory (where it is written; None for a
+    session that is only tested), between_steps (False while a step changes all of these)
     """
 
     between_steps = True
 
     def __init__(self, setup, device, directory=None):
         self.config, self.datasets, self.directory = setup.config, setup.datasets, directory
+        self.conventions = setup.conventions
         self.model = build_model(setup, device)
         self.frozen = Frozen(self.model, self.config.freeze)
         self.optimizer = build_optimizer(self.config, self.model)
-        self.loader = train_loader(self.config, setup.datasets.train)
+        self.loader = train_loader(self.config, setup.datasets.train, self.conventions)
         self.steps = min(len(self.loader), self.config.limit_train_batches or len(self.loader))
         self.scheduler = optim.lr_scheduler.Scheduler(self.optimizer, build_schedule(self.config, self.steps))
         decay = self.config.model_ema
@@ -93,7 +94,7 @@ class Session:
 
     def test(self, between=lambda: None):
         """TestResult of the model, or of its average where there is one. between: called after each batch."""
-        loader, number = test_loader(self.config, self.datasets.test)
+        loader, number = test_loader(self.config, self.datasets.test, self.conventions)
         averaged = nullcontext() if self.average is None else self.average.applied()
         with averaged, Bar("testing", number) as bar:
 
@@ -172,7 +173,8 @@ class Session:
     def net_facts(self):
         """What is needed, besides the weights and the configuration, to classify an image with this net."""
         train = self.datasets.train
-        return {"classes": list(train.classes), "channels": self.datasets.channels, **preprocessing(self.config, train)}
+        images = {"channels": self.datasets.channels, **preprocessing(self.config, train)}
+        return {"classes": list(train.classes), **images, **self.conventions.to_facts()}
 
     def restore(self, arrays, facts):
         """Go on from a checkpoint. UsageError if it does not fit this session's net or settings."""

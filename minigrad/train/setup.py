@@ -16,6 +16,7 @@ from ..device import allow_tf32, get_device, get_num_threads, set_num_threads, u
 from ..optim import lr_scheduler
 from . import fitting, own, recipe
 from .config import Config, flag
+from .pretrained import USUAL, Conventions
 from .recipe import complete, merged
 
 EMBEDDED, FOLDER = "fashion-mnist-10k", "imagefolder"
@@ -40,12 +41,14 @@ class Setup:
     """config: complete, arch being the full name; why: the reason for that net; datasets: what to train and test on.
 
     notes: what was chosen for the data at hand, and what is odd about them, a sentence each.
+    conventions: what the net and its images have of the weights that the run began from.
     """
 
     config: Config
     why: str
     datasets: Datasets
     notes: tuple = ()
+    conventions: Conventions = USUAL
 
 
 def set_up(command, saved, classes=None):
@@ -256,6 +259,7 @@ def build_model(setup, device):
             return own.build(config.arch, sizes, config.seed).to(device)
     settings = dict(num_classes=config.num_classes, image_size=config.image_size, seed=config.seed)
     with blaming_the_user(OverflowError), in_words("images", "--image-size: images"), within_memory(config):
+        settings |= setup.conventions.options
         return architectures.create(config.arch, in_channels=setup.datasets.channels, **settings).to(device)
 
 
@@ -303,21 +307,21 @@ def mixing(config):
     return OneOf(*mixings) if mixings else None
 
 
-def train_loader(config, dataset):
+def train_loader(config, dataset, conventions):
     """Batches in random order; the last, smaller one is left out, unless it is the only one."""
     return data.DataLoader(
         dataset, config.batch_size, shuffle=True, num_workers=config.workers, seed=config.seed,
         drop_last=len(dataset) >= config.batch_size, batch_transform=mixing(config),
-        transform=data.default_transforms(dataset, config.image_size, train=config.augment),
+        transform=conventions.transforms(data.default_transforms(dataset, config.image_size, train=config.augment)),
         skip_bad_images=config.skip_bad_images,
     )  # fmt: skip
 
 
-def test_loader(config, dataset):
+def test_loader(config, dataset, conventions):
     """(the loader of a test, the number of batches that it is to give)"""
     loader = data.DataLoader(
         dataset, config.batch_size, num_workers=config.workers, skip_bad_images=config.skip_bad_images,
-        transform=data.default_transforms(dataset, config.image_size, train=False),
+        transform=conventions.transforms(data.default_transforms(dataset, config.image_size, train=False)),
     )  # fmt: skip
     return loader, min(len(loader), config.limit_test_batches or len(loader))
 

@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import architectures
 import minigrad as mg
 from minigrad.export import export
+from minigrad.interop import Preprocessing
+from minigrad.predict import Classifier
 from minigrad.train.__main__ import main
 
 ONE_STEP = "--epochs 1 --limit-train-batches 1 --limit-test-batches 1 -b 8 --lr 1e-9 --lr-warmup-epochs 0".split()
@@ -42,3 +45,46 @@ def test_what_makes_no_sense(more, said, weights, capsys):
     assert said in capsys.readouterr().err
     assert main(["-a", "resnet8", "--pretrained", "absent.pth", "--plan"]) == 2
     assert "absent.pth: no such file" in capsys.readouterr().err
+
+
+def blue_or_red():
+    """A net for BGR images, which says class 0 of blue ones."""
+    net = architectures.create("lenet5", 2, 28, 3)
+    for t in net.parameters():
+        t.data[...] = 0.0
+    net.c1.weight.data[0, 2, 2] = 1.0, 0.0, -1.0
+    net.c3.weight.data[0, 2, 2, 0] = net.c5.weight.data[0, 0] = net.f6.weight.data[0, 0] = 1.0
+    net.output.weight.data[:, 0] = 9.0, -9.0
+    return net
+
+
+def test_images_are_as_the_weights_expect_them_also_after_a_resume(tmp_path, capsys):
+    """Blue, green, red from 0 to 255: a run with the folder's usual numbers would take each colour for the other."""
+    expected = Preprocessing(28, (1.0, 2.0, 3.0), (64.0,) * 3, scale=255.0, channels="BGR")
+    path = export(Classifier(blue_or_red(), ("blue", "red"), expected), tmp_path / "net.safetensors", "safetensors")
+    for part in ("train", "val"):
+        for name, colour in (("blue", (30, 0, 250)), ("red", (250, 0, 30))):
+            (tmp_path / "photos" / part / name).mkdir(parents=True)
+            for i in range(4):
+                Image.new("RGB", (28, 28), colour).save(tmp_path / "photos" / part / name / f"{i}.png")
+    photos, run = ["--data", str(tmp_path / "photos")], tmp_path / "run"
+    begin = ["-a", "lenet5", "--image-size", "28", "--pretrained", str(path), *photos, "--output-dir", str(run)]
+    assert main([*begin, *ONE_STEP, "--lr-scheduler", "constant"]) == 0
+    assert "images as these weights expect them: BGR" in (out := capsys.readouterr().out)
+    assert "test accuracy 100.00%" in out
+    assert main(["--resume", str(run), "--data-path", photos[1], "--evaluate"]) == 0
+    assert "test accuracy 100.00%" in capsys.readouterr().out
+    assert main(["--resume", str(run), "--data-path", photos[1], "--epochs", "2"]) == 0
+    found, image = mg.load(run), np.random.default_rng(0).integers(0, 256, (28, 28, 3), np.uint8)
+    np.testing.assert_allclose(found.preprocessing.normalised(image), expected.normalised(image), atol=1e-5)
+    assert found.predict(tmp_path / "photos" / "val" / "red" / "0.png").names[0] == "red"
+
+
+def test_the_net_is_made_as_the_weights_need_it_also_after_a_resume(tmp_path, capsys):
+    net = architectures.create("resnet8", 10, 28, 1, eps=1e-3, shortcut="B")
+    path, run = export(net, tmp_path / "net.safetensors", "safetensors"), tmp_path / "run"
+    assert main(["-a", "resnet8", "--pretrained", str(path), "--output-dir", str(run), *ONE_STEP]) == 0
+    assert "as these weights need it: shortcut='B', eps=0.001" in capsys.readouterr().out
+    assert main(["--resume", str(run), "--epochs", "2"]) == 0
+    made = mg.load(run).net.made
+    assert made.options == {"shortcut": "B", "eps": 1e-3} and mg.load(run).net.bn1.eps == 1e-3
