@@ -1,5 +1,6 @@
 """A run that begins from published weights: with the net that they need, on images as they expect them."""
 
+import json
 from typing import NamedTuple
 
 import numpy as np
@@ -52,11 +53,25 @@ def from_weights(path, arch):
         source = recognise(path)
         if is_reference(arch):
             return source, USUAL
+        if (facts := checkpoint_facts(source.contents)) is not None:
+            return source, with_images(from_checkpoint(facts), facts)
         options, expected = options_for(arch, source), source.preprocessing
     if expected is None:
         return source, Conventions(options)
     mean, std = (tuple(value / expected.scale for value in values) for values in (expected.mean, expected.std))
     return source, Conventions(options, mean, std, "BGR" if expected.channels == "BGR" else "RGB")
+
+
+def checkpoint_facts(contents):
+    """What a checkpoint of this command says beside the weights; None for other files."""
+    text = contents.facts.get("metadata", {}).get("minigrad")
+    return None if text is None else json.loads(text)
+
+
+def with_images(conventions, facts):
+    """The conventions with the mean and std of the images that a checkpoint's net has seen."""
+    net = facts.get("net") or {}
+    return conventions._replace(mean=tuple(net["mean"]), std=tuple(net["std"])) if "mean" in net else conventions
 
 
 def from_checkpoint(facts):

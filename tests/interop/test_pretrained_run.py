@@ -75,7 +75,9 @@ def test_images_are_as_the_weights_expect_them_also_after_a_resume(tmp_path, cap
     assert main(["--resume", str(run), "--data-path", photos[1], "--evaluate"]) == 0
     assert "test accuracy 100.00%" in capsys.readouterr().out
     assert main(["--resume", str(run), "--data-path", photos[1], "--epochs", "2"]) == 0
-    found, image = mg.load(run), np.random.default_rng(0).integers(0, 256, (28, 28, 3), np.uint8)
+    begin[begin.index(str(path))], begin[-1] = str(run / "best.safetensors"), str(tmp_path / "again")
+    assert main([*begin, *ONE_STEP]) == 0 and "test accuracy 100.00%" in capsys.readouterr().out
+    found, image = mg.load(tmp_path / "again"), np.random.default_rng(0).integers(0, 256, (28, 28, 3), np.uint8)
     np.testing.assert_allclose(found.preprocessing.normalised(image), expected.normalised(image), atol=1e-5)
     assert found.predict(tmp_path / "photos" / "val" / "red" / "0.png").names[0] == "red"
 
@@ -88,3 +90,6 @@ def test_the_net_is_made_as_the_weights_need_it_also_after_a_resume(tmp_path, ca
     assert main(["--resume", str(run), "--epochs", "2"]) == 0
     made = mg.load(run).net.made
     assert made.options == {"shortcut": "B", "eps": 1e-3} and mg.load(run).net.bn1.eps == 1e-3
+    again = ["-a", "resnet8", "--pretrained", str(run / "best.safetensors"), "--output-dir", str(tmp_path / "again")]
+    assert main([*again, *ONE_STEP]) == 0
+    assert mg.load(tmp_path / "again").net.made.options == {"shortcut": "B", "eps": 1e-3}
