@@ -16,6 +16,7 @@ import numpy as np
 
 from ..reference.arrays import array_module
 from .precision import tf32_allowed
+from .rows import AMPERE, capability
 
 LIBRARIES = "libcublas.so.13", "libcublas.so.12", "cublas64_13.dll", "cublas64_12.dll"
 TYPES = {"float32": 0, "float64": 1, "float16": 2, "bfloat16": 14}  # cudaDataType
@@ -116,9 +117,14 @@ def gemm(cublas, a, b, c):
 
 
 def available(a):
-    """Whether products of this array can go to cuBLAS: it is on a GPU that has a number, and there is a cuBLAS."""
-    cuda = getattr(array_module(a), "cuda", None)
-    return hasattr(cuda, "Device") and hasattr(cuda.Device(), "id") and library() is not None
+    """Whether products of this array can go to cuBLAS: it is on a GPU that has a number, and there is a cuBLAS.
+
+    Products of bfloat16 on GPUs before Ampere are left to our own kernels.
+    """
+    xp = array_module(a)
+    cuda = getattr(xp, "cuda", None)
+    numbered = hasattr(cuda, "Device") and hasattr(cuda.Device(), "id") and library() is not None
+    return numbered and (a.dtype.name != "bfloat16" or capability(xp) >= AMPERE)
 
 
 def matmul(a, b):

@@ -15,7 +15,7 @@ from . import blas
 from .bias import add_bias
 from .loader import Kernel
 from .precision import tf32_allowed
-from .rows import compute_type, deliver, element_grid, multiprocessors, result
+from .rows import AMPERE, capability, compute_type, deliver, element_grid, multiprocessors, result
 
 CHUNK = 8  # bytes that every copy has at least
 CHUNKS = ("16", "8")
@@ -43,8 +43,8 @@ LEAST_STEPS = 8  # of a split's sum: fewer are not worth a block's start
 BLOCKS_WANTED = 2  # for each multiprocessor: while one waits, the other multiplies
 
 
-def tensor_cores(dtype):
-    return dtype.itemsize == 2 or (dtype == np.float32 and tf32_allowed())
+def tensor_cores(xp, dtype):
+    return dtype.itemsize == 2 or (dtype == np.float32 and tf32_allowed() and capability(xp) >= AMPERE)
 
 
 # ---------------------------------------------------------------------------- layouts
@@ -117,7 +117,7 @@ def make_geometry(x, y, depth, channels, groups, taps, stride, splits, steps_per
 # ---------------------------------------------------------------------------- the gather: forward and input gradient
 def gather(x, w, bias, y, groups, taps, stride, relu=False):
     """Fill y (N, P, Q, K), with contiguous channels, from x and w (groups, K / groups, taps, depth); see conv.cuh."""
-    xp, tensor = array_module(x), tensor_cores(x.dtype)
+    xp, tensor = array_module(x), tensor_cores(array_module(x), x.dtype)
     depth, channels = w.shape[-1], w.shape[1]
     pixels, steps = y.shape[0] * y.shape[1] * y.shape[2], -(-w[0, 0].size * x.itemsize // STEP_BYTES)
     tile = tile_for(xp, pixels, channels, groups, tensor)
@@ -246,7 +246,7 @@ def conv2d_backward_weight(dy, x, w_shape, stride, padding, dilation, groups):
 
 def weight_gradient(dy, x, dw, taps, stride):
     """Fill dw (groups, channels, R, S, depth) from dy (N, P, Q, groups * channels) and x."""
-    xp, tensor = array_module(x), tensor_cores(x.dtype)
+    xp, tensor = array_module(x), tensor_cores(array_module(x), x.dtype)
     groups, channels, depth = dw.shape[0], dw.shape[1], dw.shape[-1]
     columns, pixels = dw[0, 0].size, dy.shape[0] * dy.shape[1] * dy.shape[2]
     tile = tile_for(xp, channels, columns, groups, tensor)

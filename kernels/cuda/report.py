@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from .loader import OPTIONS, Kernel
 
-ARCHITECTURES = ("sm_80", "sm_90")
+ARCHITECTURES = ("sm_75", "sm_80", "sm_89", "sm_90")
 ASIDE = ("report",)  # modules that launch nothing
 ENTRY = re.compile(r"Compiling entry function '(\w+)'")
 SPILLS = re.compile(r"(\d+) bytes spill stores, (\d+) bytes spill loads")

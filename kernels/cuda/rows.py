@@ -17,6 +17,7 @@ THREADS = 256  # in a block
 BLOCKS_EACH = 8  # blocks for each multiprocessor: what fits on one
 MOST_BLOCKS = 1 << 16  # along one axis of the grid; the threads loop over what is left
 PACK = 16  # bytes in the widest load
+AMPERE, NEWEST = 80, 999  # compute capabilities: the first with TF32 and bfloat16 in tensor cores
 
 
 def multiprocessors(xp):
@@ -27,6 +28,16 @@ def multiprocessors(xp):
 @functools.cache
 def multiprocessors_of(xp, device):
     return xp.cuda.Device().attributes["MultiProcessorCount"] if hasattr(xp, "cuda") else 1
+
+
+def capability(xp):
+    """The compute capability of the current GPU: 75 for Turing; what has none counts as the newest."""
+    return capability_of(xp, current(xp))
+
+
+@functools.cache
+def capability_of(xp, device):
+    return int(getattr(xp.cuda.Device(), "compute_capability", NEWEST)) if hasattr(xp, "cuda") else NEWEST
 
 
 def compute_type(dtype):

@@ -1,4 +1,4 @@
-"""Every declared CUDA kernel compiles for both architectures, and nothing spills. No GPU is needed, but a compiler."""
+"""Every declared CUDA kernel compiles for all architectures, and nothing spills. No GPU is needed, but a compiler."""
 
 import pathlib
 

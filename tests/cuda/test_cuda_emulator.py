@@ -129,9 +129,10 @@ def test_a_missing_wait_leaves_poison():
     with pytest.raises(RuntimeError, match="never waited for"):
         product(np.float16, faults=("NO_WAIT",))
     x, y = random(32), emulator.empty(32, "f")
-    with pytest.raises(RuntimeError, match="never waited for"):
-        example("copy_valid<4>", "NO_WAIT")((1,), (32,), (x, y, np.int32(32)))
-    assert np.isnan(y.get()).all()
+    for order in emulator.ORDERS:
+        with emulator.thread_order(order), pytest.raises(RuntimeError, match="never waited for"):
+            example("copy_valid<4>", "NO_WAIT")((1,), (32,), (x, y, np.int32(32)))
+        assert np.isnan(y.get()).all() == (order == "forward")
 
 
 FAULTS = {
@@ -158,6 +159,15 @@ def test_a_write_outside_an_array(beyond):
 def test_a_misaligned_copy():
     with pytest.raises(RuntimeError, match="not aligned"):
         example("misaligned_copy")((1,), (32,), (random(64), random(64)))
+
+
+def test_a_misaligned_load_names_the_argument():
+    """A GPU ends the process there, and so would this machine's processor."""
+    x, y = random(64), emulator.empty(32, "f")
+    with pytest.raises(RuntimeError, match=r"16 bytes at an address that 16 does not .*cu:\d+ \(argument 0, byte 20\)"):
+        example("misaligned_load")((1,), (32,), (x, y, np.int32(5)))
+    example("misaligned_load")((1,), (32,), (x, y, np.int32(8)))
+    np.testing.assert_array_equal(y.get(), np.tile(x.get()[8:12], 8))
 
 
 def test_arguments_of_the_wrong_kind():

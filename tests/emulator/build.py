@@ -15,6 +15,9 @@ INCLUDE = HERE / "include"
 FLAGS = ("-std=c++17", "-O1", "-fPIC", "-shared", "-fno-gnu-unique", "-fno-strict-aliasing", "-ffp-contract=off",
          "-Wno-unknown-pragmas", "-Wno-attributes")  # fmt: skip
 
+CHECKED = (
+    "-fsanitize=alignment",
+)  # of loads and stores in kernels; what happens then is the engine's, not a library's
 SANITIZERS = {
     "none": (),
     "address": ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"),
@@ -36,6 +39,11 @@ class Launch(ctypes.Structure):
 def compiler():
     """The path of g++, or None."""
     return shutil.which("g++")
+
+
+def checks():
+    """Flags for kernels, beside those of the sanitizers, which have checks of their own."""
+    return () if sanitizer() else CHECKED
 
 
 def sanitizer():
@@ -62,19 +70,30 @@ def included(*folders):
     return digest(*((f.name, f.read_bytes()) for f in files))
 
 
-def compile_once(target, code, flags):
-    """Run g++ on code unless `target` is there already. RuntimeError, with what g++ says, if it fails."""
+def compile_once(target, code, flags, in_steps=False):
+    """Run g++ on code unless `target` is there already. RuntimeError, with what g++ says, if it fails.
+
+    in_steps: compile with CHECKED, then link without it: what it calls is the engine's.
+    """
     if not target.exists():
-        partial = target.with_suffix(f".{os.getpid()}.tmp")
-        source = target.with_suffix(f".{os.getpid()}.cpp")
+        partial, source, object_ = (target.with_suffix(f".{os.getpid()}.{kind}") for kind in ("tmp", "cpp", "o"))
         source.write_text(code)
-        command = [compiler(), *FLAGS, *sanitizer(), *flags, str(source), "-o", str(partial)]
-        done = subprocess.run(command, capture_output=True, text=True)
+        if in_steps:
+            run(target, [*sanitizer(), *checks(), *flags, "-c", str(source), "-o", str(object_)])
+            run(target, [*sanitizer(), str(object_), "-o", str(partial)])
+            object_.unlink()
+        else:
+            run(target, [*sanitizer(), *flags, str(source), "-o", str(partial)])
         source.unlink()
-        if done.returncode:
-            raise RuntimeError(f"{target.name}: g++ failed\n{done.stderr}")
         partial.replace(target)  # at once, so that a process beside this one never sees half a file
     return target
+
+
+def run(target, arguments):
+    """g++ with these. RuntimeError, with what it says, if it fails."""
+    done = subprocess.run([compiler(), *FLAGS, *arguments], capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{target.name}: g++ failed\n{done.stderr}")
 
 
 @functools.cache
@@ -85,7 +104,7 @@ def headers():
     for header in INCLUDE.iterdir():
         shutil.copy(header, folder)
     names = (INCLUDE / "cuda_emulator.h").read_text().replace("#pragma once", "")
-    compile_once(folder / "cuda_emulator.h.gch", names, ("-x", "c++-header", f"-I{folder}"))
+    compile_once(folder / "cuda_emulator.h.gch", names, (*checks(), "-x", "c++-header", f"-I{folder}"))
     return folder
 
 
@@ -97,6 +116,7 @@ def engine():
     compile_once(path, source.read_text(), ("-x", "c++", f"-I{INCLUDE}"))
     library = ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
     library.emulator_launch.restype = ctypes.c_char_p
+    library.emulator_address.restype = ctypes.c_void_p
     return library
 
 
@@ -109,4 +129,4 @@ def kernel_library(code, expressions, folders, defines):
     name = re.sub(r"\W+", "_", expressions[0])[:60]
     path = cache() / f"{name}-{digest(text, defines, included(*folders), sanitizer())}.so"
     flags = ("-x", "c++", f"-I{headers()}", *(f"-I{folder}" for folder in folders), *defines)
-    return ctypes.CDLL(str(compile_once(path, text, flags)))
+    return ctypes.CDLL(str(compile_once(path, text, flags, in_steps=True)))

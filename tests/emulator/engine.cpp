@@ -4,6 +4,9 @@
 // alone: forward, reverse, or random from a seed. A kernel that lacks a barrier gives different results in different
 // orders, or the poison (bytes 0xFF, as floats NaN) that fills shared memory before each block.
 //
+// An asynchronous copy arrives at its wait in the forward order, at once in the reverse one, and either way in the
+// random one: all that a GPU may do. A load or store at an address that its size doesn't divide ends its thread.
+//
 // Under -fsanitize=address and -fsanitize=thread the sanitizers are told of every switch between fibers. For the
 // latter two fibers are ordered by barriers alone, so that a race between CUDA threads is a race to it.
 #include "engine.h"
@@ -69,12 +72,18 @@ static std::vector<Warp> warps;
 static std::vector<char> dynamic;
 static Launch launch_;
 static std::string error;
+static const void* error_address;  // what was misaligned
 static unsigned block_round;
 static char block_tokens[2];
 static std::mt19937 random_bits;
 
 void fail(const char* message) {
   if (error.empty()) error = message;
+}
+
+bool copies_arrive_at_once() {
+  unsigned mixed = launch_.seed * 2654435761u ^ current->number * 40503u ^ current->copy_group * 9973u;
+  return launch_.order == 1 || (launch_.order == 2 && (mixed >> 4) % 2);
 }
 
 char* dynamic_shared() {
@@ -126,6 +135,26 @@ UNSEEN_BY_TSAN static void fiber_main() {
 #if defined(__SANITIZE_THREAD__)
   __tsan_release(&scheduler);
 #endif
+  current->state = State::done;
+  back_to_scheduler();
+}
+
+// What -fsanitize=alignment calls, and how it describes the place.
+struct Misaligned {
+  const char* file;
+  unsigned line, column;
+  const void* type;
+  unsigned char log_alignment, kind;
+};
+
+static void end_misaligned(const Misaligned& at, const void* address) {
+  if (error.empty()) {
+    std::string file = at.file, size = std::to_string(1 << at.log_alignment);
+    error = "an access of " + size + " bytes at an address that " + size + " does not divide, " +
+            file.substr(file.rfind('/') + 1) + ":" + std::to_string(at.line);
+    error_address = address;
+  }
+  current->copies.clear();
   current->state = State::done;
   back_to_scheduler();
 }
@@ -291,12 +320,21 @@ static const char* out_of_range(size_t thread_count) {
 
 }  // namespace emulator
 
+extern "C" void __ubsan_handle_type_mismatch_v1(emulator::Misaligned* at, void* address) {
+  emulator::end_misaligned(*at, address);
+}
+extern "C" void __ubsan_handle_type_mismatch_v1_abort(emulator::Misaligned* at, void* address) {
+  emulator::end_misaligned(*at, address);
+}
+extern "C" const void* emulator_address() { return emulator::error_address; }
+
 extern "C" const char* emulator_launch(const emulator::Launch* wanted) {
   using namespace emulator;
   launch_ = *wanted;
   grid = {wanted->grid[0], wanted->grid[1], wanted->grid[2]};
   block = {wanted->block[0], wanted->block[1], wanted->block[2]};
   error.clear();
+  error_address = nullptr;
   size_t count = size_t(block.x) * block.y * block.z;
   if (const char* problem = out_of_range(count)) return problem;
   make_threads(count);

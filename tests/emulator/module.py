@@ -74,7 +74,7 @@ class Function:
         """kept: what the launch points into."""
         error = build.engine().emulator_launch(ctypes.byref(launch))
         if error:
-            raise RuntimeError(f"{self.name}: {error.decode()}")
+            raise RuntimeError(f"{self.name}: {error.decode()}{whose(build.engine().emulator_address(), kept[0])}")
         check_canaries(self.name, arrays)
 
     def converted(self, i, value, code):
@@ -91,6 +91,13 @@ class Function:
         if not null and code != code_of(value.dtype):
             raise TypeError(f"{self.name}: argument {i} is {value.dtype}; the kernel expects {code}")
         return np.array([value])
+
+
+def whose(address, values):
+    """Of which argument the address is; nothing without one. Nearest below it is the array that it was counted from."""
+    starts = {int(v[0]): i for i, v in enumerate(values) if v.dtype == np.uint64 and v[0]}
+    below = [start for start in starts if address and start <= address]
+    return f" (argument {starts[max(below)]}, byte {address - max(below)})" if below else ""
 
 
 def code_of(dtype):

@@ -112,7 +112,7 @@ struct GatherStore {
 // BM pixels x BN filters; blockIdx.y is the group, blockIdx.z the split of the sum. BYTES divides the address of every
 // pixel and filter, and depth * sizeof(T). partial: (splits, groups, pixels, channels) where splits > 1, else null.
 template <class T, bool TENSOR, int BM, int BN, int BYTES>
-__global__ void __launch_bounds__(THREADS, sizeof(T) == 2 && BYTES < 16 ? 1 : 2)
+__global__ void __launch_bounds__(THREADS, sizeof(T) == 2 && BYTES < 16 ? 1 : RESIDENT)
 conv_gather(Geometry g, const T* x, const T* w, const T* bias, T* y, Compute<T>* partial) {
   DYNAMIC_SHARED(char, shared);
   using TileA = Along<T, BM>;

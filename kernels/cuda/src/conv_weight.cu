@@ -104,7 +104,7 @@ struct WeightStore {
 // dw (groups, channels, taps, depth) from dy (the geometry's output) and x. A block makes BM filters x BN columns from
 // the pixels of its split; blockIdx.y is the group, blockIdx.z the split. partial: (splits, as dw) or null.
 template <class T, bool TENSOR, int BM, int BN, int BYTES>
-__global__ void __launch_bounds__(THREADS, 2) conv_weight(Geometry g, const T* dy, const T* x, T* dw,
+__global__ void __launch_bounds__(THREADS, RESIDENT) conv_weight(Geometry g, const T* dy, const T* x, T* dw,
                                                        Compute<T>* partial) {
   DYNAMIC_SHARED(char, shared);
   using TileA = Across<T, BM>;

@@ -15,6 +15,11 @@
 constexpr int STEP_BYTES = 64;
 constexpr int THREADS = 256;
 constexpr int STAGES = 3;
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+constexpr int RESIDENT = 1;  // blocks of a multiprocessor at once: so few have room in its 64 KiB of shared memory
+#else
+constexpr int RESIDENT = 2;
+#endif
 
 template <class T>
 constexpr int DEPTH = STEP_BYTES / sizeof(T);  // elements of k in a step

@@ -138,3 +138,7 @@ __global__ void misaligned_copy(const float* x, float* y) {
   cp_async_wait<0>();
   y[threadIdx.x] = tile[0];
 }
+__global__ void misaligned_load(const float* x, float* y, int first) {
+  Pack<float, 4> four = *reinterpret_cast<const Pack<float, 4>*>(x + first);
+  y[threadIdx.x] = four.at[threadIdx.x % 4];
+}

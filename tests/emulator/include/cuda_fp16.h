@@ -11,6 +11,11 @@ using half = __half;
 inline __half __float2half(float x) { return x; }
 inline __half __float2half_rn(float x) { return x; }
 inline float __half2float(__half x) { return x; }
+inline __half __ushort_as_half(unsigned short bits) {
+  __half x;
+  std::memcpy(&x, &bits, 2);
+  return x;
+}
 
 template <>
 struct emulator::Code<__half> {

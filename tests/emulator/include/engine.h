@@ -43,6 +43,7 @@ void block_barrier(int line);
 void warp_barrier(unsigned mask, int line);
 // Each lane of mask deposits up to 64 bytes; returns the deposits of all 32 lanes once all are there.
 const Slot* exchange(unsigned mask, const void* value, size_t bytes, int line);
+bool copies_arrive_at_once();  // is it so in this order of threads?
 char* dynamic_shared();
 void fail(const char* message);
 

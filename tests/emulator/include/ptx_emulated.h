@@ -1,8 +1,22 @@
-// What kernels/cuda/src/ptx.cuh says of its functions, for the emulated GPU. A cp.async arrives only when its thread
-// waits for it, so a kernel that forgets to wait finds the poison of shared memory.
+// What kernels/cuda/src/ptx.cuh says of its functions, for the emulated GPU. A cp.async arrives when its thread waits for
+// it, so that a kernel that forgets to wait finds the poison of shared memory; or at once (engine.cpp says when), so that
+// one that copies over what other threads still read is seen.
 #pragma once
 
 #define DYNAMIC_SHARED(T, name) T* name = reinterpret_cast<T*>(emulator::dynamic_shared())
+
+#ifdef BEFORE_AMPERE  // what older GPUs do
+#include "ptx_plain.cuh"
+#else
+
+namespace emulator {
+
+inline void arrive(const PendingCopy& copy) {
+  std::memcpy(copy.to, copy.from, copy.bytes);
+  std::memset(static_cast<char*>(copy.to) + copy.bytes, 0, copy.zeros);
+}
+
+}  // namespace emulator
 
 template <int BYTES>
 void cp_async(void* to, const void* from, bool valid = true) {
@@ -10,7 +24,12 @@ void cp_async(void* to, const void* from, bool valid = true) {
   uintptr_t either = reinterpret_cast<uintptr_t>(to) | reinterpret_cast<uintptr_t>(from);
   if (either % BYTES) emulator::fail("cp.async: an address is not aligned to the size of the copy");
   emulator::Thread& me = *emulator::current;
-  me.copies.push_back({to, from, valid ? BYTES : 0, valid ? 0 : BYTES, me.copy_group});
+  emulator::PendingCopy copy = {to, from, valid ? BYTES : 0, valid ? 0 : BYTES, me.copy_group};
+  if (emulator::copies_arrive_at_once()) {
+    emulator::arrive(copy);
+    copy.bytes = copy.zeros = 0;  // it is still to be waited for
+  }
+  me.copies.push_back(copy);
 }
 
 inline void cp_async_commit() { emulator::current->copy_group++; }
@@ -24,8 +43,7 @@ void cp_async_wait() {
       me.copies[kept++] = copy;
       continue;
     }
-    std::memcpy(copy.to, copy.from, copy.bytes);
-    std::memset(static_cast<char*>(copy.to) + copy.bytes, 0, copy.zeros);
+    emulator::arrive(copy);
   }
   me.copies.resize(kept);
 }
@@ -103,4 +121,5 @@ inline void mma_bf16(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[
 inline void mma_tf32(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2], int line = __builtin_LINE()) {
   emulator::multiply<emulator::Tf32, 8, 1>(d, a, b, line);
 }
-inline unsigned to_tf32(float x) { return (__float_as_uint(x) + 0x1000) & ~0x1FFFu; }
+inline unsigned to_tf32(float x) { return x != x ? 0x7FFFFFFFu : (__float_as_uint(x) + 0x1000) & ~0x1FFFu; }
+#endif
