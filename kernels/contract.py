@@ -8,6 +8,7 @@ free: a kernel copies what does not lie in memory as it wants.
 
 import functools
 import inspect
+import re
 
 import numpy as np
 
@@ -31,49 +32,53 @@ class Checked:
     def __init__(self, kernel, module, low_types=None):
         self.kernel, self.module, self.rule = kernel, module, RULES[kernel.__name__]
         self.on_host, self.low_types = low_types is None, low_types or ()
-        self.classes = [np.ndarray] if self.on_host else []  # of arrays that pass; a GPU's is learned from the first
         self.parameters = list(inspect.signature(kernel).parameters)
+        self.words = {"array": np.ndarray if self.on_host else None, "known": WIDE, "fits": self.rule.fits}
 
     def wrapped(self):
         """The kernel as a function with the same signature, which checks and then calls it."""
-        kernel, fits, classes, at = self.kernel, self.rule.fits, self.classes, self.parameters.index
-        leading = 1 + max(at(name) for name in self.rule.arrays.split())
-        written = [at(name) for name in self.rule.writes if name in self.parameters]
-        lists = [i for i in written if i < leading]
-        most = min((i for i in written if i >= leading), default=len(self.parameters))  # arguments that are only read
+        kernel, seems_right, examine = self.kernel, self.at_a_glance(), self.examine
 
         @functools.wraps(kernel)
         def call(*args, **settings):
-            if settings or len(args) > most or one_type(args, leading, classes) is False:
-                self.examine(args, settings)
-            elif lists and not all_writable(args, lists):
-                self.examine(args, settings)
             try:
-                fit = fits(*args, **settings)
-            except (AttributeError, TypeError, ValueError, IndexError) as error:
-                self.examine(args, settings)
-                raise TypeError(f"{kernel.__name__}: {error}") from None
-            if not fit:
-                raise ValueError(f"{kernel.__name__}: shapes do not fit together: {self.shapes(args, settings)}")
+                right = seems_right(*args, **settings)
+            except (AttributeError, TypeError, ValueError, IndexError):
+                right = False
+            if not right:
+                examine(args, settings)
             return kernel(*args, **settings)
 
         return call
 
+    def at_a_glance(self):
+        """A function of the kernel's arguments: True if all is right, and that is seen without a look at each array.
+
+        It is one expression, written out for this kernel: a loop over the arguments would take longer.
+        """
+        marked = self.rule.arrays.split()
+        names = [name.rstrip("?*") for name in marked]
+        first = f"{names[0]}[0]" if "*" in marked[0] else names[0]
+        written = [name for name in self.rule.writes if name in self.parameters]
+        tests = [f"(d := {first}.dtype) in known", *map(test_of_array, marked)]
+        tests += [f"all_writable({n})" if n in names else test_of_array(f"{n}?!") for n in written]
+        defaults = ", ".join(f"{name}=None" for name in self.parameters)
+        source = f"lambda {defaults}: {' and '.join(tests)} and fits({', '.join(self.parameters)})"
+        self.words |= {"alike": alike, "all_writable": all_writable}
+        return eval(source, self.words)
+
     def given(self, args, settings):
         """(name, array) of every array among the arguments, also of those in lists."""
         values = {**dict(zip(self.parameters, args)), **settings}
-        for name in dict.fromkeys((*self.rule.arrays.split(), *self.rule.writes)):
+        for name in dict.fromkeys((*re.findall(r"\w+", self.rule.arrays), *self.rule.writes)):
             value = values.get(name)
             if isinstance(value, list | tuple):
                 yield from ((f"{name}[{i}]", each) for i, each in enumerate(value))
             elif value is not None:
                 yield name, value
 
-    def shapes(self, args, settings):
-        return ", ".join(f"{name} {a.shape}" for name, a in self.given(args, settings))
-
     def examine(self, args, settings):
-        """Refuse arguments that are no arrays of this device, of other types, or not to be written."""
+        """Refuse arguments that are no arrays of this device, of other types, not to be written, or that don't fit."""
         given = list(self.given(args, settings))
         for name, a in given:
             self.check_array(name, a)
@@ -82,7 +87,17 @@ class Checked:
         if len(types) > 1:
             listed = ", ".join(f"{name} {a.dtype}" for name, a in given)
             raise TypeError(f"{self.kernel.__name__}: arrays of one type expected; got {listed}")
-        self.classes.extend({type(a) for _, a in given} - set(self.classes))
+        self.check_shapes(args, settings)
+        self.words["array"] = self.words["array"] or type(given[0][1])  # of this GPU's arrays: learned from the first
+
+    def check_shapes(self, args, settings):
+        try:
+            fit = self.rule.fits(*args, **settings)
+        except (AttributeError, TypeError, ValueError, IndexError) as error:
+            raise TypeError(f"{self.kernel.__name__}: {error}") from None
+        if not fit:
+            shapes = ", ".join(f"{name} {a.shape}" for name, a in self.given(args, settings))
+            raise ValueError(f"{self.kernel.__name__}: shapes do not fit together: {shapes}")
 
     def knows(self, dtype):
         return dtype in WIDE or dtype.name in self.low_types or (self.rule.any_type and not dtype.hasobject)
@@ -102,27 +117,22 @@ class Checked:
             raise ValueError(f"{kernel}: {name} would be written, but its memory is read-only; pass a copy")
 
 
-def one_type(values, count, classes, dtype=None, nested=False):
-    """The type of all arrays among the first values, in lists too (None without any); False where that needs a look."""
-    for a in values:
-        kind = type(a)
-        if kind in classes:
-            if a.dtype is not dtype:
-                if dtype is not None or a.dtype not in WIDE:
-                    return False
-                dtype = a.dtype
-        elif (kind is list or kind is tuple) and not nested:
-            dtype = one_type(a, len(a), classes, dtype, nested=True)
-            if dtype is False:
-                return False
-        elif a is not None and (nested or kind is not float):
+def test_of_array(marked):
+    """The test, in Python, of an argument named in a Rule, beside the type d of the first array."""
+    name = marked.rstrip("?*!")
+    test = f"alike({name}, array, d)" if "*" in marked else f"type({name}) is array and {name}.dtype is d"
+    test += f" and all_writable([{name}])" if "!" in marked else ""
+    return f"({name} is None or {test})" if "?" in marked else test
+
+
+def alike(arrays, kind, dtype):
+    """Are all of this class and this type? (That they are equal is not enough to be sure at a glance.)"""
+    for a in arrays:
+        if type(a) is not kind or a.dtype is not dtype:
             return False
-        count -= 1
-        if not count:
-            break
-    return dtype
+    return True
 
 
-def all_writable(args, places):
-    """May the arrays in the lists at these places be written? (Those of a GPU may; what is no array is seen later.)"""
-    return all(getattr(getattr(a, "flags", None), "writeable", True) for i in places for a in args[i] or ())
+def all_writable(arrays):
+    """May all be written? (Those of a GPU may; None is none.)"""
+    return all(getattr(getattr(a, "flags", None), "writeable", True) for a in arrays or ())

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class Rule(NamedTuple):
-    """arrays: the names of the arguments that are arrays, or lists of them (None where they are left out).
+    """arrays: the names of the arguments that are arrays; "b?" may be None, "xs*" is a list or tuple of arrays.
 
     fits: called with the kernel's arguments; do the shapes fit? writes: the names of the arguments that it writes.
     any_type: does it only move numbers, of whatever type?
@@ -143,18 +143,26 @@ def columns(*lists):
     return all(each == shapes[0] for each in shapes)
 
 
+def sgd(ws, dws, vs, *_):
+    return columns(ws, dws, vs)
+
+
+def adam(ws, dws, ms, vs, *_):
+    return columns(ws, dws, ms, vs)
+
+
 RULES = {
     "relu_forward": Rule("x", any_shape),
     "relu_backward": Rule("dy y", same_shape),
     "add_relu_forward": Rule("a b", same_shape),
-    "conv2d_forward": Rule("x w b", conv_forward),
+    "conv2d_forward": Rule("x w b?", conv_forward),
     "conv2d_backward_input": Rule("dy w", conv_backward_input),
     "conv2d_backward_weight": Rule("dy x", conv_backward_weight),
     "norm_relu_conv_forward": Rule("x gamma beta mean var w", unit_forward),
-    "norm_relu_conv_backward": Rule("dy moments x gamma beta mean var w", unit_backward, writes=("add_to",)),
+    "norm_relu_conv_backward": Rule("dy moments?* x gamma beta mean var w", unit_backward, writes=("add_to",)),
     "dropout_forward": Rule("x", any_shape),
-    "concat_forward": Rule("xs", concat, any_type=True),
-    "linear_forward": Rule("x w b", linear),
+    "concat_forward": Rule("xs*", concat, any_type=True),
+    "linear_forward": Rule("x w b?", linear),
     "linear_backward_input": Rule("dy w", linear_input),
     "linear_backward_weight": Rule("dy x", linear_weight),
     "cross_entropy_forward": Rule("x q", probabilities),
@@ -174,8 +182,8 @@ RULES = {
     "avg_pool2d_backward": Rule("dy", pooled),
     "adaptive_avg_pool2d_forward": Rule("x", images),
     "adaptive_avg_pool2d_backward": Rule("dy", pooled),
-    "sgd_step": Rule("ws dws vs", lambda ws, dws, vs, *_: columns(ws, dws, vs), writes=("ws", "vs")),
-    "adam_step": Rule("ws dws ms vs", lambda ws, dws, ms, vs, *_: columns(ws, dws, ms, vs), writes=("ws", "ms", "vs")),
-    "scale_all": Rule("arrays", lambda arrays, factor: True, writes=("arrays",)),
-    "squared_norm": Rule("arrays", lambda arrays: True),
+    "sgd_step": Rule("ws* dws* vs?*", sgd, writes=("ws", "vs")),
+    "adam_step": Rule("ws* dws* ms* vs*", adam, writes=("ws", "ms", "vs")),
+    "scale_all": Rule("arrays*", lambda arrays, factor: True, writes=("arrays",)),
+    "squared_norm": Rule("arrays*", lambda arrays: True),
 }
