@@ -51,12 +51,12 @@ def test_the_other_commands_are_those_of_continuous_integration():
         ". .venv/bin/activate",
         "pip install -e .",
         'pip install -e ".[test]"',
-        "python -m pytest",
+        "python -m pytest -n 2",
     }
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     assert "test" in extras
     script = (ROOT / ".ci/run").read_text()
-    assert '-e ".[test]" && python -m pytest' in script
+    assert '-e ".[test]" && python -m pytest -n 2' in script
 
 
 def test_the_tree_is_the_tree():
