@@ -52,7 +52,7 @@ def grad_cam(model, image, class_=None, layer=None):
     """
     captured = run("grad_cam", model, image)
     class_ = chosen_class("grad_cam", captured, class_)
-    layer = list(maps(captured))[-1] if layer is None else layer
+    layer = last_with_maps(captured) if layer is None else layer
     features = output("grad_cam", captured, layer)
     if features.ndim != 4:
         raise ValueError(f"grad_cam: layer must give maps (1, P, Q, K); {layer} gives shape {features.shape}")
@@ -61,6 +61,14 @@ def grad_cam(model, image, class_=None, layer=None):
     coarse = np.maximum(features.numpy()[0] @ weights, 0)
     x, score = captured.x.numpy()[0], float(captured.logits.numpy()[0, class_])
     return GradCam(x, layer, class_, score, weights, coarse, enlarged(coarse, x.shape[:2]))
+
+
+def last_with_maps(captured):
+    """The name of the last module whose maps are larger than 1x1. ValueError where no module gives any."""
+    found = list(maps(captured))
+    if not found:
+        raise ValueError("grad_cam: no module of this net gives maps larger than 1x1 (an ONNX graph has no modules)")
+    return found[-1]
 
 
 def enlarged(values, hw):

@@ -76,6 +76,20 @@ class OnnxNet(Module):
         self.input_names = tuple(i.name for i in graph.input if i.name not in arrays)
         self.output_names = tuple(o.name for o in graph.output)
         self.path, self.metadata = path, {entry.key: entry.value for entry in model.metadata_props}
+        self.images = [sizes_of(i) for i in graph.input if i.name not in arrays]
+        self.classes = sizes_of(graph.output[0])[-1:] if graph.output else []
+
+    def sizes(self):
+        """(classes, (H, W), channels) of a net from one batch of images to logits, as its graph declares them.
+
+        WeightsError for a net of other inputs or outputs, and where the graph leaves a size open.
+        """
+        found = [*self.classes, *self.images[0][1:]] if len(self.images) == 1 else []
+        if len(found) != 4 or not all(found):
+            shapes = f"inputs {self.images}, classes {self.classes}"
+            raise WeightsError(f"{self.path}: not a net from images of one size to classes: {shapes}")
+        classes, channels, height, width = found
+        return classes, (height, width), channels
 
     def keep(self, name, array, is_buffer):
         """A weight as an attribute of this module; integers, which nothing trains, as they are."""
@@ -125,6 +139,11 @@ class OnnxNet(Module):
         except (ValueError, TypeError, IndexError, AttributeError, KeyError) as error:
             raise WeightsError(f"{self.path}: {step.op} (node {step.name}): {error}") from error
         return found if isinstance(found, tuple) else (found,)
+
+
+def sizes_of(value):
+    """The sizes of an input's or an output's axes; 0 where they are open."""
+    return [axis.dim_value for axis in value.type.tensor_type.shape.dim]
 
 
 def array_of(path, tensor):

@@ -56,6 +56,8 @@ def other_kind(path, start):
     """What is said of a file that has no reader."""
     if str(path).endswith(".caffemodel"):
         return "Caffe's .caffemodel is not read (docs/weights.md says why): convert it to ONNX, for interop.onnx.load"
+    if str(path).endswith(".onnx"):
+        return "an ONNX file holds a net, not weights for another one: minigrad.load(path), or interop.onnx.load(path)"
     return "no known file of weights (.pth, .safetensors, .npz, .h5, .keras, raw blobs in a tar)"
 
 

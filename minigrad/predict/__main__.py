@@ -88,7 +88,8 @@ def check(asked):
 
 def told_preprocessing(asked, classifier):
     """What the file says, but with --mean and --std; where it says nothing, images of the size that the net is for."""
-    size, channels = classifier.net.made.image_size[0], "L" if classifier.net.made.in_channels == 1 else "RGB"
+    _, (size, _), channels = classifier.sizes()
+    channels = "L" if channels == 1 else "RGB"
     resize, none, one = round(size * 256 / 224) if size > 64 else None, [0] * len(channels), [1] * len(channels)
     told = classifier.preprocessing or Preprocessing(size, none, one, resize, channels=channels)
     if not len(asked.mean) == len(asked.std) == len(told.channels):

@@ -63,8 +63,14 @@ class Classifier(Module):
 
     def num_classes(self):
         """How many classes the net tells apart."""
+        return self.sizes()[0]
+
+    def sizes(self):
+        """(classes, (H, W) of an image, channels) that the net was made for."""
         made = getattr(self.net, "made", None)
-        return len(self.classes) if made is None else made.num_classes
+        if made is not None:
+            return made.num_classes, made.image_size, made.in_channels
+        return self.net.sizes()  # a graph's, from an ONNX file
 
     def prepared(self, image):
         """One image as the net expects it. WeightsError where it isn't known what that is."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import architectures
 
 from ..data.catalog import KINDS
-from ..interop import Preprocessing, WeightsError, fetching, read
+from ..interop import Preprocessing, WeightsError, fetching, onnx, read
 from ..interop.loading import load_weights
 from ..interop.zoo import DATA, known
 from . import imagenet
@@ -19,8 +19,8 @@ BEST, LAST = "best.safetensors", "last.safetensors"
 def load(path, arch=None, preprocessing=None, classes=None, **options):
     """A net with the weights in a file, ready for inference: a Classifier in evaluation mode.
 
-    path     a run's directory (its best checkpoint) or one of its checkpoints; a net that `minigrad.export` wrote; or
-             published weights (torch's, Keras', Caffe's), for which arch says of which net they are
+    path     a run's directory (its best checkpoint) or one of its checkpoints; a net that `minigrad.export` wrote, or
+             any other ONNX file; or published weights (torch's, Keras', Caffe's), for which arch says of which net
     arch     a name for architectures.create; not needed where the file tells
     preprocessing, classes   instead of what the file tells
     options  of architectures.create, such as num_classes, origin, strict
@@ -28,6 +28,8 @@ def load(path, arch=None, preprocessing=None, classes=None, **options):
     WeightsError, in one line, for a file that is missing, refused or does not fit.
     """
     path = located(fetching.located(path))
+    if path.suffix.lower() == ".onnx":
+        return of_graph(path, preprocessing, classes, {"arch": arch, **options})
     facts = facts_of(path)
     if facts is not None and "arch" in facts and arch is None:
         found = of_facts(path, facts, options)
@@ -54,6 +56,17 @@ def facts_of(path):
     contents = read(path)
     text = contents.facts.get("metadata", {}).get("minigrad")
     return contents.net_facts() if text is None else described(path, json.loads(text))
+
+
+def of_graph(path, preprocessing, classes, others):
+    """The Classifier of an ONNX file, with the names and the preprocessing that minigrad.export wrote into it."""
+    if given := [name for name, value in others.items() if value is not None]:
+        raise WeightsError(f"{path}: {given[0]} has no effect with an ONNX file, which holds the net itself")
+    net = onnx.load(path)
+    told = {name: json.loads(net.metadata[name]) for name in ("classes", "preprocessing") if name in net.metadata}
+    usual = imagenet.names() if net.sizes()[0] == 1000 else None
+    wanted = Preprocessing(**told["preprocessing"]) if "preprocessing" in told else None
+    return Classifier(net, classes or told.get("classes") or usual, preprocessing or wanted)
 
 
 def of_weights(path, arch, options):

@@ -61,7 +61,7 @@ def expected_images(classifier, dataset, name):
     """Fills in what the weights don't say of their images; a note then."""
     if classifier.preprocessing is not None:
         return
-    size, photographs = classifier.net.made.image_size[0], native_size(dataset) is None
+    size, photographs = classifier.sizes()[1][0], native_size(dataset) is None
     mean, std = statistics(dataset)
     resize, channels = (round(size * 256 / 224) if photographs else None), "L" if len(mean) == 1 else "RGB"
     classifier.preprocessing = Preprocessing(size, mean, std, resize, channels=channels)
