@@ -1,4 +1,4 @@
-"""Training from the command line: `python -m minigrad.train --arch densenet`.
+"""Training, from the command line (`python -m minigrad.train --arch densenet`) and from Python (Trainer).
 
 config      what can be set: one dataclass gives the flags, the TOML keys and their checks
 arguments   the command line; suggest: what may have been meant by a flag that doesn't exist
@@ -6,16 +6,30 @@ own         nets and data sets of your own, by file
 recipe      the settings that each family trains well with; fitting: those that fit few or small images
 setup       from a configuration to data, model, optimizer and schedule
 run         plan, test or train; pretrained: begin from published weights
+trainer     Trainer: any net, data, loss and metrics, from Python
+parts       what a session is made of, by name or given
+recording   what stands around the loop: signals, directory, background writer
 session     all that changes during a run; progress: how far it is, and its history
 loop        train_step, an epoch, an evaluation: the loop itself
 step, graph a training step, op by op or as one CUDA graph
 gradients   its forward and backward pass
 transfer    batches on their way to a GPU
+keeper      which checkpoints are kept, and when they are written
 checkpoint  one file that a run goes on from bit for bit
 directory   a run's own directory, locked while it is written to
 stopping    signals as requests to stop between steps; errors: what ends a run before its time
 compilation the kernels that a new machine compiles once: said, shown and left out of rates
 screen      lines that fit the terminal, and the bar
-log, plot   what a run says, writes and draws; report: each class in a table
+measures    what a test measures
+log, plot   what a run says, writes and draws; report: each class in a table; results: all files
 plan        what a run will cost
 """
+
+
+def __getattr__(name):
+    """Trainer is imported on first use: --help must come at once."""
+    if name == "Trainer":
+        from .trainer import Trainer
+
+        return Trainer
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

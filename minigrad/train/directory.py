@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from ..command.errors import UsageError
+from ..command.errors import UsageError, blaming_the_user
 from ..command.reference import short
 from . import checkpoint
 
@@ -125,6 +125,18 @@ def locked(directory):
         yield
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def locked_if_resumed(command):
+    """Within this block the directory that a run goes on in is locked. UsageError if it has no checkpoint."""
+    if command.resume is None or command.output_dir is not None:
+        yield
+        return
+    with blaming_the_user(checkpoint.CheckpointError):
+        path = checkpoint.located(command.resume).parent
+    with locked(path):
+        yield
 
 
 def lock(descriptor, directory):

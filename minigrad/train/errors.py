@@ -3,7 +3,7 @@
 import signal
 
 
-class Diverged(Exception):
+class Diverged(FloatingPointError):
     """The loss or the weights are no longer finite: exit status 1."""
 
 

@@ -1,19 +1,17 @@
 """Forward and backward pass of a training step."""
 
-from functools import partial
-
 from ..nn import functional as F
 from ..precision import autocast
 from ..tensor import Tensor
 
 
-def gradients(model, images, labels, *, label_smoothing=0.0, low_type=None, scale=1.0):
+def gradients(model, images, labels, *, criterion=F.cross_entropy, low_type=None, scale=1.0):
     """The loss and the logits of a batch (tensors); the gradients of scale times the loss are in the parameters' grad.
 
-    images, labels, low_type: as of train_step, on the model's device. scale: a number, or an array without axes.
+    images, labels, criterion, low_type: as of train_step, on the model's device. scale: a number, or an array without
+    axes.
     A model that returns a tuple, as GoogLeNet in training, has the logits first, and `loss(criterion, labels)`.
     """
-    criterion = partial(F.cross_entropy, label_smoothing=label_smoothing)
     with autocast(low_type):
         outputs = model(images)
         loss = criterion(outputs, labels) if isinstance(outputs, Tensor) else outputs.loss(criterion, labels)

@@ -34,13 +34,15 @@ class EpochBar(Bar):
     def __init__(self, session, epochs):
         progress = session.progress
         super().__init__(f"epoch {progress.epoch + 1}/{epochs}", session.steps, progress.step)
-        self.every = session.config.print_freq
+        self.every, self.counted = session.config.print_freq, session.parts.count is not None
 
     def step_done(self, progress, left):
         """left: seconds that the epoch's remaining steps will take."""
         if progress.step % self.every and self.parts:
             return self.update()
-        numbers = f"loss {progress.train_loss:.3f}", f"accuracy {progress.train_accuracy:.1%}"
+        numbers = (f"loss {progress.train_loss:.3f}",)
+        if self.counted:
+            numbers += (f"accuracy {progress.train_accuracy:.1%}",)
         return self.update(f"{duration(left)} left", *numbers, f"{progress.images_per_second:,.0f} images/s")
 
 
@@ -83,12 +85,21 @@ def going_on(what):
         say(row("note", f"{error}: could not write {what}; the run goes on"))
 
 
+def measured(record, part):
+    """ "loss 0.123, accuracy 45.67%": what a record says of the training or the test."""
+    numbers = {name.removeprefix(f"{part}_"): value for name, value in record.items() if name.startswith(part)}
+    return ", ".join(f"{name} {number(name, value)}" for name, value in numbers.items())
+
+
+def number(name, value):
+    return f"{value:6.2%}" if name in ("accuracy", "top5") else f"{value:.3f}"
+
+
 def epoch_line(record, epochs, seconds, rate):
     left = (epochs - record["epoch"]) * seconds
     return (
         f"epoch {record['epoch']:>{len(str(epochs))}}/{epochs}  "
-        f"train loss {record['train_loss']:.3f}, accuracy {record['train_accuracy']:6.2%}  "
-        f"test loss {record['test_loss']:.3f}, accuracy {record['test_accuracy']:6.2%}  "
+        f"train {measured(record, 'train')}  test {measured(record, 'test')}  "
         f"{rate:,.0f} images/s, lr {record['lr']:.2g}  "
         f"{duration(seconds)}" + (f", {duration(left)} left" if round(left) else "")
     )

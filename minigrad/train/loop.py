@@ -3,12 +3,8 @@
 import math
 import time
 from contextlib import nullcontext
-from typing import NamedTuple
-
-import numpy as np
 
 from ..autograd import no_grad
-from ..device import CPU
 from ..explain import detect_anomaly
 from ..nn import functional as F
 from ..nn import reseed
@@ -16,25 +12,17 @@ from ..optim import GradScaler
 from ..random import seeded
 from ..tensor import Tensor
 from .errors import Diverged
+from .measures import Classes, Meter
 from .results import draw
 from .step import op_by_op
 from .transfer import prefetch_to_device
-
-
-class TestResult(NamedTuple):
-    """loss and accuracy: means over all images; confusion[i, j]: images of class i that were taken for class j."""
-
-    loss: float
-    accuracy: float
-    confusion: np.ndarray
-
 
 LOW_TYPES = {"bf16": "bfloat16", "fp16": "float16"}  # --amp: autocast's type
 
 
 def train_step(
-    model, optimizer, images, labels, *, label_smoothing=0.0, clip_grad_norm=None, low_type=None, scaler=None,
-    step=op_by_op,
+    model, optimizer, images, labels, *, criterion=F.cross_entropy, clip_grad_norm=None, low_type=None, scaler=None,
+    step=op_by_op, **settings,
 ):  # fmt: skip
     """One step of gradient descent on one batch; the model should be in training mode.
 
@@ -42,15 +30,16 @@ def train_step(
 
     Arrays or tensors, which are moved to the model's device. A model that returns a tuple of logits and others says
     itself what their loss is, by `loss(criterion, labels)`, as GoogLeNet's does. Gradients are cleared at the end.
-    low_type: the 16-bit type of autocast, or None; scaler: a GradScaler, which skips steps whose gradients overflow;
-    step: what makes it of tensors on the model's device, `op_by_op` or a GraphedStep.
+    criterion: the loss of outputs and labels, a mean over the batch; low_type: the 16-bit type of autocast, or None;
+    scaler: a GradScaler, which skips steps whose gradients overflow; step: what makes it of tensors on the model's
+    device, `op_by_op` or a GraphedStep; settings: of the step.
     FloatingPointError, with no parameter changed, if the loss is not finite. A scaler skips such a step instead, until
     its scale has come down to 1. (Batch norm's running statistics are those of the forward pass, skipped or not.)
     """
     device = next(model.parameters()).device
     scaler = GradScaler(enabled=False) if scaler is None else scaler
     images, labels = on_device(images, device), on_device(labels, device)
-    settings = dict(label_smoothing=label_smoothing, low_type=low_type, clip_grad_norm=clip_grad_norm)
+    settings |= dict(criterion=criterion, low_type=low_type, clip_grad_norm=clip_grad_norm)
     return step(model, optimizer, images, labels, scaler=scaler, **settings)
 
 
@@ -60,34 +49,32 @@ def on_device(value, device):
 
 
 @no_grad()
-def evaluate(model, batches, num_classes, between=lambda: None):
-    """Test a model in evaluation mode on batches of (images, labels (N,)) -> TestResult. Its mode is put back.
+def evaluate(model, batches, parts, between=lambda: None):
+    """Test a model in evaluation mode on batches of (images, labels) -> TestResult. Its mode is put back.
 
-    between: called after each batch; what it raises ends the test.
+    parts: what is measured (see parts.Named), or the number of classes; between: called after each batch; what it
+    raises ends the test.
     """
     device, training = next(model.parameters()).device, model.training
+    meter = Meter(Classes(parts) if isinstance(parts, int) else parts)
     model.eval()
-    loss, confusion = 0.0, np.zeros((num_classes, num_classes), np.int64)
     try:
         for images, labels in prefetch_to_device(batches, device):
-            logits = model(on_device(images, device))
-            loss += F.cross_entropy(logits, on_device(labels, device), reduction="sum").item()
-            np.add.at(confusion, (CPU.asarray(labels), logits.numpy().argmax(1)), 1)
+            meter.add(model(on_device(images, device)), on_device(labels, device))
             between()
     finally:
         model.train(training)
-    images = max(int(confusion.sum()), 1)
-    return TestResult(loss / images, float(np.trace(confusion)) / images, confusion)
+    return meter.result()
 
 
-def fit(session, log, request):
+def fit(session, log, request, callbacks=()):
     """Train until all epochs are done, or patience is out.
 
     Each epoch is saved, tested, recorded, saved with its record, and said. What it leaves besides is written before the
     checkpoint that counts it, so that a run that was killed in between writes it again.
 
-    request: a StopRequest. Stopped, with the session ready to be saved, when a signal asked for it; Diverged when
-    numbers are not finite.
+    request: a StopRequest; callbacks: each is called with an epoch's record when it is done. Stopped, with the session
+    ready to be saved, when a signal asked for it; Diverged when numbers are not finite.
     """
     while not session.is_over():
         train_epoch(session, log, request)
@@ -105,6 +92,8 @@ def fit(session, log, request):
             draw(session, result)
         session.save(best=session.progress.is_best())
         log.epoch(record, seconds, rate)
+        for call in callbacks:
+            call(record)
     session.finish_saving()
 
 
@@ -129,7 +118,9 @@ def guarded_step(session, images, labels):
     """train_step with the session's settings, then schedule and average. What it draws depends on (seed, step) only."""
     config, number = session.config, session.global_step()
     reseed(session.model, config.seed, number)
-    settings = dict(label_smoothing=config.label_smoothing, clip_grad_norm=config.clip_grad_norm)
+    settings = dict(criterion=session.parts.criterion, clip_grad_norm=config.clip_grad_norm)
+    if session.parts.count is None:
+        settings["count"] = None
     settings |= dict(low_type=LOW_TYPES.get(config.amp), scaler=session.scaler, step=session.step)
     session.between_steps = False
     try:

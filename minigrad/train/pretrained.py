@@ -92,7 +92,7 @@ def begin_from(session, path, source):
         loaded = fill(session.model, source, head=True)
     session.restore_average({}, {})
     fresh = f"; fresh: {', '.join(loaded.missing)}" if loaded.missing else ""
-    return [f"begins from {path}{fresh}", *said(session.conventions)]
+    return [f"begins from {path}{fresh}", *said(session.parts.setup.conventions)]
 
 
 def said(conventions):

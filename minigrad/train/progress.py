@@ -39,21 +39,20 @@ class Progress:
 
     def finish_epoch(self, result, lr):
         """The epoch's record, which ends it. result: a TestResult; lr: the learning rate at the epoch's start."""
-        record = {
-            "epoch": self.epoch + 1,
-            "train_loss": self.train_loss,
-            "train_accuracy": self.train_accuracy,
-            "test_loss": result.loss,
-            "test_accuracy": result.accuracy,
-            "lr": lr,
-        }
+        record = {"epoch": self.epoch + 1, "train_loss": self.train_loss, "test_loss": result.loss}
+        if result.accuracy is not None:
+            record |= {"train_accuracy": self.train_accuracy, "test_accuracy": result.accuracy}
+        record |= {f"test_{name}": value for name, value in result.metrics.items()} | {"lr": lr}
         fresh = Progress(self.epoch + 1, history=[*self.history, record])
         vars(self).update(vars(fresh))
         return record
 
     def best(self):
-        """The record of the epoch with the highest test accuracy, the first of equals; None before the first epoch."""
-        return max(self.history, key=lambda record: record["test_accuracy"], default=None)
+        """The record of the best epoch, the first of equals; None before the first epoch.
+
+        That with the highest test accuracy, or the lowest test loss where there is no accuracy.
+        """
+        return max(self.history, key=lambda record: record.get("test_accuracy", -record["test_loss"]), default=None)
 
     def is_best(self):
         """Is the epoch completed last the best so far?"""
@@ -82,5 +81,4 @@ class Progress:
     @staticmethod
     def recorded():
         """The names in a record of history that others read."""
-        measured = {f"{part}_{what}" for part in ("train", "test") for what in ("loss", "accuracy")}
-        return measured | {"epoch", "lr"}
+        return {"epoch", "train_loss", "test_loss", "lr"}

@@ -13,14 +13,16 @@ def draw(session, result):
     with going_on("the pictures"):
         if history:
             write_atomically(session.directory / "curves.png", plot.curves(history, title))
-        if result is not None:
+        if result is not None and result.confusion is not None:
             accuracy = f"{title}: test accuracy {result.accuracy:.2%} after epoch {len(history)}"
-            names = class_names(session)
+            names = class_names(session, len(result.confusion))
             write_atomically(session.directory / "classes.csv", report.csv(result.confusion, names).encode())
             picture = plot.confusion(result.confusion, names, accuracy)
             write_atomically(session.directory / "confusion.png", picture)
 
 
-def class_names(session):
-    names = session.datasets.train.classes
-    return [*names, *(f"class {i}" for i in range(len(names), session.config.num_classes))]
+def class_names(session, number):
+    """A name for each of so many classes."""
+    train = session.datasets.train
+    names = getattr(getattr(train, "dataset", train), "classes", None) or ()
+    return [*names, *(f"class {i}" for i in range(len(names), number))]

@@ -5,27 +5,25 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 
 from ..command.errors import OutputClosed, UsageError, blaming_the_user
-from ..command.files import write_atomically
 from ..command.reference import is_reference
 from ..command.screen import say
 from ..data import BadImage, DataError, DataWarning
 from . import checkpoint, plan
-from .config import checked_all, read_toml, to_toml
-from .directory import CONFIG, locked, planned, run_directory
+from .config import checked_all, read_toml
+from .directory import CONFIG, locked_if_resumed, planned
 from .errors import Diverged, Stopped
 from .foreign import test_weights
-from .log import RunLog
 from .loop import fit
 from .pretrained import begin_from, from_checkpoint, from_weights
+from .recording import keep, recording
 from .results import draw
 from .session import Session, check_unfinished
 from .setup import chosen_device, kernels_in_force, products_in_force, set_up
-from .stopping import stop_requests
 
 
 def run(command):
     """Do what a Command asks for; the exit status."""
-    with data_warnings_said(), directory_of_resumed(command):
+    with data_warnings_said(), resumed_directory(command):
         if command.evaluate and command.pretrained is not None:
             return test_weights(command)
         settings, saved, notes = load(command.resume) if command.resume is not None else ({}, None, ())
@@ -50,12 +48,9 @@ def run(command):
             return show_directory(session, command) if command.plan else train(session, command)
 
 
-def directory_of_resumed(command):
+def resumed_directory(command):
     """A lock on the directory that a run will go on in, from before its checkpoint is read."""
-    if command.resume is None or command.evaluate or command.plan or command.output_dir is not None:
-        return nullcontext()
-    with blaming_the_user(checkpoint.CheckpointError):
-        return locked(checkpoint.located(command.resume).parent)
+    return nullcontext() if command.evaluate or command.plan else locked_if_resumed(command)
 
 
 def load(path):
@@ -124,18 +119,8 @@ def test(session, path):
 def train(session, command):
     """Train to the end, or until a signal or numbers that are not finite end it; the exit status."""
     check_unfinished(session)
-    with (
-        stop_requests() as request,
-        run_directory(session.config, command) as directory,
-        session.writing_to(directory),
-        session.compilation.watched(),
-    ):
-        say(plan.row("run", directory), "")
-        with blaming_the_user(DataError, OSError, MemoryError):
-            write_atomically(directory / CONFIG, to_toml(session.config).encode())
-            session.restore_best(*((checkpoint.located(command.resume).parent,) if command.resume else ()))
-            log = RunLog(session.directory, session.config.epochs, session.progress.history)
-            return fit_or_stop(session, log, request)
+    with blaming_the_user(DataError, OSError, MemoryError), recording(session, command) as (log, request):
+        return fit_or_stop(session, log, request)
 
 
 def fit_or_stop(session, log, request):
@@ -151,7 +136,7 @@ def fit_or_stop(session, log, request):
     except Diverged as diverged:
         return explain(session, diverged, log)
     except (DataError, OSError, MemoryError) as error:
-        kept = keep(session)  # ends with a command line, which the advice makes longer
+        kept = saved_at(session)  # ends with a command line, which the advice makes longer
         added = advice(error, "" if kept else "; add")
         raise UsageError(f"{cause(error, session.config)}{kept}{added}") from error
     except BaseException:
@@ -159,15 +144,11 @@ def fit_or_stop(session, log, request):
         raise
 
 
-def keep(session):
-    """Save what was trained, if a step isn't half done: '; stopped after ..., and saved', or nothing."""
-    if not session.between_steps or session.global_step() == 0:
+def saved_at(session):
+    """'; stopped after ..., and saved', or nothing if it couldn't be."""
+    if not keep(session):
         return ""
-    with suppress(Diverged, OSError):
-        session.save()
-        session.finish_saving()
-        return f"; stopped {plan.describe_progress(session)}, and saved: go on with {resume_line(session)}"
-    return ""
+    return f"; stopped {plan.describe_progress(session)}, and saved: go on with {resume_line(session)}"
 
 
 def cause(error, config):
@@ -215,11 +196,13 @@ def explain(session, diverged, log):
 
 def finish(session):
     last, best = session.progress.history[-1], session.progress.best()
+    top = f", top-5 {last['test_top5']:.2%}" if "test_top5" in last else ""
     early = session.progress.epoch < session.config.epochs
     patience = f"stopped early: {session.progress.epochs_since_best()} epochs without a better test accuracy"
     say(
         *(("", patience) if early else ("",)),
-        f"test accuracy {last['test_accuracy']:.2%}  (best {best['test_accuracy']:.2%} after epoch {best['epoch']})",
+        f"test accuracy {last['test_accuracy']:.2%}{top}  "
+        f"(best {best['test_accuracy']:.2%} after epoch {best['epoch']})",
         f"written to {session.directory}",
     )
     return 0

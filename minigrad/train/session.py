@@ -18,38 +18,28 @@ from .graph import GraphedStep
 from .keeper import Keeper
 from .log import count, going_on, row
 from .loop import evaluate
+from .parts import Named
 from .progress import Progress
-from .setup import (
-    FIXED_WITHIN_EPOCH,
-    build_model,
-    build_optimizer,
-    build_schedule,
-    check_unchanged,
-    preprocessing,
-    test_loader,
-    train_loader,
-)
+from .setup import FIXED_WITHIN_EPOCH, build_schedule, check_unchanged
 from .step import op_by_op
 
 
 class Session:
     """All that changes during a run, and what it is made from.
 
-    config, conventions (what net and images have of published weights), model, frozen (what of it stays as it is),
-    optimizer, scaler (of the loss), scheduler (moved on at each step), step (what makes one), average (of the weights,
-    or None), progress, compilation (of kernels), steps (in an epoch), directory (where it is written; None for a
-    session that is only tested), between_steps (False while a step changes all of these)
+    config, parts (what it is made of), model, frozen (what of it stays as it is), optimizer, scaler (of the loss),
+    scheduler (moved on at each step), step (what makes one), average (of the weights, or None), progress, compilation
+    (of kernels), steps (in an epoch), directory (where it is written; None for a session that is only tested),
+    between_steps (False while a step changes all of these)
     """
 
-    between_steps = True
+    between_steps, ended = True, False
 
-    def __init__(self, setup, device, directory=None):
-        self.config, self.datasets, self.directory = setup.config, setup.datasets, directory
-        self.conventions = setup.conventions
-        self.model = build_model(setup, device)
+    def __init__(self, setup, device, parts=None):
+        self.config, self.datasets, self.parts = setup.config, setup.datasets, parts or Named(setup, device)
+        self.model, self.directory = self.parts.model(), None
         self.frozen = Frozen(self.model, self.config.freeze)
-        self.optimizer = build_optimizer(self.config, self.model)
-        self.loader = train_loader(self.config, setup.datasets.train, self.conventions)
+        self.optimizer, self.loader = self.parts.optimizer(self.model), self.parts.train_loader()
         self.steps = min(len(self.loader), self.config.limit_train_batches or len(self.loader))
         self.scheduler = optim.lr_scheduler.Scheduler(self.optimizer, build_schedule(self.config, self.steps))
         decay = self.config.model_ema
@@ -67,8 +57,8 @@ class Session:
         return self.progress.epoch * self.steps + self.progress.step
 
     def is_over(self):
-        """Are all epochs done, or is patience out?"""
-        return self.progress.epoch >= self.config.epochs or self.out_of_patience()
+        """Are all epochs done, is patience out, or was the run ended otherwise?"""
+        return self.ended or self.progress.epoch >= self.config.epochs or self.out_of_patience()
 
     def out_of_patience(self):
         """Did as many epochs as --patience allows end without a better test accuracy?"""
@@ -87,14 +77,15 @@ class Session:
     def labelled(self, batches):
         """The batches. DataError for a label that is no class of the net's."""
         for images, labels in batches:
-            if labels.ndim == 1 and not 0 <= labels.min() <= labels.max() < self.config.num_classes:
-                wrong = next(n for n in labels if not 0 <= n < self.config.num_classes)
-                raise DataError(f"labels must be from 0 to {self.config.num_classes - 1}; a batch has {wrong}")
+            classes = self.parts.num_classes
+            if classes and labels.ndim == 1 and not 0 <= labels.min() <= labels.max() < classes:
+                wrong = next(n for n in labels if not 0 <= n < classes)
+                raise DataError(f"labels must be from 0 to {classes - 1}; a batch has {wrong}")
             yield images, labels
 
     def test(self, between=lambda: None):
         """TestResult of the model, or of its average where there is one. between: called after each batch."""
-        loader, number = test_loader(self.config, self.datasets.test, self.conventions)
+        loader, number = self.parts.test_loader()
         averaged = nullcontext() if self.average is None else self.average.applied()
         with averaged, Bar("testing", number) as bar:
 
@@ -102,9 +93,7 @@ class Session:
                 bar.update()
                 between()
 
-            result = evaluate(
-                self.model, islice(self.labelled(loader.iterate(0)), number), self.config.num_classes, tick
-            )
+            result = evaluate(self.model, islice(self.labelled(loader.iterate(0)), number), self.parts, tick)
         self.say_skipped(loader)
         return result
 
@@ -155,7 +144,7 @@ class Session:
 
     def facts(self):
         """All but arrays that the run goes on from."""
-        facts = {"config": to_dict(self.config), "progress": self.progress.to_dict(), "net": self.net_facts()}
+        facts = {"config": to_dict(self.config), "progress": self.progress.to_dict(), "net": self.parts.net_facts()}
         if self.scaler.enabled:
             facts["scaler"] = self.scaler.state_dict()
         if self.average is not None:
@@ -169,12 +158,6 @@ class Session:
             parts["average"] = self.average.state_dict()["state"]
         named = ((f"{part}.{name}", a) for part, state in parts.items() for name, a in state.items())
         return {name: np.array(CPU.asarray(a), order="C") for name, a in named}
-
-    def net_facts(self):
-        """What is needed, besides the weights and the configuration, to classify an image with this net."""
-        train = self.datasets.train
-        images = {"channels": self.datasets.channels, **preprocessing(self.config, train)}
-        return {"classes": list(train.classes), **images, **self.conventions.to_facts()}
 
     def restore(self, arrays, facts):
         """Go on from a checkpoint. UsageError if it does not fit this session's net or settings."""

@@ -15,8 +15,17 @@ class StepResult(NamedTuple):
     images: int
 
 
-def op_by_op(model, optimizer, images, labels, *, scaler, clip_grad_norm=None, **settings):
-    """train_step on tensors that are on the model's device. settings: of `gradients`."""
+def count_correct(logits, labels):
+    """How many rows of logits (N, classes) are largest at their label; of a soft label its largest class counts."""
+    wanted = labels if labels.ndim == 1 else labels.argmax(1)
+    return (logits.argmax(1) == wanted).sum()
+
+
+def op_by_op(model, optimizer, images, labels, *, scaler, clip_grad_norm=None, count=count_correct, **settings):
+    """train_step on tensors that are on the model's device. settings: of `gradients`.
+
+    count: how many rows of logits are right; None: of outputs that are no classes, 0.
+    """
     loss, logits = gradients(model, images, labels, scale=scaler.get_scale(), **settings)
     value = loss.item()  # after the backward pass was launched: a GPU is not kept waiting for it
     refuse_not_finite(value, scaler, optimizer)
@@ -26,7 +35,7 @@ def op_by_op(model, optimizer, images, labels, *, scaler, clip_grad_norm=None, *
     scaler.step(optimizer)
     scaler.update()
     optimizer.zero_grad()
-    return StepResult(value, int(count_correct(logits.data, labels.data)), len(labels))
+    return StepResult(value, 0 if count is None else int(count(logits.data, labels.data)), len(labels))
 
 
 def refuse_not_finite(loss, scaler, optimizer):
@@ -34,9 +43,3 @@ def refuse_not_finite(loss, scaler, optimizer):
     if not math.isfinite(loss) and scaler.get_scale() <= 1:
         optimizer.zero_grad()
         raise FloatingPointError(f"the loss is {loss}")
-
-
-def count_correct(logits, labels):
-    """How many rows of logits (N, classes) are largest at their label; of a soft label its largest class counts."""
-    wanted = labels if labels.ndim == 1 else labels.argmax(1)
-    return (logits.argmax(1) == wanted).sum()

@@ -1,5 +1,7 @@
 """Training steps that are replayed as a CUDA graph, on the emulated GPU: the same bits as op by op."""
 
+import functools
+
 import numpy as np
 import pytest
 from cuda_cases import needs_emulator
@@ -32,6 +34,9 @@ def counted(device):
     return Counted(*(layer for _, layer in small_net().named_children())).to(device)
 
 
+SMOOTHED = functools.partial(nn.functional.cross_entropy, label_smoothing=0.1)
+
+
 def sgd(params):
     return optim.SGD(params, 0.1, momentum=0.9)
 
@@ -47,7 +52,7 @@ def trained(steps, make=sgd, sizes=(6,) * 6, scaler=None, change=None, **setting
         images, labels = batch(n, number)
         if change is not None:
             images = images * np.float32(change(number, net, optimizer) or 1)
-        settings |= dict(step=steps, scaler=scaler, label_smoothing=0.1)
+        settings |= dict(step=steps, scaler=scaler, criterion=SMOOTHED)
         result = loop.train_step(net.train(), optimizer, images, labels, **settings)
         losses.append((repr(result.loss), result.correct))
     return losses, net, optimizer

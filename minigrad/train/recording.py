@@ -1,0 +1,41 @@
+"""What stands around the loop, for the command and for a Trainer: signals, the directory, the background writer."""
+
+from contextlib import contextmanager, suppress
+
+from ..command.files import write_atomically
+from ..command.screen import say
+from . import checkpoint
+from .config import to_toml
+from .directory import CONFIG, run_directory
+from .errors import Diverged
+from .log import RunLog, row
+from .stopping import stop_requests
+
+
+@contextmanager
+def recording(session, command):
+    """(a RunLog, a StopRequest) for `fit`. In this block signals are requests, and the run is written to its directory.
+
+    command: what its output_dir and resume say. UsageError if the directory can't be had.
+    """
+    with (
+        stop_requests() as request,
+        run_directory(session.config, command) as directory,
+        session.writing_to(directory),
+        session.compilation.watched(),
+    ):
+        say(row("run", directory), "")
+        write_atomically(directory / CONFIG, to_toml(session.config).encode())
+        session.restore_best(*((checkpoint.located(command.resume).parent,) if command.resume else ()))
+        yield RunLog(directory, session.config.epochs, session.progress.history), request
+
+
+def keep(session):
+    """Save what was trained, if a step isn't half done. Was it?"""
+    if not session.between_steps or session.global_step() == 0:
+        return False
+    with suppress(Diverged, OSError):
+        session.save()
+        session.finish_saving()
+        return True
+    return False
