@@ -7,9 +7,11 @@ import sys
 import textwrap
 import warnings
 from contextlib import contextmanager, nullcontext, suppress
+from contextvars import ContextVar
 
 from .errors import OutputClosed, UsageError, one_line
 
+_quiet: ContextVar[bool] = ContextVar("quiet", default=False)
 USUAL_COLUMNS, NARROWEST_BAR = 80, 8
 INDENT = 10  # of what continues a line: the second column of a run's plan
 
@@ -58,8 +60,23 @@ def writing():
         raise UsageError(f"standard output: {error.strerror}") from error
 
 
-def say(*lines):
-    """Lines on standard output, at once, also in a file or a pipe. On a terminal they are broken between words."""
+@contextmanager
+def quietly(quiet=True):
+    """In this block only what must be said is, and no bar is shown. (With quiet False as ever.)"""
+    token = _quiet.set(quiet)
+    try:
+        yield
+    finally:
+        _quiet.reset(token)
+
+
+def say(*lines, always=False):
+    """Lines on standard output, at once, also in a file or a pipe. On a terminal they are broken between words.
+
+    always: also within `quietly`.
+    """
+    if _quiet.get() and not always:
+        return
     width = columns(sys.stdout)
     with writing(), clear_of_bars():
         for line in lines:
@@ -110,7 +127,7 @@ class Bar:
         from tqdm import tqdm
 
         self.left, self.parts = left, ()
-        settings = dict(total=total, initial=done, leave=False, disable=None, file=sys.stderr)
+        settings = dict(total=total, initial=done, leave=False, disable=_quiet.get() or None, file=sys.stderr)
         self.bar = tqdm(desc=left, bar_format=f"{left} |{{bar}}| {{n_fmt}}/{{total_fmt}}", **settings)
 
     def __enter__(self):

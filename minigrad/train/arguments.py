@@ -17,9 +17,9 @@ EXAMPLES = """examples:
 """
 TESTING = frozenset((  # the settings that a test depends on
     "arch", "num_classes", "image_size", "data", "data_path", "download", "workers", "batch_size", "limit_test_batches",
-    "skip_bad_images", "device", "kernels", "threads",
+    "skip_bad_images", "tta", "device", "kernels", "threads",
 ))  # fmt: skip
-VERBS = ("resume", "pretrained", "output_dir", "evaluate", "plan", "config")
+VERBS = ("resume", "pretrained", "output_dir", "evaluate", "plan", "quiet", "config")
 FILES = """files:
   runs/NET-DATA-TIME             a run: settings, metrics, curves, confusion matrix, checkpoints (--output-dir)
   ~/.cache/minigrad/kernels      compiled kernels, in $MINIGRAD_CACHE/kernels if that is set; may be deleted
@@ -39,6 +39,7 @@ class Command:
     output_dir: str | None = None
     evaluate: bool = False
     plan: bool = False
+    quiet: bool = False
 
 
 class Parser(argparse.ArgumentParser):
@@ -96,6 +97,7 @@ def add_commands(group):
     group.add_argument("--pretrained", metavar="FILE", help="begin from these weights (the last layer's may be fresh)")
     group.add_argument("--list-archs", action=ListArchs, nargs=0, help="list the nets")
     group.add_argument("--version", action="version", version=f"minigrad {version()}", help="say which this is")
+    group.add_argument("-q", "--quiet", action="store_true", help="say only how it ended, and what went wrong")
     group.add_argument("--config", metavar="FILE", help="TOML file of settings; flags beat it")
     group.add_argument("--output-dir", metavar="DIR", help="where to write the run (default: runs/ARCH-DATA-TIME)")
 
@@ -131,6 +133,8 @@ def check_mode(verbs, settings):
     """UsageError for what is asked for together and makes no sense together."""
     if "pretrained" in verbs and "resume" in verbs:
         raise UsageError("--pretrained has no effect with --resume, whose weights are the checkpoint's")
+    if "plan" in verbs and "quiet" in verbs:
+        raise UsageError("--quiet has no effect with --plan, which only says what would be done: leave one out")
     if not verbs.get("evaluate"):
         return
     if "resume" not in verbs and "pretrained" not in verbs:

@@ -78,6 +78,12 @@ class Config:
     skip_bad_images: bool = setting("data", "leave images out that can't be decoded, instead of stopping", False)
     workers: int = setting("data", "threads that prepare batches; 0: none of their own", 1, NOT_NEGATIVE, ("-j",))
     batch_size: int | None = setting("data", "images in a step", None, COUNT, ("-b",), RECIPE)
+    val_split: float | None = setting(
+        "data", "share of the training images to test on instead of the test set", None, DECAY, (), "off"
+    )
+    grad_accum: int = setting(
+        "data", "batches whose gradients make one step (less memory than a larger batch)", 1, COUNT
+    )
     augment: bool | None = setting("data", "random crops and flips of training images", None, None, (), RECIPE)
     limit_train_batches: int | None = setting("data", "only this many batches an epoch", None, COUNT, (), "all")
     limit_test_batches: int | None = setting("data", "only this many batches in a test", None, COUNT, (), "all")
@@ -111,6 +117,14 @@ class Config:
     label_smoothing: float | None = setting(
         "regularising", "share of the target spread over all classes", None, FRACTION, (), RECIPE
     )
+    class_weights: str | None = setting(
+        "regularising",
+        "what each class counts in training: balanced, or numbers by commas",
+        None,
+        None,
+        (),
+        "all the same",
+    )
     mixup_alpha: float | None = setting("regularising", "mixup's alpha", None, POSITIVE, (), "off")
     cutmix_alpha: float | None = setting(
         "regularising", "cutmix's alpha; with mixup, each batch gets one of the two", None, POSITIVE, (), "off"
@@ -142,6 +156,8 @@ class Config:
     keep_last: int | None = setting(
         "run", "keep the checkpoints of this many epochs, as epoch-N.safetensors", None, COUNT, (), "off"
     )
+    tta: bool = setting("run", "test on each image and its mirror image, the scores averaged", False)
+    tensorboard: bool = setting("run", "write the numbers of each epoch for TensorBoard, too", False)
     print_freq: int = setting("run", "steps between updates of the progress bar's numbers", 10, COUNT)
 
 

@@ -47,10 +47,10 @@ class EpochBar(Bar):
 
 
 class RunLog:
-    """The records of a run, to the screen and to its directory."""
+    """The records of a run, to the screen and to its directory. board: see tensorboard.py; None: none."""
 
-    def __init__(self, directory, epochs, history=()):
-        self.directory, self.epochs, self.last_result = directory, epochs, None
+    def __init__(self, directory, epochs, history=(), board=None):
+        self.directory, self.epochs, self.last_result, self.board = directory, epochs, None, board
         self.write(history)  # a killed run may have written more than it saved
 
     def bar(self, session):
@@ -73,6 +73,9 @@ class RunLog:
         measured = {"epoch": record["epoch"], "seconds": round(seconds, 3), "images_per_second": round(rate, 1)}
         with going_on(TIMES), open(self.directory / TIMES, "a", encoding="utf-8") as file:
             file.write(json.dumps(measured) + "\n")
+        if self.board is not None:
+            with going_on("what TensorBoard shows"):
+                self.board.write(record, rate)
         say(epoch_line(record, self.epochs, seconds, rate))
 
 
@@ -82,17 +85,21 @@ def going_on(what):
     try:
         yield
     except OSError as error:
-        say(row("note", f"{error}: could not write {what}; the run goes on"))
+        say(row("note", f"{error}: could not write {what}; the run goes on"), always=True)
 
 
 def measured(record, part):
     """ "loss 0.123, accuracy 45.67%": what a record says of the training or the test."""
-    numbers = {name.removeprefix(f"{part}_"): value for name, value in record.items() if name.startswith(part)}
+    numbers = {
+        name.removeprefix(f"{part}_"): value
+        for name, value in record.items()
+        if name.startswith(part) and name != "test_top5"
+    }
     return ", ".join(f"{name} {number(name, value)}" for name, value in numbers.items())
 
 
 def number(name, value):
-    return f"{value:6.2%}" if name in ("accuracy", "top5") else f"{value:.3f}"
+    return f"{value:6.2%}" if name == "accuracy" else f"{value:.3f}"
 
 
 def epoch_line(record, epochs, seconds, rate):

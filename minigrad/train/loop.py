@@ -60,7 +60,7 @@ def evaluate(model, batches, parts, between=lambda: None):
     model.eval()
     try:
         for images, labels in prefetch_to_device(batches, device):
-            meter.add(model(on_device(images, device)), on_device(labels, device))
+            meter.add(meter.parts.scores(model, on_device(images, device)), on_device(labels, device))
             between()
     finally:
         model.train(training)
@@ -119,6 +119,8 @@ def guarded_step(session, images, labels):
     config, number = session.config, session.global_step()
     reseed(session.model, config.seed, number)
     settings = dict(criterion=session.parts.criterion, clip_grad_norm=config.clip_grad_norm)
+    if config.grad_accum > 1:
+        settings["portions"] = config.grad_accum
     if session.parts.count is None:
         settings["count"] = None
     settings |= dict(low_type=LOW_TYPES.get(config.amp), scaler=session.scaler, step=session.step)

@@ -30,11 +30,15 @@ class Classes(NamedTuple):
     test_criterion: object = F.cross_entropy
     metrics: dict = {}  # noqa: RUF012 (never written)
 
+    def scores(self, model, images):
+        return model(images)
+
 
 class Meter:
-    """Sums over the batches of a test. parts: test_criterion, metrics, and num_classes, None for other outputs."""
+    """Sums over the batches of a test. parts: as Classes; num_classes is None for other outputs."""
 
     def __init__(self, parts):
+        self.parts = parts
         self.measures, self.classify = {"loss": parts.test_criterion, **parts.metrics}, parts.num_classes is not None
         self.sums, self.images, self.confusion = dict.fromkeys(self.measures, 0.0), 0, None
 

@@ -4,7 +4,9 @@ from functools import partial
 
 from .. import data
 from ..nn import functional as F
+from ..tensor import Tensor
 from . import setup as build
+from .sampling import class_weights
 from .step import count_correct
 
 
@@ -20,8 +22,10 @@ class Named:
 
     def __init__(self, setup, device):
         self.setup, self.config, self.device = setup, setup.config, device
-        self.criterion = partial(F.cross_entropy, label_smoothing=self.config.label_smoothing)
         self.num_classes = self.config.num_classes
+        weight = class_weights(self.config.class_weights, setup.datasets.train, self.num_classes)
+        weight = None if weight is None else device.asarray(weight)
+        self.criterion = partial(F.cross_entropy, weight=weight, label_smoothing=self.config.label_smoothing)
 
     def model(self):
         return build.build_model(self.setup, self.device)
@@ -35,6 +39,13 @@ class Named:
     def test_loader(self):
         """(the loader of a test, the number of batches that it is to give)"""
         return build.test_loader(self.config, self.setup.datasets.test, self.setup.conventions)
+
+    def scores(self, model, images):
+        """What the model makes of images (a tensor) in a test; with --tta the mean over each and its mirror image."""
+        if not self.config.tta:
+            return model(images)
+        mirrored = images.device.xp.ascontiguousarray(images.data[:, :, ::-1])
+        return (model(images) + model(Tensor(mirrored))) * 0.5
 
     def net_facts(self):
         """What is needed, besides the weights and the configuration, to classify an image with this net."""
@@ -76,11 +87,12 @@ class Given(Named):
 
     def loader(self, dataset, shuffle=False):
         """A DataLoader as it is; the batches of a data set."""
+        config, number = self.config, build.step_images(self.config) if shuffle else self.config.batch_size
         if isinstance(dataset, data.DataLoader):
             return dataset
-        config, drop = self.config, shuffle and len(dataset) >= self.config.batch_size
+        drop = shuffle and len(dataset) >= number
         settings = dict(shuffle=shuffle, drop_last=drop, num_workers=config.workers, seed=config.seed)
-        return data.DataLoader(dataset, config.batch_size, skip_bad_images=config.skip_bad_images, **settings)
+        return data.DataLoader(dataset, number, skip_bad_images=config.skip_bad_images, **settings)
 
     def net_facts(self):
         return {}

@@ -14,7 +14,7 @@ from ..nn.inspection import shapes_only
 from ..tensor import Tensor
 from .log import count, duration, row
 from .loop import LOW_TYPES
-from .setup import within_memory
+from .setup import step_images, within_memory
 
 PROBE, PROBES = 512, 8  # side and number of the matrix products that tell how fast this machine multiplies
 EFFICIENCY = 0.25  # of a whole training step beside a matrix product: layers that only move memory take their time too
@@ -99,7 +99,7 @@ def describe_training(config, steps):
     warm = f" after {count_of(config.lr_warmup_epochs, 'epoch')} of rise" if config.lr_warmup_epochs else ""
     mixed = f", {config.amp}" if config.amp != "none" else ""
     return (
-        f"{count(config.epochs, 'epoch')} of {count(steps, 'step')} of {count(config.batch_size, 'image')}; "
+        f"{count(config.epochs, 'epoch')} of {count(steps, 'step')} of {count(step_images(config), 'image')}; "
         f"{config.opt}, "
         f"lr {config.lr:g} {config.lr_scheduler}{warm}, weight decay {config.weight_decay:g}{mixed}"
     )
@@ -112,7 +112,7 @@ def count_of(number, thing):
 def estimate(found, session):
     """Seconds that the rest of the run takes, as the MACs of the net and the speed of a matrix product tell."""
     config, progress = session.config, session.progress
-    images = session.steps * config.batch_size
+    images = session.steps * step_images(config)
     tested = min(len(session.datasets.test), (config.limit_test_batches or 10**9) * config.batch_size)
     macs = (TRAINING_MACS * images + tested) * found.macs
     return (config.epochs - progress.epoch) * macs / (EFFICIENCY * macs_per_second())

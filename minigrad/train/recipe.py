@@ -132,6 +132,8 @@ def check_together(config):
         )
     if config.cuda_graph and config.device == "cpu":
         raise UsageError("--cuda-graph needs a GPU (--device cuda)")
+    if config.cuda_graph and config.grad_accum > 1:
+        raise UsageError("--grad-accum adds up several passes, of which --cuda-graph records one: choose one")
     if config.cuda_graph and config.detect_anomaly:
         raise UsageError("--detect-anomaly looks at each op, which --cuda-graph doesn't run one by one: choose one")
     return config

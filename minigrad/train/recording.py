@@ -10,6 +10,7 @@ from .directory import CONFIG, run_directory
 from .errors import Diverged
 from .log import RunLog, row
 from .stopping import stop_requests
+from .tensorboard import Board
 
 
 @contextmanager
@@ -27,7 +28,21 @@ def recording(session, command):
         say(row("run", directory), "")
         write_atomically(directory / CONFIG, to_toml(session.config).encode())
         session.restore_best(*((checkpoint.located(command.resume).parent,) if command.resume else ()))
-        yield RunLog(directory, session.config.epochs, session.progress.history), request
+        with board_of(session) as board:
+            yield RunLog(directory, session.config.epochs, session.progress.history, board), request
+
+
+@contextmanager
+def board_of(session):
+    """The Board that --tensorboard asks for, closed at the end; or None."""
+    if not session.config.tensorboard:
+        yield None
+        return
+    board = Board(session.directory, session.progress.epoch)
+    try:
+        yield board
+    finally:
+        board.close()
 
 
 def keep(session):

@@ -5,6 +5,7 @@ import io
 
 import numpy as np
 
+MOST, WORST = 20, 5  # classes that are shown: all of so many, else so many
 COLUMNS = ("class", "images", "precision", "recall", "f1")
 
 
@@ -29,3 +30,14 @@ def csv(confusion, names):
         (name, images, *(f"{x:.4f}" for x in measures)) for name, images, *measures in rows(confusion, names)
     )
     return text.getvalue()
+
+
+def table(confusion, names):
+    """The rows as lines for the screen: all classes, or of many the ones that are told apart worst."""
+    found = rows(confusion, names)
+    shown = found if len(found) <= MOST else sorted(found, key=lambda row: row[-1])[:WORST]
+    width = max(len(COLUMNS[0]), *(len(name) for name, *_ in shown))
+    head = f"{COLUMNS[0]:<{width}}" + "  images  precision  recall     f1"
+    lines = [f"{name:<{width}}  {images:>6,}  {p:>9.1%}  {r:>6.1%}  {f:>5.3f}" for name, images, p, r, f in shown]
+    rest = f"the {WORST} of {len(found)} classes with the lowest F1; classes.csv has all"
+    return [head, *lines, *([] if len(found) <= MOST else [rest])]

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from ..command.errors import OutputClosed, UsageError, blaming_the_user
 from ..command.reference import is_reference
-from ..command.screen import say
+from ..command.screen import quietly, say
 from ..data import BadImage, DataError, DataWarning
-from . import checkpoint, plan
+from . import checkpoint, plan, report
 from .config import checked_all, read_toml
 from .directory import CONFIG, locked_if_resumed, planned
 from .errors import Diverged, Stopped
@@ -16,14 +16,14 @@ from .foreign import test_weights
 from .loop import fit
 from .pretrained import begin_from, from_checkpoint, from_weights
 from .recording import keep, recording
-from .results import draw
+from .results import class_names, draw
 from .session import Session, check_unfinished
 from .setup import chosen_device, kernels_in_force, products_in_force, set_up
 
 
 def run(command):
     """Do what a Command asks for; the exit status."""
-    with data_warnings_said(), resumed_directory(command):
+    with quietly(command.quiet), data_warnings_said(), resumed_directory(command):
         if command.evaluate and command.pretrained is not None:
             return test_weights(command)
         settings, saved, notes = load(command.resume) if command.resume is not None else ({}, None, ())
@@ -112,7 +112,9 @@ def test(session, path):
     except (DataError, OSError, MemoryError) as error:
         raise UsageError(f"{cause(error, session.config)}{advice(error, '; add')}") from error
     images = int(result.confusion.sum())
-    say(f"{path}: test accuracy {result.accuracy:.2%}, loss {result.loss:.4f} ({plan.count(images, 'image')})")
+    top = f", top-5 {result.metrics['top5']:.2%}" if "top5" in result.metrics else ""
+    counted = plan.count(images, "image")
+    say(f"{path}: test accuracy {result.accuracy:.2%}{top}, loss {result.loss:.4f} ({counted})", always=True)
     return 0
 
 
@@ -128,7 +130,7 @@ def fit_or_stop(session, log, request):
     try:
         try:
             fit(session, log, request)
-            return finish(session)
+            return finish(session, log.last_result)
         except Stopped as stopped:
             session.save()
             session.finish_saving()
@@ -179,6 +181,7 @@ def stop(session, stopped, log):
         say(
             f"{stopped}: stopped {plan.describe_progress(session)}, and saved.",
             f"Go on with: {resume_line(session)}",
+            always=True,
         )
     return stopped.status
 
@@ -190,19 +193,22 @@ def explain(session, diverged, log):
     say(
         f"Stopped: {diverged}.",
         f"{kept} Try a lower --lr, a longer --lr-warmup-epochs, or --clip-grad-norm 1.",
+        always=True,
     )
     return 1
 
 
-def finish(session):
+def finish(session, result):
     last, best = session.progress.history[-1], session.progress.best()
     top = f", top-5 {last['test_top5']:.2%}" if "test_top5" in last else ""
     early = session.progress.epoch < session.config.epochs
     patience = f"stopped early: {session.progress.epochs_since_best()} epochs without a better test accuracy"
+    say("", *report.table(result.confusion, class_names(session, len(result.confusion))), "")
     say(
-        *(("", patience) if early else ("",)),
+        *((patience,) if early else ()),
         f"test accuracy {last['test_accuracy']:.2%}{top}  "
         f"(best {best['test_accuracy']:.2%} after epoch {best['epoch']})",
         f"written to {session.directory}",
+        always=True,
     )
     return 0

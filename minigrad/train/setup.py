@@ -14,14 +14,23 @@ from ..data.catalog import PHOTOGRAPH, statistics
 from ..data.transforms import CutMix, Mixup
 from ..device import allow_tf32, get_device, get_num_threads, set_num_threads, use_kernels
 from ..optim import lr_scheduler
-from . import fitting, own, recipe
+from . import fitting, own, recipe, sampling
 from .config import Config, flag
 from .pretrained import USUAL, Conventions
 from .recipe import complete, merged
 
 EMBEDDED, FOLDER = "fashion-mnist-10k", "imagefolder"
-FIXED = ("arch", "num_classes", "image_size", "data", "opt", "seed", "recipe")  # a checkpoint fits no other
-FIXED_WITHIN_EPOCH = ("batch_size", "limit_train_batches", "augment", "mixup_alpha", "cutmix_alpha")
+FIXED = (
+    "arch",
+    "num_classes",
+    "image_size",
+    "data",
+    "opt",
+    "seed",
+    "recipe",
+    "val_split",
+)  # a checkpoint fits no other
+FIXED_WITHIN_EPOCH = ("batch_size", "grad_accum", "limit_train_batches", "augment", "mixup_alpha", "cutmix_alpha")
 
 
 @dataclass(frozen=True)
@@ -62,6 +71,8 @@ def set_up(command, saved, classes=None):
     asked = Config(**{name: value for layer in layers for name, value in layer.items()})
     check_data_settings(asked)
     datasets = datasets_for(command, asked, classes)
+    if not command.evaluate:
+        datasets = sampling.held_back(datasets, asked.val_split, asked.seed)
     size, sized = fitting.image_size(asked, datasets.train)
     arch, why, size = choose_net(asked, size)
     known = dict(arch=arch, image_size=size, num_classes=asked.num_classes or datasets.train.num_classes)
@@ -69,7 +80,7 @@ def set_up(command, saved, classes=None):
     config = complete(known, [*layers, fitted])
     check_classes(config, datasets.train)
     check_unchanged(saved, config, FIXED)
-    return Setup(config, why, datasets, (*recipe.notes(arch), *sized, *chosen))
+    return Setup(config, why, datasets, (*recipe.notes(arch), *sized, *chosen, *sampling.notes(config)))
 
 
 def own_directory(layer):
@@ -307,11 +318,16 @@ def mixing(config):
     return OneOf(*mixings) if mixings else None
 
 
+def step_images(config):
+    """How many images make a step."""
+    return config.batch_size * config.grad_accum
+
+
 def train_loader(config, dataset, conventions):
     """Batches in random order; the last, smaller one is left out, unless it is the only one."""
     return data.DataLoader(
-        dataset, config.batch_size, shuffle=True, num_workers=config.workers, seed=config.seed,
-        drop_last=len(dataset) >= config.batch_size, batch_transform=mixing(config),
+        dataset, step_images(config), shuffle=True, num_workers=config.workers, seed=config.seed,
+        drop_last=len(dataset) >= step_images(config), batch_transform=mixing(config),
         transform=conventions.transforms(data.default_transforms(dataset, config.image_size, train=config.augment)),
         skip_bad_images=config.skip_bad_images,
     )  # fmt: skip

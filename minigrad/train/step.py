@@ -1,9 +1,11 @@
 """A training step: forward, backward, unscaling, clipping and the optimizer's update, op by op."""
 
 import math
+from itertools import pairwise
 from typing import NamedTuple
 
 from ..optim import clip_grad_norm_
+from ..tensor import Tensor
 from .gradients import gradients
 
 
@@ -21,13 +23,20 @@ def count_correct(logits, labels):
     return (logits.argmax(1) == wanted).sum()
 
 
-def op_by_op(model, optimizer, images, labels, *, scaler, clip_grad_norm=None, count=count_correct, **settings):
+def op_by_op(
+    model, optimizer, images, labels, *, scaler, clip_grad_norm=None, count=count_correct, portions=1, **settings
+):
     """train_step on tensors that are on the model's device. settings: of `gradients`.
 
     count: how many rows of logits are right; None: of outputs that are no classes, 0.
+    portions: into how many parts the batch is divided, whose gradients are added up.
     """
-    loss, logits = gradients(model, images, labels, scale=scaler.get_scale(), **settings)
-    value = loss.item()  # after the backward pass was launched: a GPU is not kept waiting for it
+    value, correct = 0.0, 0
+    for part, targets in portions_of(images, labels, portions):
+        share = len(targets) / len(labels)
+        loss, logits = gradients(model, part, targets, scale=scaler.get_scale() * share, **settings)
+        value += share * loss.item()  # after the backward pass was launched: a GPU is not kept waiting for it
+        correct += 0 if count is None else int(count(logits.data, targets.data))
     refuse_not_finite(value, scaler, optimizer)
     if clip_grad_norm is not None:
         scaler.unscale_(optimizer)
@@ -35,7 +44,7 @@ def op_by_op(model, optimizer, images, labels, *, scaler, clip_grad_norm=None, c
     scaler.step(optimizer)
     scaler.update()
     optimizer.zero_grad()
-    return StepResult(value, 0 if count is None else int(count(logits.data, labels.data)), len(labels))
+    return StepResult(value, correct, len(labels))
 
 
 def refuse_not_finite(loss, scaler, optimizer):
@@ -43,3 +52,11 @@ def refuse_not_finite(loss, scaler, optimizer):
     if not math.isfinite(loss) and scaler.get_scale() <= 1:
         optimizer.zero_grad()
         raise FloatingPointError(f"the loss is {loss}")
+
+
+def portions_of(images, labels, number):
+    """(images, labels) of each of so many parts of a batch, as equal as they can be; of few images fewer parts."""
+    if number == 1:
+        return [(images, labels)]
+    ends = sorted({i * len(labels) // number for i in range(number + 1)})
+    return [(Tensor(images.data[a:b]), Tensor(labels.data[a:b])) for a, b in pairwise(ends)]

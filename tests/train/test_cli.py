@@ -14,7 +14,7 @@ from minigrad import device
 from minigrad.train import checkpoint, plan
 
 SCHEMA = {"epoch": int, "train_loss": float, "train_accuracy": float, "test_loss": float, "test_accuracy": float,
-          "lr": float}  # fmt: skip
+          "test_top5": float, "lr": float}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
