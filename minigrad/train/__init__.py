@@ -8,6 +8,8 @@ setup       from a configuration to data, model, optimizer and schedule
 run         plan, test or train; pretrained: begin from published weights
 trainer     Trainer: any net, data, loss and metrics, from Python
 parts       what a session is made of, by name or given
+sampling    which images are held back, and what each class counts
+tensorboard the numbers of each epoch for TensorBoard
 recording   what stands around the loop: signals, directory, background writer
 session     all that changes during a run; progress: how far it is, and its history
 loop        train_step, an epoch, an evaluation: the loop itself

@@ -52,7 +52,7 @@ class Progress:
 
         That with the highest test accuracy, or the lowest test loss where there is no accuracy.
         """
-        return max(self.history, key=lambda record: record.get("test_accuracy", -record["test_loss"]), default=None)
+        return max(self.history, key=goodness, default=None)
 
     def is_best(self):
         """Is the epoch completed last the best so far?"""
@@ -82,3 +82,8 @@ class Progress:
     def recorded():
         """The names in a record of history that others read."""
         return {"epoch", "train_loss", "test_loss", "lr"}
+
+
+def goodness(record):
+    """What is the higher, the better an epoch's test went."""
+    return record["test_accuracy"] if "test_accuracy" in record else -record["test_loss"]

@@ -30,7 +30,7 @@ VALUES = [[flag(n), v] for n, f in FIELDS.items() if kind(f) is not bool for v i
 NAMES = [[flag(n), v] for n in TEXTS for v in WRONG[str]]
 CUT_OFF = [[flag(name)] for name, f in FIELDS.items() if kind(f) is not bool]
 ODD = [
-    ["--"], ["x"], ["--tta"], ["-x"], ["--plan=3"], ["--config"], ["--resume", "no/such"], ["--config", "/dev/null/x"],
+    ["--"], ["x"], ["--ttta"], ["-x"], ["--plan=3"], ["--config"], ["--resume", "no/such"], ["--config", "/dev/null/x"],
     ["--evaluate"], ["--resume", "\udcff"], ["--output-dir", ""], ["--no-lr"], ["---"], ["-b"], ["--lr=", "3"],
 ]  # fmt: skip
 RIGHT = [[], ["-a", "lenet5"], ["-b", "4"], ["--epochs", "2"], ["-j", "0"], ["--no-augment"]]
