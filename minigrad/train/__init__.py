@@ -5,6 +5,7 @@ arguments   the command line; suggest: what may have been meant by a flag that d
 own         nets and data sets of your own, by file
 recipe      the settings that each family trains well with; fitting: those that fit few or small images
 setup       from a configuration to data, model, optimizer and schedule
+finder      --find-lr: which learning rate to begin with
 run         plan, test or train; pretrained: begin from published weights
 trainer     Trainer: any net, data, loss and metrics, from Python
 parts       what a session is made of, by name or given

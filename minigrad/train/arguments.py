@@ -19,7 +19,7 @@ TESTING = frozenset((  # the settings that a test depends on
     "arch", "num_classes", "image_size", "data", "data_path", "download", "workers", "batch_size", "limit_test_batches",
     "skip_bad_images", "tta", "device", "kernels", "threads",
 ))  # fmt: skip
-VERBS = ("resume", "pretrained", "output_dir", "evaluate", "plan", "quiet", "config")
+VERBS = ("resume", "pretrained", "output_dir", "evaluate", "plan", "find_lr", "quiet", "config")
 FILES = """files:
   runs/NET-DATA-TIME             a run: settings, metrics, curves, confusion matrix, checkpoints (--output-dir)
   ~/.cache/minigrad/kernels      compiled kernels, in $MINIGRAD_CACHE/kernels if that is set; may be deleted
@@ -39,6 +39,7 @@ class Command:
     output_dir: str | None = None
     evaluate: bool = False
     plan: bool = False
+    find_lr: bool = False
     quiet: bool = False
 
 
@@ -97,6 +98,7 @@ def add_commands(group):
     group.add_argument("--pretrained", metavar="FILE", help="begin from these weights (the last layer's may be fresh)")
     group.add_argument("--list-archs", action=ListArchs, nargs=0, help="list the nets")
     group.add_argument("--version", action="version", version=f"minigrad {version()}", help="say which this is")
+    group.add_argument("--find-lr", action="store_true", help="try rising learning rates in a few steps, and draw them")
     group.add_argument("-q", "--quiet", action="store_true", help="say only how it ended, and what went wrong")
     group.add_argument("--config", metavar="FILE", help="TOML file of settings; flags beat it")
     group.add_argument("--output-dir", metavar="DIR", help="where to write the run (default: runs/ARCH-DATA-TIME)")
@@ -133,8 +135,7 @@ def check_mode(verbs, settings):
     """UsageError for what is asked for together and makes no sense together."""
     if "pretrained" in verbs and "resume" in verbs:
         raise UsageError("--pretrained has no effect with --resume, whose weights are the checkpoint's")
-    if "plan" in verbs and "quiet" in verbs:
-        raise UsageError("--quiet has no effect with --plan, which only says what would be done: leave one out")
+    check_without_a_run(verbs)
     if not verbs.get("evaluate"):
         return
     if "resume" not in verbs and "pretrained" not in verbs:
@@ -146,6 +147,15 @@ def check_mode(verbs, settings):
         raise UsageError(f"{flag(idle[0])} has no effect with --evaluate --pretrained: the weights' own is used")
     if idle := [name for name in settings if not used_in_a_test(name, settings[name])]:
         raise UsageError(f"{flag(idle[0])} has no effect with --evaluate, which only tests")
+
+
+def check_without_a_run(verbs):
+    """UsageError for what has no effect where nothing is trained."""
+    if "plan" in verbs and "quiet" in verbs:
+        raise UsageError("--quiet has no effect with --plan, which only says what would be done: leave one out")
+    for other in ("resume", "evaluate", "plan"):
+        if "find_lr" in verbs and other in verbs:
+            raise UsageError(f"{flag(other)} has no effect with --find-lr, which begins anew: leave one out")
 
 
 def used_in_a_test(name, value):

@@ -12,6 +12,7 @@ from . import checkpoint, plan, report
 from .config import checked_all, read_toml
 from .directory import CONFIG, locked_if_resumed, planned
 from .errors import Diverged, Stopped
+from .finder import find_lr
 from .foreign import test_weights
 from .loop import fit
 from .pretrained import begin_from, from_checkpoint, from_weights
@@ -45,6 +46,9 @@ def run(command):
                 with session.compilation.watched():
                     return test(session, command.resume)
             say(*plan.describe(setup, session, device), *(plan.row("note", note) for note in notes))
+            if command.find_lr:
+                with session.compilation.watched(), blaming_the_user(DataError, OSError, MemoryError):
+                    return find_lr(session, command)
             return show_directory(session, command) if command.plan else train(session, command)
 
 

@@ -10,6 +10,8 @@ ALIASES = {  # what it is called here: what other programs call it
     "device": "gpu cuda", "amp": "fp16 bf16 mixed-precision", "evaluate": "eval test val validate", "plan": "dry-run",
     "output-dir": "output out save-dir", "image-size": "img-size imgsz", "num-classes": "classes",
     "mixup-alpha": "mixup", "cutmix-alpha": "cutmix", "clip-grad-norm": "clip-grad grad-clip", "seed": "random-seed",
+    "grad-accum": "accum-steps gradient-accumulation grad-accum-steps", "val-split": "validation-split",
+    "find-lr": "lr-finder lr-find", "quiet": "silent", "keep-last": "save-total-limit", "patience": "early-stopping",
     "print-freq": "log-interval", "freeze": "frozen freeze-layers", "label-smoothing": "smoothing",
 }  # fmt: skip
 OURS = {alias: name for name, aliases in ALIASES.items() for alias in aliases.split()}

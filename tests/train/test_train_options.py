@@ -202,3 +202,18 @@ def test_tensorboard_without_its_package_is_one_line(tmp_path, monkeypatch, caps
     assert train(tmp_path / "run", *RUN, "--tensorboard") == 2
     assert "--tensorboard needs the package tensorboardX: pip install tensorboardX" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+# The learning rate
+
+
+def test_find_lr_draws_the_losses_and_names_a_rate(tmp_path, capsys):
+    from minigrad.train import finder
+
+    assert train(tmp_path, *RUN, "--find-lr", "--quiet") == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("--lr ") and (tmp_path / "lr.png").read_bytes().startswith(b"\x89PNG")
+    assert 1e-4 < float(line.split()[1]) < 1
+    rates, losses = 10.0 ** np.arange(-4, 2), np.array([2.0, 1.9, 1.2, 1.1, 1.05, 3.0])
+    assert finder.steepest(rates, losses) == 10.0**-3
+    assert main(["--find-lr", "--plan"]) == 2
