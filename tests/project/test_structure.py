@@ -46,6 +46,7 @@ LAYERS = [
     "minigrad.train",
 ]
 SOURCES = [p for package in PACKAGES for p in sorted((ROOT / package).rglob("*.py"))]
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 
 def module_name(path):
@@ -191,7 +192,7 @@ def test_every_op_states_its_formula():
         assert f.__doc__ and len(f.__doc__) >= 15, name
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=relative_id)
+@pytest.mark.parametrize("path", [*SOURCES, *TESTS], ids=relative_id)
 def test_files_are_not_too_long(path):
     assert len(path.read_text().splitlines()) <= 350
 
