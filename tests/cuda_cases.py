@@ -15,6 +15,7 @@ import pytest
 from kernels import cuda, reference
 
 ON_GPU = os.environ.get("MINIGRAD_DEVICE") == "cuda"
+DEVICE = "cuda" if ON_GPU else "emulated"
 xp = importlib.import_module("cupy") if ON_GPU else emulator
 needs_emulator = pytest.mark.skipif(
     ON_GPU or emulator.missing() is not None, reason="for the emulated device" if ON_GPU else str(emulator.missing())

@@ -1,10 +1,10 @@
-"""Mixed precision on the emulated GPU: which type each op computes in, gradients near float32's, loss scaling, runs."""
+"""Mixed precision on the device: which type each op computes in, gradients near float32's, loss scaling, runs."""
 
 import re
 
 import numpy as np
 import pytest
-from cuda_cases import needs_emulator
+from cuda_cases import DEVICE, needs_device
 from op_table import CASES
 from places import here, prepare, running_on
 from small_nets import batch, small_net
@@ -20,20 +20,20 @@ from minigrad.train import loop, session
 from minigrad.train import step as one_step
 from minigrad.train.progress import Progress
 
-prepare("emulated")
-pytestmark = [needs_emulator, pytest.mark.long]
+prepare(DEVICE)
+pytestmark = [needs_device, pytest.mark.long]
 both_types = pytest.mark.parametrize("low", ["bfloat16", "float16"])
 overflows = pytest.mark.filterwarnings("ignore:overflow encountered", "ignore:invalid value encountered")  # NumPy's
 NEAR = {"bfloat16": 2.0**-6, "float16": 2.0**-9}  # of the norm: a few times the rounding of one number
 FEW = (
     "-a", "resnet8", *QUICK, "--image-size", 8, "-b", 2, "--limit-train-batches", 2, "--limit-test-batches", 1,
-    "--device", "emulated",
+    "--device", DEVICE,
 )  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
-def on_the_emulated_device():
-    with running_on("emulated"):
+def on_the_device():
+    with running_on(DEVICE):
         yield
 
 
@@ -144,7 +144,7 @@ def test_a_checkpointed_piece_is_recomputed_in_the_same_types():
 
 def gradients(low):
     """{name: gradient} of a small net, after the loss within autocast."""
-    net, (images, labels) = small_net().to("emulated"), batch(16)
+    net, (images, labels) = small_net().to(DEVICE), batch(16)
     mg.nn.reseed(net, 1)
     with mg.autocast(low):
         loss = F.cross_entropy(net(loop.on_device(images, here())), loop.on_device(labels, here()))
@@ -162,7 +162,7 @@ def test_gradients_of_a_net_are_near_those_of_float32(low):
 
 @both_types
 def test_a_net_trains_and_its_weights_and_state_stay_float32(low):
-    net = small_net().to("emulated")
+    net = small_net().to(DEVICE)
     mg.nn.reseed(net, 1)
     optimizer, scaler = optim.AdamW(net.parameters(), 0.02), mg.GradScaler(enabled=low == "float16")
     losses = [loop.train_step(net, optimizer, *batch(16), low_type=low, scaler=scaler).loss for _ in range(12)]
@@ -181,7 +181,7 @@ def test_what_is_kept_for_backward_is_what_the_summary_says(arch):
     estimate = found.training_bytes(4, autocast=True) - found.training_bytes(0) - 4 * found.largest_bytes
     images = mg.Tensor(here().asarray(np.ones((4, 16, 16, 1), np.float32)))
     with mg.autocast("bfloat16"):
-        y = net.to("emulated").train()(images)
+        y = net.to(DEVICE).train()(images)
     arrays = [a for node in nodes_below(y) for a in arrays_in(tuple(node.saved.values()))]
     memory = {id(memory_of(a)): a.nbytes for a in arrays if a.dtype.name == "bfloat16" or a.ndim > 1}
     assert sum(memory.values()) == pytest.approx(estimate, rel=0.02)
@@ -214,7 +214,7 @@ def test_an_overflow_is_skipped_and_the_scale_halves_then_grows_again():
 
 @overflows
 def test_a_step_whose_loss_is_not_finite_is_skipped_until_the_scale_is_1():
-    net = mg.nn.Sequential(mg.nn.Flatten(), mg.nn.Linear(36, 3, rng=np.random.default_rng(0))).to("emulated")
+    net = mg.nn.Sequential(mg.nn.Flatten(), mg.nn.Linear(36, 3, rng=np.random.default_rng(0))).to(DEVICE)
     (images, labels), optimizer = batch(), optim.SGD(net.parameters(), 0.1)
     scaler, before = mg.GradScaler(init_scale=4.0), net[1].weight.data.get()
 
@@ -254,7 +254,7 @@ def test_gradients_are_clipped_unscaled(monkeypatch):
         one_step, "clip_grad_norm_", lambda params, most: seen.append(optim.clip_grad_norm_(params, most))
     )
     for scaler in (mg.GradScaler(), mg.GradScaler(enabled=False)):
-        net = small_net().to("emulated")
+        net = small_net().to(DEVICE)
         mg.nn.reseed(net, 1)
         loop.train_step(net, optim.SGD(net.parameters()), *batch(), clip_grad_norm=1.0, scaler=scaler)
     assert seen[0] == pytest.approx(seen[1], rel=1e-5)
@@ -297,7 +297,7 @@ def test_the_plan_s_memory_is_that_of_16_bits(tmp_path, capsys):
 def test_nets_take_a_step_in_16_bits(arch):
     import architectures
 
-    net = architectures.create(arch, num_classes=10, image_size=8, in_channels=1).to("emulated")
+    net = architectures.create(arch, num_classes=10, image_size=8, in_channels=1).to(DEVICE)
     rng = np.random.default_rng(0)
     images, labels = rng.standard_normal((2, 8, 8, 1), np.float32), np.array([1, 3])
     optimizer = optim.SGD(net.parameters(), 0.1)
@@ -325,6 +325,6 @@ def test_a_resumed_run_keeps_the_scale(tmp_path, monkeypatch):
 
 
 def test_the_cpu_refuses(tmp_path, capsys):
-    for flags in (("--amp", "bf16"), ("--amp", "tf32", "--device", "emulated", "--kernels", "reference")):
+    for flags in (("--amp", "bf16"), ("--amp", "tf32", "--device", DEVICE, "--kernels", "reference")):
         assert train(tmp_path, "-a", "lenet5", *flags) == 2
         assert "needs a GPU (--device cuda)" in capsys.readouterr().err

@@ -1,10 +1,10 @@
-"""Training steps that are replayed as a CUDA graph, on the emulated GPU: the same bits as op by op."""
+"""Training steps that are replayed as a CUDA graph, on the device: the same bits as op by op."""
 
 import functools
 
 import numpy as np
 import pytest
-from cuda_cases import needs_emulator
+from cuda_cases import DEVICE, needs_device
 from places import prepare
 from small_nets import batch, small_net
 from train_runs import same
@@ -16,8 +16,8 @@ from minigrad.train import loop
 from minigrad.train import step as one_step
 from minigrad.train.graph import GraphedStep
 
-prepare("emulated")
-pytestmark = [needs_emulator, pytest.mark.long]
+prepare(DEVICE)
+pytestmark = [needs_device, pytest.mark.long]
 
 
 class Counted(nn.Sequential):
@@ -43,7 +43,7 @@ def sgd(params):
 
 def trained(steps, make=sgd, sizes=(6,) * 6, scaler=None, change=None, **settings):
     """(losses, net, optimizer) of steps whose learning rate falls and whose dropout masks differ."""
-    net = counted("emulated")
+    net = counted(DEVICE)
     optimizer, losses = make(net.parameters()), []
     for number, n in enumerate(sizes):
         for group in optimizer.param_groups:
@@ -146,7 +146,7 @@ def test_steps_that_overflow_are_skipped_in_a_replay(name, clip_grad_norm):
 def test_a_loss_that_is_not_finite_changes_no_weight_in_a_replay(scaler):
     results = []
     for steps in (GraphedStep(pytest.fail), loop.op_by_op):
-        net = counted("emulated")
+        net = counted(DEVICE)
         optimizer, losses = optim.AdamW(net.parameters(), 0.02), []
         for number in range(5):
             nn.reseed(net, 5, number)
@@ -168,8 +168,8 @@ def test_an_infinite_loss_is_refused_in_a_replay_though_the_gradients_are_finite
     """Logits 3e38 and -3e38: their difference overflows, the gradients don't."""
     results = []
     for steps in (GraphedStep(pytest.fail), loop.op_by_op):
-        net = nn.Sequential(nn.Flatten(), nn.Linear(1, 2, bias=False)).to("emulated")
-        net[1].weight.data[...] = get_device("emulated").asarray(np.array([[1], [-1]], np.float32))
+        net = nn.Sequential(nn.Flatten(), nn.Linear(1, 2, bias=False)).to(DEVICE)
+        net[1].weight.data[...] = get_device(DEVICE).asarray(np.array([[1], [-1]], np.float32))
         optimizer, image, label = optim.SGD(net.parameters(), 1e-3), np.ones((1, 1, 1, 1), np.float32), np.array([1])
         losses = [loop.train_step(net, optimizer, image, label, step=steps, scaler=scaler).loss for _ in range(3)]
         with pytest.raises(FloatingPointError, match="the loss is inf"):
@@ -242,7 +242,7 @@ def test_other_optimizers_run_op_by_op():
 def test_a_weight_that_was_added_is_noticed():
     def added(number, net, optimizer):
         if number == 3:
-            net[0].bias = nn.Parameter(get_device("emulated").asarray(np.ones(4, np.float32)))
+            net[0].bias = nn.Parameter(get_device(DEVICE).asarray(np.ones(4, np.float32)))
 
     graphed, plain = trained(GraphedStep(pytest.fail), change=added), trained(loop.op_by_op, change=added)
     assert_same(graphed, plain)
@@ -279,7 +279,7 @@ def test_what_cannot_be_captured_runs_op_by_op_and_says_so_once(looks):
     for steps in (GraphedStep(said.append), loop.op_by_op):
         rng = np.random.default_rng(0)
         hidden = nn.Linear(36, 5, rng=rng), nn.BatchNorm2d(5), nn.Dropout(0.5), Looking()
-        net = nn.Sequential(nn.Flatten(), *hidden, nn.Linear(5, 3, rng=rng)).to("emulated")
+        net = nn.Sequential(nn.Flatten(), *hidden, nn.Linear(5, 3, rng=rng)).to(DEVICE)
         nn.reseed(net, 1)
         optimizer = optim.SGD(net.parameters(), 0.1)
         losses = [loop.train_step(net, optimizer, *batch(4, i), step=steps).loss for i in range(4)]
@@ -290,7 +290,7 @@ def test_what_cannot_be_captured_runs_op_by_op_and_says_so_once(looks):
 
 
 def test_a_wrong_class_is_refused_in_a_replay():
-    net, steps = small_net().to("emulated"), GraphedStep()
+    net, steps = small_net().to(DEVICE), GraphedStep()
     optimizer = optim.SGD(net.parameters(), 0.1)
     for i in range(3):
         loop.train_step(net, optimizer, *batch(4, i), step=steps)
@@ -312,7 +312,7 @@ def test_a_checkpointed_piece_is_captured_with_its_dropout():
             def forward(self, x):
                 return self.head(mg.checkpoint(self.net, x))
 
-        model = Net().to("emulated")
+        model = Net().to(DEVICE)
         optimizer, found = optim.SGD(model.parameters(), 0.1), []
         for step in range(5):
             nn.reseed(model, 3, step)

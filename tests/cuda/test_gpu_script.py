@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).parent.parent.parent / ".ci/gpu"
-STEPS = ["self-test", "kernels", "ops", "train", "memcheck", "racecheck", "speed"]
+STEPS = ["self-test", "kernels", "ops", "steps", "train", "graph", "memcheck", "racecheck", "speed"]
 STUB = """#!/bin/sh
 echo "$0 $*" >> "$CALLS"
 case "$*" in *"{failing}"*) echo "it went wrong"; exit 3 ;; esac
@@ -18,12 +18,12 @@ echo "all is well"
 pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="bash, which runs the script, is not installed")
 
 
-def run(tmp_path, *parts, failing="nothing at all", **environment):
+def run(tmp_path, *parts, failing="nothing at all", stub=STUB, tools=("python", "compute-sanitizer"), **environment):
     """(exit status, {step: its line in the summary}, the commands that were called) with stubs for Python and tools."""
-    for name in ("python", "compute-sanitizer"):
-        stub = tmp_path / name
-        stub.write_text(STUB.format(failing=failing))
-        stub.chmod(0o755)
+    for name in tools:
+        path = tmp_path / name
+        path.write_text(stub.format(failing=failing))
+        path.chmod(0o755)
     variables = dict(PYTHON=tmp_path / "python", OUT=tmp_path / "out", CALLS=tmp_path / "calls")
     path = f"{tmp_path}:{os.environ['PATH']}"
     env = os.environ | {key: str(value) for key, value in (variables | environment).items()} | {"PATH": path}
@@ -37,6 +37,7 @@ def test_all_is_well(tmp_path):
     done, summary, calls = run(tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert list(summary) == STEPS and all(" ok " in line and "all is well" in line for line in summary.values())
+    assert "--amp bf16 --cuda-graph" in calls and "tests/core/test_amp.py" in calls
     assert "-m minigrad.doctor --device cuda" in calls and "--tool racecheck" in calls
     assert "benchmarks/bench_gpu.py" in calls and "-k not element_by_element" in calls
 
@@ -70,11 +71,28 @@ def test_parts(tmp_path):
 def test_no_time(tmp_path):
     done, summary, calls = run(tmp_path, "tests", "speed", MINUTES="0.05")
     assert done.returncode == 1 and "pytest -q" not in calls
-    assert all("out of time" in line and "no time was left" in line for line in summary.values()) and len(summary) == 3
+    assert all("out of time" in line and "no time was left" in line for line in summary.values()) and len(summary) == 4
 
 
 def test_dry_runs_nothing(tmp_path):
     done, summary, calls = run(tmp_path, DRY="1")
     assert done.returncode == 0 and not summary and not calls
     assert [line.split(",")[0] for line in done.stdout.splitlines()] == STEPS
-    assert "--minutes 8\n" in done.stdout
+    assert "--minutes 7.2" in done.stdout
+
+
+def test_a_step_that_cannot_be_captured_is_a_failure(tmp_path):
+    said = STUB.replace('echo "all is well"', 'echo "cuda-graph: the step can\'t be captured"')
+    done, summary, _ = run(tmp_path, "train", stub=said)
+    assert done.returncode == 1 and "FAILED" in summary["graph"] and " ok " in summary["train"]
+
+
+def test_the_sanitizer_of_the_package_is_found(tmp_path):
+    tool = tmp_path / "site/nvidia/cu13/compute-sanitizer/compute-sanitizer"
+    tool.parent.mkdir(parents=True)
+    tool.write_text(STUB.format(failing="nothing"))
+    tool.chmod(0o755)
+    done, summary, calls = run(
+        tmp_path, "sanitizer", tools=["python"], PYTHON=sys.executable, PYTHONPATH=tmp_path / "site"
+    )
+    assert list(summary) == ["memcheck", "racecheck"] and f"{tool} --tool memcheck" in calls, done.stdout
