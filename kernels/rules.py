@@ -109,6 +109,14 @@ def through_moments(g, x, mean, slope, offset, *_, **__):
     return g.shape == x.shape and vectors(x, mean, slope, offset, offset)
 
 
+def one_shape(*vectors):
+    return len({v.shape for v in vectors if v is not None}) == 1 and vectors[0].ndim == 1
+
+
+def line(gamma, var, dgamma, dbeta, eps, count, slope=None, offset=None):
+    return (slope is None) is (offset is None) and one_shape(gamma, var, dgamma, dbeta, slope, offset)
+
+
 def response_backward(dy, x, d, *_, **__):
     return dy.shape == x.shape == d.shape and x.ndim > 0
 
@@ -174,6 +182,8 @@ RULES = {
     "channel_sum": Rule("x", with_channels),
     "channel_mean_var": Rule("x", with_channels),
     "through_moments": Rule("g x mean slope offset", through_moments),
+    "moments_line": Rule("gamma var dgamma dbeta", line, writes=("slope", "offset")),
+    "move_statistics": Rule("mean var", lambda *a: one_shape(*a[:4]), writes=("running_mean", "running_var")),
     "local_response_norm_forward": Rule("x", with_channels),
     "local_response_norm_backward": Rule("dy x d", response_backward),
     "max_pool2d_forward": Rule("x", images),

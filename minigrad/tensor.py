@@ -212,11 +212,16 @@ class Tensor:
         return self
 
     def __setitem__(self, index, value):
-        if recording.get() and (self.node is not None or getattr(value, "node", None) is not None):
-            which = "into a tensor that requires" if self.node is not None else "a value that requires"
-            raise RuntimeError(f"writing in place {which} a gradient; use no_grad() or detach()")
-        self.data[index] = value.data if isinstance(value, Tensor) else value
+        if recording.get() and getattr(value, "node", None) is not None:
+            raise RuntimeError("writing in place a value that requires a gradient; use no_grad() or detach()")
+        self.to_be_written()[index] = value.data if isinstance(value, Tensor) else value
+
+    def to_be_written(self):
+        """The array, for who overwrites it at once. RuntimeError where a gradient would come out wrong."""
+        if recording.get() and self.node is not None:
+            raise RuntimeError("writing in place into a tensor that requires a gradient; use no_grad() or detach()")
         self.version[0] += 1
+        return self.data
 
 
 def op(fn: Callable | None = None, *, autocast=widest, types=as_given) -> Callable[..., Any]:

@@ -31,6 +31,8 @@ CALLS = {  # kernel: shapes of its arrays (lists of them, None), then its settin
     "channel_sum": ([X], ()),
     "channel_mean_var": ([X], ()),
     "through_moments": ([X, X, (6,), (6,), (6,)], ()),
+    "moments_line": ([(6,), (6,), (6,), (6,)], (1e-5, 20.0), [(6,), (6,)]),
+    "move_statistics": ([(6,), (6,), (6,), (6,)], (0.1, 20.0)),
     "local_response_norm_forward": ([X], (3, 0.3, 0.75, 1.0)),
     "local_response_norm_backward": ([X, X, X], (3, 0.3, 0.75)),
     "max_pool2d_forward": ([X], ((2, 2), (2, 2), (0, 0), (1, 1), False)),

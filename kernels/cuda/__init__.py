@@ -29,6 +29,9 @@ from .norm import channel_mean_var as channel_mean_var
 from .norm import channel_sum as channel_sum
 from .norm import local_response_norm_backward as local_response_norm_backward
 from .norm import local_response_norm_forward as local_response_norm_forward
+from .norm import moments_line as moments_line
+from .norm import move_statistics as move_statistics
+from .norm import through_moments as through_moments
 from .optim import adam_step as adam_step
 from .optim import scale_all as scale_all
 from .optim import sgd_step as sgd_step

@@ -74,13 +74,13 @@ def widest_chunk(bytes_each, *arrays):
 
 
 # ---------------------------------------------------------------------------- plans
-def tile_for(xp, rows, columns, groups, tensor):
-    """(BM, BN): the largest tile that still gives each multiprocessor a block, and is no broader than the matrix."""
+def tile_for(rows, columns, least, tensor):
+    """(BM, BN): the largest tile that gives at least so many blocks, and is no broader than the matrix."""
     if not tensor:
         return 64, 64
     for tile in (128, 128), (128, 64), (64, 128), (64, 64):
         fits = all(t == 64 or n > 64 for t, n in zip(tile, (rows, columns)))
-        if fits and blocks_of(rows, columns, tile) * groups >= multiprocessors(xp):
+        if fits and blocks_of(rows, columns, tile) >= least:
             return tile
     return 64, 64
 
@@ -120,9 +120,9 @@ def gather(x, w, bias, y, groups, taps, stride, relu=False):
     xp, tensor = array_module(x), tensor_cores(array_module(x), x.dtype)
     depth, channels = w.shape[-1], w.shape[1]
     pixels, steps = y.shape[0] * y.shape[1] * y.shape[2], -(-w[0, 0].size * x.itemsize // STEP_BYTES)
-    tile = tile_for(xp, pixels, channels, groups, tensor)
+    tile = tile_for(pixels, channels, -(-multiprocessors(xp) // groups), tensor)
     blocks = blocks_of(pixels, channels, tile)
-    splits, each = splits_for(xp, blocks * groups, steps, at_most=8)
+    splits, each = splits_for(xp, blocks * groups, steps, 8 if blocks * groups < multiprocessors(xp) else 1)
     pairs = channels % 2 == 0 and aligned_to(2 * y.itemsize, y)
     g = make_geometry(
         x, y, depth, channels, groups, taps, stride, splits=splits, steps_per_split=each, relu=relu, pairs=pairs
@@ -249,7 +249,7 @@ def weight_gradient(dy, x, dw, taps, stride):
     xp, tensor = array_module(x), tensor_cores(array_module(x), x.dtype)
     groups, channels, depth = dw.shape[0], dw.shape[1], dw.shape[-1]
     columns, pixels = dw[0, 0].size, dy.shape[0] * dy.shape[1] * dy.shape[2]
-    tile = tile_for(xp, channels, columns, groups, tensor)
+    tile = tile_for(channels, columns, 1, tensor)  # blocks enough come from the splits
     steps = -(-pixels * x.itemsize // STEP_BYTES)
     splits, each = splits_for(xp, blocks_of(channels, columns, tile) * groups, steps, at_most=64)
     g = make_geometry(x, dy, depth, channels, groups, taps, stride, splits=splits, steps_per_split=each)

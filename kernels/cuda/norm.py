@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .. import reference
 from ..reference.arrays import array_module
 from .loader import FLAGS, FLOATS, Kernel
 from .rows import THREADS, Columns, compute_type, deliver, element_grid, result
@@ -13,6 +14,9 @@ FINISH_MOMENTS = Kernel("norm.cu", "finish_moments", COMPUTE)
 FINISH_GRADIENTS = Kernel("norm.cu", "finish_gradients", COMPUTE)
 NORMALISE = Kernel("norm.cu", "normalise", FLOATS, FLAGS)
 NORMALISE_BACKWARD = Kernel("norm.cu", "normalise_backward", FLOATS, FLAGS)
+THROUGH_MOMENTS = Kernel("norm.cu", "through_moments", FLOATS, FLAGS)
+MOMENTS_LINE = Kernel("norm.cu", "moments_line", COMPUTE)
+MOVE_STATISTICS = Kernel("norm.cu", "move_statistics", COMPUTE)
 RESPONSE_NORM = Kernel("norm.cu", "response_norm", FLOATS)
 RESPONSE_NORM_BACKWARD = Kernel("norm.cu", "response_norm_backward", FLOATS)
 
@@ -84,6 +88,57 @@ def batch_norm_backward(dy, x, gamma, beta, mean, var, eps, relu=False):
 def batch_norm_apply_backward(dy, x, gamma, beta, mean, var, eps, relu=False):
     """dx, dgamma, dbeta when mean and var are constants (evaluation mode)."""
     return backward(dy, x, gamma, beta, mean, var, eps, relu, np.inf)
+
+
+def through_moments(g, x, mean, slope, offset, out=None):
+    """The gradient of x from g, its part that does not flow through x's moments: g + slope (x - mean) + offset."""
+    y = result(g, g.shape, g.dtype, out)
+    if g.size:
+        c = Columns(g, x, y)
+        c.launch(THROUGH_MOMENTS, *c.matrix(0), *c.matrix(1), *c.vectors(mean, slope, offset), *c.matrix(2))
+    return deliver(y, out)
+
+
+def moments_line(gamma, var, dgamma, dbeta, eps, count, slope=None, offset=None):
+    """The line by which a gradient flows through the moments of `count` values (dense.py): slope, offset, (C,) each.
+
+    They are added into slope and offset where these are given.
+    """
+    vectors = gamma, var, dgamma, dbeta, *(() if slope is None else (slope, offset))
+    if not of_one_launch(vectors):
+        return reference.moments_line(gamma, var, dgamma, dbeta, eps, count, slope, offset)
+    number, add = var.dtype.type, slope is not None
+    if not add:
+        slope, offset = (array_module(var).empty(var.shape, var.dtype) for _ in range(2))
+    launch_vectors(MOMENTS_LINE, gamma, var, number(eps), dgamma, dbeta, number(count), slope, offset, int(add))
+    return slope, offset
+
+
+def move_statistics(running_mean, running_var, mean, var, momentum, count):
+    """running = (1 - momentum) running + momentum batch, in place; var of `count` values becomes unbiased. (C,) each.
+
+    momentum: a number, or an array of one float64.
+    """
+    if not of_one_launch((running_mean, running_var, mean, var)):
+        reference.move_statistics(running_mean, running_var, mean, var, momentum, count)
+        return
+    there = hasattr(momentum, "data") and not isinstance(momentum, np.generic)
+    share = (momentum, np.float64(0)) if there else (None, np.float64(momentum))
+    launch_vectors(MOVE_STATISTICS, running_mean, running_var, mean, var, *share, np.float64(count / (count - 1)))
+
+
+def of_one_launch(vectors):
+    """Are they of one type that sums have, contiguous, and not empty?"""
+    first = vectors[0]
+    return first.size and all(
+        v.dtype == first.dtype == compute_type(first.dtype) and v.flags.c_contiguous for v in vectors
+    )
+
+
+def launch_vectors(kernel, *arguments):
+    """kernel<C>(columns, arguments...), a thread for each number of the first argument."""
+    first = arguments[0]
+    kernel((first.dtype,), (-(-first.size // THREADS),), (THREADS,), first.size, *arguments)
 
 
 def local_response_norm_forward(x, size, alpha, beta, k):

@@ -74,6 +74,27 @@ def through_moments(g, x, mean, slope, offset, out=None):
     return write((g + (slope * (x - mean) + offset)).astype(g.dtype, copy=False), out)
 
 
+def moments_line(gamma, var, dgamma, dbeta, eps, count, slope=None, offset=None):
+    """The line by which a gradient flows through the moments of `count` values (dense.py): slope, offset, (C,) each.
+
+    They are added into slope and offset where these are given.
+    """
+    rstd = (var + eps) ** -0.5
+    scale = -gamma * rstd / var.dtype.type(count)
+    if slope is None:
+        return scale * rstd * dgamma, scale * dbeta
+    slope += scale * rstd * dgamma
+    offset += scale * dbeta
+    return slope, offset
+
+
+def move_statistics(running_mean, running_var, mean, var, momentum, count):
+    """running = (1 - momentum) running + momentum batch, in place; var of `count` values is made unbiased.  (C,)"""
+    unbiased = var * var.dtype.type(count / (count - 1))
+    running_mean[...] = (1 - momentum) * running_mean + momentum * mean
+    running_var[...] = (1 - momentum) * running_var + momentum * unbiased
+
+
 def channel_window_sum(x, size, mirrored=False):
     """Sum over `size` neighbouring channels; at the ends over those that exist. mirrored: the transposed sum."""
     xp = array_module(x)

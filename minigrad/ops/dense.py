@@ -20,7 +20,7 @@ from typing import NamedTuple
 from ..precision import at_least_float32, floats, norms
 from ..tensor import op
 from .checks import images
-from .norm import statistics, update
+from .norm import move_statistics, statistics
 
 
 class Unit(NamedTuple):
@@ -51,38 +51,30 @@ class Line(NamedTuple):
     def channels(self, begin, end):
         return Line(self.slope[begin:end], self.offset[begin:end])
 
-    def add(self, other):
-        """Add the line of a reader of the first channels."""
-        for mine, its in zip(self, other):
-            mine[: len(its)] += its
-
 
 def unit_forward(k, unit, x, eps, moments=False, out=None):
     """The Features of conv2d(relu(norm(x))); mean and var are None unless moments."""
     return Features(*k.norm_relu_conv_forward(x.x, *unit[:2], x.mean, x.var, eps, unit.w, moments, out))
 
 
-def unit_backward(k, unit, x, dy, y, line, training, eps, add_to=None):
-    """dx (its first term; added into add_to where given), its Line, and (dgamma, dbeta, dw).
+def unit_backward(k, unit, x, dy, y, line, training, eps, add_to=None, lines=()):
+    """dx (its first term; added into add_to where given), its Line (added into `lines`), and (dgamma, dbeta, dw).
 
     dy is the first term of y's gradient; the rest is y's line.
     """
     through = (y.x, y.mean, *line) if training else None
     args = dy, through, x.x, *unit[:2], x.mean, x.var, eps, unit.w
     dx, dgamma, dbeta, dw = k.norm_relu_conv_backward(*args, add_to=add_to)
-    rstd, m = (x.var + eps) ** -0.5, max(y.x.size // y.x.shape[-1], 1)
-    scale = -unit.gamma * rstd / x.mean.dtype.type(m)
-    return dx, Line(scale * rstd * dgamma, scale * dbeta), (dgamma, dbeta, dw)
+    m = float(max(y.x.size // y.x.shape[-1], 1))
+    return dx, Line(*k.moments_line(unit.gamma, x.var, dgamma, dbeta, eps, m, *lines)), (dgamma, dbeta, dw)
 
 
-def normalised_with(x, running, training, momentum):
+def normalised_with(k, x, running, training, momentum):
     """x with the statistics to use: the running ones, or in training its own, towards which the running ones move."""
     if not training:
         return Features(x.x, *(statistics(r, x.x) for r in running))
     if running:
-        m = x.x.size // max(x.x.shape[-1], 1)
-        update(running[0], x.mean, momentum)
-        update(running[1], x.var * x.var.dtype.type(m / (m - 1)), momentum)
+        move_statistics(k, running, x.mean, x.var, momentum, x.x.size // max(x.x.shape[-1], 1))
     return x
 
 
@@ -142,9 +134,8 @@ def dense_block(ctx, x, *weights, units=2, running=None, training=True, momentum
         grads, dx, line = [], dy.copy(), Line(*xp.zeros((2, ends[-1]), wide))
         for layer, inputs, start, end in reversed(list(zip(layers, saved, ends, ends[1:]))):
             new = dx[..., start:end], block.channels(start, end), line.channels(start, end)
-            own, reader = layer_backward(k, layer, inputs, *new, training, eps, dx[..., :start])
-            grads[:0] = own
-            line.add(reader)
+            before = dx[..., :start], line.channels(0, start)
+            grads[:0] = layer_backward(k, layer, inputs, *new, training, eps, *before)
         dx = dx[..., : ends[0]]
         if training:
             dx = k.through_moments(dx, *block.channels(0, ends[0])[:2], *line.channels(0, ends[0]))
@@ -157,7 +148,7 @@ def layer_forward(k, layer, running, x, out, training, momentum, eps, memory_eff
     """Run a layer's units, the last one into `out`; what they read, without x (backward computes it) if told so."""
     inputs = []
     for unit, own in zip(layer, running):
-        x = normalised_with(x, own, training, momentum)
+        x = normalised_with(k, x, own, training, momentum)
         inputs.append(x._replace(x=None) if memory_efficient and inputs else x)
         x = unit_forward(k, unit, x, eps, training, out.x if unit is layer[-1] else None)
     if training:
@@ -165,15 +156,15 @@ def layer_forward(k, layer, running, x, out, training, momentum, eps, memory_eff
     return inputs
 
 
-def layer_backward(k, layer, inputs, dy, y, line, training, eps, add_to):
-    """The gradients of a layer's weights, in order, and its input's Line; its input's first term goes into add_to."""
+def layer_backward(k, layer, inputs, dy, y, line, training, eps, add_to, lines):
+    """The gradients of a layer's weights, in order. Its input's first term goes into add_to, its Line into `lines`."""
     if inputs[-1].x is None:
         again = unit_forward(k, layer[0], inputs[0], eps)
         inputs = [inputs[0], inputs[1]._replace(x=again.x)]
     grads = []
     for unit, x in zip(reversed(layer), reversed(inputs)):
-        own_add = add_to if unit is layer[0] else None
-        dy, line, own = unit_backward(k, unit, x, dy, y, line, training, eps, own_add)
+        into = (add_to, lines) if unit is layer[0] else ()
+        dy, line, own = unit_backward(k, unit, x, dy, y, line, training, eps, *into)
         grads[:0] = own
         y = x
-    return grads, line
+    return grads

@@ -39,8 +39,7 @@ def normalise(ctx, name, x, gamma, beta, running_mean, running_var, training, mo
             raise ValueError(f"{name}: one value a channel has no variance; x {x.shape} needs a larger batch or image")
         y, mean, var = k.batch_norm_forward(x, gamma, beta, eps, relu)
         if running_mean is not None and m:
-            update(running_mean, mean, momentum)
-            update(running_var, var * var.dtype.type(m / (m - 1)), momentum)
+            move_statistics(k, (running_mean, running_var), mean, var, momentum, m)
     backward_kernel = k.batch_norm_backward if training else k.batch_norm_apply_backward
 
     def backward(dy):
@@ -55,12 +54,11 @@ def statistics(running, x):
     return array.astype(at_least_float32(x.dtype), copy=False)
 
 
-def update(running, value, momentum):
-    """running = (1 - momentum) running + momentum value, in place."""
-    if isinstance(running, Tensor):
-        running.copy_((1 - momentum) * running.data + momentum * value)
-    else:
-        running[...] = (1 - momentum) * running + momentum * value
+def move_statistics(k, running, mean, var, momentum, count):
+    """Move running statistics (tensors or arrays) towards those of a batch of `count` values a channel, in place."""
+    arrays = [r.to_be_written() if isinstance(r, Tensor) else r for r in running]
+    batch = (own.astype(a.dtype, copy=False) for own, a in zip((mean, var), arrays))
+    k.move_statistics(*arrays, *batch, momentum, count)
 
 
 @op(types=floats)

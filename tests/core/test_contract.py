@@ -30,6 +30,10 @@ from kernels.rules import RULES
 
 ALIGNED_ANYHOW = {"relu_forward", "conv2d_forward", "concat_forward"}  # of the others each would compile once more
 
+WRITES = {  # kernels that write arguments, and which
+    "sgd_step": (0, 2), "adam_step": (0, 2, 3), "scale_all": (0,), "moments_line": (6, 7), "move_statistics": (0, 1),
+}  # fmt: skip
+
 
 def flat(results, args):
     """Results, and the arguments that may have been written, as float64 arrays."""
@@ -83,12 +87,10 @@ def test_every_kernel_gives_the_right_number_or_a_clear_error(name):
                     continue
                 args = changed(arguments(name, buffers), place, change)
                 any_type = name == "concat_forward" or (name in ("scale_all", "squared_norm") and kinds is DOUBTFUL)
-                written = kind == "read-only" and name in ("sgd_step", "adam_step", "scale_all")
+                written = kind == "read-only" and place[0] in WRITES.get(name, ())
                 outcome = try_one(name, args, counts)
-                may = {"right", "refused"} if any_type or written else allowed
+                may = {"refused"} if written else {"right", "refused"} if any_type else allowed
                 assert outcome in may, f"{name}: {kind} at {place} was {outcome}"
-                if written and not (name in ("sgd_step", "adam_step") and place[0] == 1):
-                    assert outcome == "refused", f"{name} wrote read-only memory at {place}"
     assert all(map(intact, buffers)), f"{name} wrote beside its arrays"
     print(f"{name}: {counts['right']} right, {counts['refused']} refused")
 

@@ -146,3 +146,19 @@ def test_the_taps_of_a_phase_are_evenly_spaced(size, stride):
             for i, r in enumerate(taps):
                 assert (first + i * step) * stride == phase + 1 - r * dilation
             assert taps == [r for r in range(size) if (phase + 1 - r * dilation) % stride == 0]
+
+
+def test_the_weight_gradient_has_large_tiles_and_a_split_sum_and_the_forward_pass_is_split_for_want_of_blocks_alone():
+    """A tile as large as the matrix, whatever that leaves of blocks: the sum over all pixels gives enough of them."""
+    noted = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(conv, "multiprocessors", lambda xp: 20)
+        for name in ("WEIGHT", "WEIGHT_SUM", "GATHER", "GATHER_SUM"):
+            patch.setattr(conv, name, lambda template, grid, *_, **__: noted.append((template[2:4], grid)))
+        x, w = to_device([normal((2, 32, 32, 128), BFLOAT16), normal((128, 3, 3, 128), BFLOAT16)])
+        cuda.conv2d_backward_weight(x, x, w.shape, (1, 1), (1, 1), (1, 1), 1)
+        assert noted[0] == ((128, 128), (9, 1, 5)) and len(noted) == 2
+        cuda.conv2d_forward(x, w, None, (1, 1), (1, 1), (1, 1), 1)
+        assert noted[2] == ((128, 64), (32, 1, 1)) and len(noted) == 3
+        cuda.conv2d_forward(x[:1, :8], w, None, (1, 1), (1, 1), (1, 1), 1)
+        assert noted[3][1] == (8, 1, 4) and len(noted) == 5

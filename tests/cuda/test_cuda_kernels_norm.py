@@ -13,6 +13,7 @@ from cuda_cases import (
     normal,
     same_bits_in,
     to_device,
+    xp,
 )
 
 from kernels import cuda, reference
@@ -126,3 +127,32 @@ def test_no_pixels():
     dx, dgamma, dbeta = cuda.batch_norm_backward(x, x, ones, ones, ones, ones, 1e-5)
     assert dx.shape == (0, 4, 3) and not dgamma.get().any() and not dbeta.get().any()
     assert not cuda.channel_sum(x).get().any()
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_a_gradient_through_the_moments(shape, dtype):
+    x, g, slope, offset, mean, _ = arguments(shape, dtype)
+    expected = reference.through_moments(*as_double([g, x, mean, slope, offset]))
+    near(cuda.through_moments(*to_device([g, x, mean, slope, offset])), expected, dtype)
+    out, wide = in_slice(np.zeros_like(x))
+    assert cuda.through_moments(*to_device([g, x, mean, slope, offset]), out=out) is out
+    near(out, expected, dtype)
+    assert (wide[..., -5:].get() == 77).all() and (wide[..., :3].get() == 77).all()
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("size", [1, 300])
+def test_lines_and_running_statistics(dtype, size):
+    vectors = [np.abs(normal((size,), np.dtype(dtype), seed)) + 0.5 for seed in range(6)]
+    for given in (vectors[:4], vectors):
+        settings = (1e-3, 20.0, *given[4:])
+        results = cuda.moments_line(*to_device(given[:4]), *to_device(settings))
+        for actual, wanted in zip(results, reference.moments_line(*as_double(given[:4]), *as_double(settings))):
+            near(actual, wanted, np.dtype(dtype))
+    for share in (0.1, xp.asarray(np.array([0.1]))):
+        there, host = to_device(vectors[:4]), as_double(vectors[:4])
+        cuda.move_statistics(*there, share, 20.0)
+        reference.move_statistics(*host, 0.1, 20.0)
+        for actual, wanted in zip(there, host):
+            near(actual, wanted, np.dtype(dtype))

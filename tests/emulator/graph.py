@@ -17,10 +17,12 @@ import numpy as np
 class State(threading.local):
     """notes: the work noted so far, a list, or None where nothing is captured; pool: the allocator in force;
 
-    own_pool: the one that was when the capture began; device: the number of the thread's current GPU.
+    own_pool: the one that was when the capture began; device: the number of the thread's current GPU;
+
+    poisons: how many of the notes are no launches, but poison memory.
     """
 
-    notes, pool, own_pool, spoiled, device = None, None, None, False, 0
+    notes, pool, own_pool, spoiled, device, poisons = None, None, None, False, 0, 0
 
 
 state = State()
@@ -64,6 +66,7 @@ def poisoned_in_each_launch(pool, poison_it):
     """Memory of the pool begins or ends to be an array's: if it is the graph's own, each launch poisons it there."""
     if is_captured_from(pool):
         state.notes.append(poison_it)
+        state.poisons += 1
     return is_captured_from(pool)
 
 
@@ -99,12 +102,12 @@ def noted(work, array):
 
 
 class Graph:
-    """Noted work."""
+    """Noted work, so many launches of kernels (copies and CuPy's own kernels among them)."""
 
     alive: ClassVar = weakref.WeakSet()
 
-    def __init__(self, notes):
-        self.notes = notes
+    def __init__(self, notes, launches):
+        self.notes, self.launches = notes, launches
         Graph.alive.add(self)
 
     def launch(self, stream=None):
@@ -123,11 +126,11 @@ def using_allocator(allocator):
 
 
 def begin():
-    state.notes, state.own_pool, state.spoiled = [], state.pool, False
+    state.notes, state.own_pool, state.spoiled, state.poisons = [], state.pool, False, 0
 
 
 def end():
     notes, state.notes = state.notes, None
     if state.spoiled:
         raise RuntimeError("end_capture: operation failed due to a previous error during capture")
-    return Graph(notes)
+    return Graph(notes, len(notes) - state.poisons)

@@ -190,6 +190,49 @@ __global__ void normalise_backward(long long rows, int columns, const T* dy, lon
   });
 }
 
+// ---- what is known of a channel, and flows through it
+
+// y = g + slope (x - mean) + offset
+template <class T, bool WIDE>
+__global__ void through_moments(long long rows, int columns, const T* g, long long g_step, const T* x, long long x_step,
+                                const Compute<T>* mean, const Compute<T>* slope, const Compute<T>* offset, T* y,
+                                long long y_step) {
+  constexpr int N = LANES<T, WIDE>;
+  int column = first_column<T, WIDE>();
+  if (column >= columns) return;
+  Compute<T> center[N], rise[N], start[N];
+#pragma unroll
+  for (int i = 0; i < N; i++) center[i] = mean[column + i], rise[i] = slope[column + i], start[i] = offset[column + i];
+  for_rows(rows, [&](long long row) {
+    auto gradients = load<N>(g + row * g_step + column), values = load<N>(x + row * x_step + column);
+#pragma unroll
+    for (int i = 0; i < N; i++) gradients.at[i] += rise[i] * (values.at[i] - center[i]) + start[i];
+    store<N>(y + row * y_step + column, gradients);
+  });
+}
+
+// slope = -gamma rstd^2 dgamma / m, offset = -gamma rstd dbeta / m; or these added
+template <class C>
+__global__ void moments_line(int columns, const C* gamma, const C* var, C eps, const C* dgamma, const C* dbeta, C m,
+                             C* slope, C* offset, int add) {
+  int c = blockIdx.x * blockDim.x + threadIdx.x;
+  if (c >= columns) return;
+  C rstd = reciprocal_root(var[c], eps), scale = -gamma[c] * rstd / m;
+  slope[c] = (add ? slope[c] : C(0)) + scale * rstd * dgamma[c];
+  offset[c] = (add ? offset[c] : C(0)) + scale * dbeta[c];
+}
+
+// running = (1 - share) running + share batch; share is read from memory where a CUDA graph wants it
+template <class C>
+__global__ void move_statistics(int columns, C* running_mean, C* running_var, const C* mean, const C* var,
+                                const double* share_there, double share, double unbias) {
+  int c = blockIdx.x * blockDim.x + threadIdx.x;
+  if (c >= columns) return;
+  if (share_there) share = *share_there;
+  running_mean[c] = (1 - share) * running_mean[c] + share * mean[c];
+  running_var[c] = (1 - share) * running_var[c] + share * (unbias * var[c]);
+}
+
 // ---- local response normalisation, on contiguous arrays: a thread for each element
 
 // f(i) summed over the channels c - before .. c - before + size - 1 of the pixel that element `i` belongs to.
