@@ -22,16 +22,19 @@ class Call(NamedTuple):
     output: Tensor
 
 
-def calls(net, image_shape):
-    """The ops that net runs in evaluation mode for one image (H, W, C), in order; the net is left as it was."""
-    found, training = [], net.training
+def calls(net, image_shape, training=False):
+    """The ops that net runs for images (H, W, C), one in evaluation mode or two in training mode, in order.
+
+    The net is left as it was.
+    """
+    found, before = [], net.training
     token = watcher.set(lambda fn, inputs, settings, out: found.append(Call(fn.__name__, inputs, settings, out)))
     try:
         with shapes_only(net), enable_grad():
-            net.eval()(Tensor(virtual((1, *image_shape), np.dtype(np.float32))))
+            net.train(training)(Tensor(virtual((1 + training, *image_shape), np.dtype(np.float32))))
     finally:
         watcher.reset(token)
-        net.train(training)
+        net.train(before)
     return found
 
 
@@ -41,17 +44,31 @@ class Uses(NamedTuple):
     flattened   {weight of a linear layer: (P, Q, C) of the maps that were flattened before it}
     convolution {running mean: weight of the convolution whose output it is the mean of}
     head        name of the last linear layer's weight, or None
+    rows        the names of all linear layers' weights
     """
 
     flattened: dict
     convolution: dict
     head: str | None
+    rows: frozenset = frozenset()
 
 
 def uses(net, image_shape):
-    """The Uses of a net for images of this shape (H, W, C)."""
+    """The Uses of a net for images of this shape (H, W, C).
+
+    Layers that only training runs, such as GoogLeNet's auxiliary heads, are found by a run in training mode.
+    """
     names = {id(t): name for name, t in (*net.named_parameters(), *net.named_buffers())}
-    ran = calls(net, image_shape)
+    found = uses_in(calls(net, image_shape), names)
+    if found.rows >= {name for name, p in net.named_parameters() if p.ndim == 2}:
+        return found
+    trained = uses_in(calls(net, image_shape, training=True), names)
+    flattened, convolution = {**trained.flattened, **found.flattened}, {**trained.convolution, **found.convolution}
+    return Uses(flattened, convolution, found.head, found.rows | trained.rows)
+
+
+def uses_in(ran, names):
+    """The Uses that the calls of one run show. names: {id of a tensor: its name}"""
     made_by = {id(call.output): call for call in ran}
     linear = [call for call in ran if call.op in ("linear", "linear_relu") and id(call.inputs[1]) in names]
     flattened = {names[id(c.inputs[1])]: before_flatten(c.inputs[0], made_by) for c in linear}
@@ -60,7 +77,8 @@ def uses(net, image_shape):
         names.get(id(c.settings.get("running_mean"))): convolution_before(c.inputs[0], made_by, names) for c in norms
     }
     pairs.pop(None, None)  # those without running statistics
-    return Uses({n: s for n, s in flattened.items() if s}, pairs, names[id(linear[-1].inputs[1])] if linear else None)
+    head = names[id(linear[-1].inputs[1])] if linear else None
+    return Uses({n: s for n, s in flattened.items() if s}, pairs, head, frozenset(flattened))
 
 
 def before_flatten(x, made_by):
