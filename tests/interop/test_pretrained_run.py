@@ -58,6 +58,7 @@ def blue_or_red():
     return net
 
 
+@pytest.mark.long
 def test_images_are_as_the_weights_expect_them_also_after_a_resume(tmp_path, capsys):
     """Blue, green, red from 0 to 255: a run with the folder's usual numbers would take each colour for the other."""
     expected = Preprocessing(28, (1.0, 2.0, 3.0), (64.0,) * 3, scale=255.0, channels="BGR")
@@ -82,6 +83,7 @@ def test_images_are_as_the_weights_expect_them_also_after_a_resume(tmp_path, cap
     assert found.predict(tmp_path / "photos" / "val" / "red" / "0.png").names[0] == "red"
 
 
+@pytest.mark.long
 def test_the_net_is_made_as_the_weights_need_it_also_after_a_resume(tmp_path, capsys):
     net = architectures.create("resnet8", 10, 28, 1, eps=1e-3, shortcut="B")
     path, run = export(net, tmp_path / "net.safetensors", "safetensors"), tmp_path / "run"

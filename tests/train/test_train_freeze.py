@@ -35,6 +35,7 @@ def test_frozen_stays_and_the_rest_learns(arch, patterns, frozen, tmp_path, caps
     assert all((learnt[name] != before[name]).any() for name in learnt)
 
 
+@pytest.mark.long
 def test_a_frozen_run_is_resumed_exactly(tmp_path):
     given = (*CONSTANT, "resnet8", "--freeze", "conv1,bn1,layer1")
     assert train(tmp_path / "whole", *given) == 0
