@@ -161,8 +161,8 @@ def cause(error, config):
     """What the error says; of a lack of memory also which settings take less."""
     if not isinstance(error, MemoryError):
         return str(error)
-    less = f"a --batch-size below {config.batch_size}"
-    low = " or --amp bf16" if config.device != "cpu" and config.amp == "none" else ""
+    less = f"a --batch-size below {config.batch_size}, made up for by --grad-accum"
+    low = ", or --amp bf16" if config.device != "cpu" and config.amp == "none" else ""
     return f"{str(error).rstrip('.') or 'out of memory'}; try {less}{low}"
 
 
