@@ -9,6 +9,7 @@ from pathlib import Path
 from ..command.errors import UsageError, blaming_the_user
 from ..command.reference import short
 from . import checkpoint
+from .config import to_toml
 
 try:
     import fcntl
@@ -46,7 +47,7 @@ def run_directory(config, command):
         path = create(path, must_be_new=command.output_dir is None and command.resume is None)
     try:
         with contextlib.nullcontext() if goes_on_in(path, command) else locked(path):
-            refuse_occupied(path, command)
+            refuse_occupied(path, command, config)
             try:
                 yield path
             finally:
@@ -79,7 +80,7 @@ def create(path, must_be_new):
                 raise
 
 
-def refuse_occupied(path, command):
+def refuse_occupied(path, command, config):
     """UsageError if the directory can't be written to, or holds another run or somebody's own config.toml."""
     if not os.access(path, os.W_OK | os.X_OK):
         raise UsageError(f"--output-dir {path}: not writable")
@@ -88,8 +89,17 @@ def refuse_occupied(path, command):
     if holds_a_run(path):
         raise UsageError(f"--output-dir {path} holds a run already; --resume {path} goes on with it")
     for name in (CONFIG, METRICS):
-        if (path / name).exists():
+        if (path / name).exists() and not begun_before(path, config):
             raise UsageError(f"--output-dir {path} holds a {name} already; choose another directory, or remove it")
+
+
+def begun_before(path, config):
+    """Is what lies here that of this very run, killed before its first checkpoint?"""
+    try:
+        same = (path / CONFIG).read_bytes() == to_toml(config).encode()
+        return same and not ((path / METRICS).exists() and (path / METRICS).stat().st_size)
+    except OSError:
+        return False
 
 
 def holds_a_run(path):
