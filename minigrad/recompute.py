@@ -3,6 +3,8 @@
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+import numpy as np
+
 from .autograd import Form, Node, backward, enable_grad, no_grad, recording, watcher
 from .precision import autocast, autocast_type
 from .tensor import Tensor
@@ -20,17 +22,17 @@ class Tape:
         self.replay = iter(self.values) if replay else None
         return drawing_from(self)
 
-    def draw(self, make):
+    def draw(self, make, dtype):
         """make(), which is kept, or what was kept the first time."""
         if self.replay is not None:
             return next(self.replay)
-        self.values.append(_draw(make, self.outer))
+        self.values.append(_draw(make, dtype, self.outer))
         return self.values[-1]
 
 
 @contextmanager
 def drawing_from(source):
-    """Within this block random seeds come from source.draw(make)."""
+    """Within this block seeds, and other numbers of one forward pass, come from source.draw(make, dtype)."""
     token = _tape.set(source)
     try:
         yield
@@ -38,13 +40,16 @@ def drawing_from(source):
         _tape.reset(token)
 
 
-def draw(make):
-    """make(), or what it returned the first time if a checkpointed piece is being recomputed."""
-    return _draw(make, _tape.get())
+def draw(make, dtype=np.uint64):
+    """make(), or what it returned the first time if a checkpointed piece is being recomputed.
+
+    dtype: of an array that holds such a number, where a pass is captured and its numbers change (train/graph.py).
+    """
+    return _draw(make, dtype, _tape.get())
 
 
-def _draw(make, tape):
-    return make() if tape is None else tape.draw(make)
+def _draw(make, dtype, tape):
+    return make() if tape is None else tape.draw(make, dtype)
 
 
 def recomputing():

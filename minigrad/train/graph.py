@@ -12,10 +12,11 @@ from .step import StepResult, count_correct, op_by_op, refuse_not_finite
 
 
 class Seeds:
-    """Seeds of dropout in the memory of the device, where a captured pass reads them; drawn anew for each replay.
+    """Numbers of each pass in the memory of the device, where a captured pass reads them; drawn anew for each replay.
 
-    To `drawing_from` (recompute.py) it is what a Tape is for a checkpointed piece: draw(make) gives each seed. There is
-    no piece around it, and none that is run again: outer and replay are None.
+    They are dropout's seeds, and the batch's share in running statistics that are the mean of all batches. To
+    `drawing_from` (recompute.py) it is what a Tape is for a checkpointed piece: draw(make, dtype) gives each number.
+    There is no piece around it, and none that is run again: outer and replay are None.
     """
 
     outer = replay = None
@@ -23,15 +24,15 @@ class Seeds:
     def __init__(self, device):
         self.device, self.drawn = device, []
 
-    def draw(self, make):
-        """An array with room for the seed that make() gives."""
-        self.drawn.append((make, self.device.empty_apart(1, np.uint64)))
+    def draw(self, make, dtype):
+        """An array of this type with room for the number that make() gives."""
+        self.drawn.append((make, self.device.empty_apart(1, dtype)))
         return self.drawn[-1][1]
 
     def refresh(self):
-        """Write the seeds of the next step."""
-        for make, seed in self.drawn:
-            seed[...] = np.uint64(make())
+        """Write the numbers of the next step."""
+        for make, number in self.drawn:
+            number[...] = number.dtype.type(make())
 
 
 class Captured:

@@ -95,6 +95,19 @@ def test_replayed_steps_are_those_that_run_op_by_op(name, clip_grad_norm):
     assert graphed[1].calls == 2, "one call that warms up, one that is captured"
 
 
+def mean_of_all_batches(number, net, optimizer):
+    """From the first step on, running statistics are the mean over all batches."""
+    for norm in (m for m in net.modules() if isinstance(m, nn.BatchNorm2d) and number == 0):
+        norm.momentum, norm.num_batches_tracked = None, nn.BatchNorm2d(1, momentum=None).to(DEVICE).num_batches_tracked
+
+
+def test_running_statistics_that_are_the_mean_of_all_batches():
+    """The share of a batch in them is another one in each step."""
+    graphed = trained(GraphedStep(pytest.fail), change=mean_of_all_batches)
+    assert_same(graphed, trained(loop.op_by_op, change=mean_of_all_batches))
+    assert {m.num_batches_tracked.item() for m in graphed[1].modules() if isinstance(m, nn.BatchNorm2d)} == {6}
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_some_of_these_gradients_are_clipped_and_some_are_not(name, monkeypatch):
     norms, real = [], one_step.clip_grad_norm_

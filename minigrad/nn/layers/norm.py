@@ -44,7 +44,7 @@ class BatchNorm2d(Module):
         training = self.training or self.running_mean is None
         share = self.momentum
         if share is None:
-            share = draw(self.next_share) if training and self.track_running_stats else 0.0
+            share = draw(self.next_share, np.float64) if training and self.track_running_stats else 0.0
         running = self.running_mean, self.running_var
         return F.batch_norm(x, *running, self.weight, self.bias, training, share, self.eps, relu)
 
