@@ -221,8 +221,8 @@ class Recorder:
     def norm_relu_conv_forward(self, x, gamma, beta, mean, var, eps, w, moments=False, out=None):
         return composed_forward(self, x, gamma, beta, mean, var, eps, w, moments, out)
 
-    def norm_relu_conv_backward(self, dy, moments, x, gamma, beta, mean, var, eps, w, add_to=None):
-        return composed_backward(self, dy, moments, x, gamma, beta, mean, var, eps, w, add_to)
+    def norm_relu_conv_backward(self, dy, line, x, gamma, beta, mean, var, eps, w, add_to=None):
+        return composed_backward(self, dy, line, x, gamma, beta, mean, var, eps, w, add_to)
 
 
 def call(name, arguments, outputs):

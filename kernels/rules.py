@@ -69,10 +69,10 @@ def unit_forward(x, gamma, beta, mean, var, eps, w, *_, **__):
     return x.ndim == 4 and w.ndim == 4 and w.shape[3] == x.shape[3] and vectors(x, gamma, beta, mean, var)
 
 
-def unit_backward(dy, moments, x, gamma, beta, mean, var, eps, w, add_to=None):
+def unit_backward(dy, line, x, gamma, beta, mean, var, eps, w, add_to=None):
     same = (1, 1), (w.shape[1] // 2, w.shape[2] // 2), (1, 1)
     fit = unit_forward(x, gamma, beta, mean, var, eps, w) and is_conv_output(dy.shape, x.shape, w.shape, *same)
-    through = moments is None or through_moments(dy, *moments)
+    through = line is None or through_moments(dy, *line)
     return fit and through and (add_to is None or add_to.shape == x.shape)
 
 
@@ -167,7 +167,7 @@ RULES = {
     "conv2d_backward_input": Rule("dy w", conv_backward_input),
     "conv2d_backward_weight": Rule("dy x", conv_backward_weight),
     "norm_relu_conv_forward": Rule("x gamma beta mean var w", unit_forward),
-    "norm_relu_conv_backward": Rule("dy moments?* x gamma beta mean var w", unit_backward, writes=("add_to",)),
+    "norm_relu_conv_backward": Rule("dy line?* x gamma beta mean var w", unit_backward, writes=("add_to",)),
     "dropout_forward": Rule("x", any_shape),
     "concat_forward": Rule("xs*", concat, any_type=True),
     "linear_forward": Rule("x w b?", linear),

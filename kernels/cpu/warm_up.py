@@ -46,10 +46,10 @@ def dense_layer(k, ones, size, which):
     )
     dy, add_to = (inner, ones(1, 20, 20, 48)[..., :24]) if size == 1 else (y, None)
     given = x, *(ones(x.shape[-1]) for _ in range(4)), 1e-5, w
-    moments = dy, *(ones(len(w)) for _ in range(3))
+    line = dy, *(ones(len(w)) for _ in range(3))
     calls = {
         "forward": lambda: k.norm_relu_conv_forward(*given, moments=True, out=y),
-        "backward": lambda: k.norm_relu_conv_backward(dy, moments, *given, add_to=add_to),
+        "backward": lambda: k.norm_relu_conv_backward(dy, line, *given, add_to=add_to),
     }
     return f"dense layer {size}x{size}, {which}", calls[which]
 

@@ -12,6 +12,6 @@ def norm_relu_conv_forward(x, gamma, beta, mean, var, eps, w, moments=False, out
     return composed_forward(KERNELS, x, gamma, beta, mean, var, eps, w, moments, out)
 
 
-def norm_relu_conv_backward(dy, moments, x, gamma, beta, mean, var, eps, w, add_to=None):
+def norm_relu_conv_backward(dy, line, x, gamma, beta, mean, var, eps, w, add_to=None):
     """dx (its direct part alone), dgamma, dbeta, dw. With add_to, dx is added into that array."""
-    return composed_backward(KERNELS, dy, moments, x, gamma, beta, mean, var, eps, w, add_to)
+    return composed_backward(KERNELS, dy, line, x, gamma, beta, mean, var, eps, w, add_to)

@@ -31,9 +31,9 @@ def composed_forward(k, x, gamma, beta, mean, var, eps, w, moments, out):
     return (y, *(k.channel_mean_var(y) if moments else (None, None)))
 
 
-def composed_backward(k, dy, moments, x, gamma, beta, mean, var, eps, w, add_to):
+def composed_backward(k, dy, line, x, gamma, beta, mean, var, eps, w, add_to):
     """norm_relu_conv_backward from the plain kernels of k."""
-    dy = dy if moments is None else k.through_moments(dy, *moments)
+    dy = dy if line is None else k.through_moments(dy, *line)
     dz = k.conv2d_backward_input(dy, w, x.shape, *same_size(w))
     z = k.batch_norm_apply(x, gamma, beta, mean, var, eps, True)
     dw = k.conv2d_backward_weight(dy, z, w.shape, *same_size(w))
@@ -48,9 +48,9 @@ def norm_relu_conv_forward(x, gamma, beta, mean, var, eps, w, moments=False, out
     return composed_forward(KERNELS, x, gamma, beta, mean, var, eps, w, moments, out)
 
 
-def norm_relu_conv_backward(dy, moments, x, gamma, beta, mean, var, eps, w, add_to=None):
+def norm_relu_conv_backward(dy, line, x, gamma, beta, mean, var, eps, w, add_to=None):
     """dx (its direct part alone), dgamma, dbeta, dw. With add_to, dx is added into that array.
 
-    moments: None, or (y, mean, slope, offset) if dy too is a direct part alone: what through_moments takes.
+    line: None, or (y, mean, slope, offset) if dy too is a direct part alone: what through_moments takes.
     """
-    return composed_backward(KERNELS, dy, moments, x, gamma, beta, mean, var, eps, w, add_to)
+    return composed_backward(KERNELS, dy, line, x, gamma, beta, mean, var, eps, w, add_to)

@@ -61,7 +61,7 @@ class Window(NamedTuple):
     column_padding: int
 
 
-class Plan(NamedTuple):
+class WeightPlan(NamedTuple):
     """Everything about a call but its addresses. channels, out_channels: of a group; panels: of dy, in all.
 
     parts: of the blocks, each with its own accumulator; chunks: of the panels. pixel_bytes: of a pixel in x's block;
@@ -91,9 +91,9 @@ FIELDS = 6 + 6 + 6 + 4 + 12
 
 @serial
 def plan_of(fields):
-    """The Plan from the array of its numbers."""
+    """The WeightPlan from the array of its numbers."""
     n = to_fixed_tuple(fields, FIELDS)
-    return Plan(Image(*n[:6]), Image(*n[6:12]), Window(*n[12:18]), Blocks(*n[18:22]), *n[22:])
+    return WeightPlan(Image(*n[:6]), Image(*n[6:12]), Window(*n[12:18]), Blocks(*n[18:22]), *n[22:])
 
 
 def part_count(blocks, panels, accumulator_bytes):
@@ -113,7 +113,7 @@ def chunk_panels(parts, panels, most, threads):
 
 @functools.lru_cache(1024)
 def make_plan(x_shape, x_strides, dy_shape, dy_strides, w_shape, stride, padding, dilation, groups, item, threads):
-    """The Plan and its numbers; the slots; and which row of the accumulator belongs to each (r, s, c)."""
+    """The WeightPlan and its numbers; the slots; and which row of the accumulator belongs to each (r, s, c)."""
     images, rows, columns, k = dy_shape
     _, r_size, s_size, depth = w_shape
     high, lanes = tile_shape()[0], tile_width(f"f{item}")
@@ -133,7 +133,7 @@ def make_plan(x_shape, x_strides, dy_shape, dy_strides, w_shape, stride, padding
     dy_bytes = block.images * block.rows * columns * lanes * item
     parts = part_count(block.of_images * block.of_rows, panels, groups * panels * len(slots) * high * lanes * item)
     chunk = chunk_panels(parts * groups, panels, max(1, DY_BLOCK_BYTES // dy_bytes), threads)
-    plan = Plan(
+    plan = WeightPlan(
         x=image_of(x_shape, x_strides), dy=image_of(dy_shape, dy_strides), window=Window(*stride, *reach, *padding),
         block=block, item=item, lanes=lanes, groups=groups, channels=depth, out_channels=k // groups,
         parts=parts, panels=panels, chunk_panels=chunk, chunks=-(-panels // chunk), merged=int(merged),

@@ -53,7 +53,7 @@ class Sum(NamedTuple):
     depth_portion: int
 
 
-class Plan(NamedTuple):
+class GatherPlan(NamedTuple):
     """Everything about a call but its addresses. channels, panels: of a group; group_bytes: of a group's pixel in x."""
 
     x: Image
@@ -78,9 +78,9 @@ FIELDS = 6 + 6 + 6 + 4 + 4 + 10
 
 @serial
 def plan_of(fields):
-    """The Plan from the array of its numbers."""
+    """The GatherPlan from the array of its numbers."""
     n = to_fixed_tuple(fields, FIELDS)
-    return Plan(Image(*n[:6]), Image(*n[6:12]), Window(*n[12:18]), Sum(*n[18:22]), Blocks(*n[22:26]), *n[26:])
+    return GatherPlan(Image(*n[:6]), Image(*n[6:12]), Window(*n[12:18]), Sum(*n[18:22]), Blocks(*n[22:26]), *n[26:])
 
 
 def merge_taps(offsets, step):
@@ -94,7 +94,7 @@ def merge_taps(offsets, step):
 
 @functools.lru_cache(1024)
 def make_plan(x_shape, x_strides, out_shape, out_strides, taps, stride, groups, item, lanes, threads):
-    """The Plan, and the offset of each tap from the first input of a pixel. taps: (row, column) pairs."""
+    """The GatherPlan, and the offset of each tap from the first input of a pixel. taps: (row, column) pairs."""
     images, height, width, c = x_shape
     _, rows, columns, k = out_shape
     depth, channels = c // groups, k // groups
@@ -113,7 +113,7 @@ def make_plan(x_shape, x_strides, out_shape, out_strides, taps, stride, groups, 
     blocks = block.of_images * block.of_rows
     chunk_panels = chunk_size(blocks * groups, panels, threads)
     chunks = -(-panels // chunk_panels)
-    plan = Plan(
+    plan = GatherPlan(
         x=image_of(x_shape, x_strides),
         out=image_of(out_shape, out_strides),
         window=Window(low[0], high[0], low[1], high[1], *stride),

@@ -50,16 +50,16 @@ def norm_relu_conv_forward(x, gamma, beta, mean, var, eps, w, moments=False, out
 
 
 @silently
-def norm_relu_conv_backward(dy, moments, x, gamma, beta, mean, var, eps, w, add_to=None):
+def norm_relu_conv_backward(dy, line, x, gamma, beta, mean, var, eps, w, add_to=None):
     """dx (its direct part alone), dgamma, dbeta, dw. With add_to, dx is added into that array.
 
-    moments: None, or (y, mean, slope, offset) if dy too is a direct part alone: what through_moments takes.
+    line: None, or (y, mean, slope, offset) if dy too is a direct part alone: what through_moments takes.
     """
     engine = engine_for(x, w)
     if engine is None:
-        return composed_backward(KERNELS, dy, moments, x, gamma, beta, mean, var, eps, w, add_to)
+        return composed_backward(KERNELS, dy, line, x, gamma, beta, mean, var, eps, w, add_to)
     terms = np.array([*scale_and_shift(gamma, beta, mean, var, eps), mean], x.dtype)
-    dx, (dbeta, dgamma), dw = engine.backward(dy, moments, x, terms, w, add_to)
+    dx, (dbeta, dgamma), dw = engine.backward(dy, line, x, terms, w, add_to)
     if add_to is not None and dx is not add_to:
         add_to += dx
         dx = add_to

@@ -64,23 +64,23 @@ def forward_blocks(tile, x, y, size, terms, pivot, packed, rows, nothing, scratc
 
 
 @serial
-def finish_dy(like, g, y, dy, size, moments):
-    """A block of dy. size: (pixels, channels); moments (3, K): mean, slope and offset, or (0, K) if g is all of it."""
-    if len(moments):
-        add_through_moments(like, g, y, dy, size, rows_of(moments))
+def finish_dy(like, g, y, dy, size, line):
+    """A block of dy. size: (pixels, channels); line (3, K): mean, slope and offset, or (0, K) if g is all of it."""
+    if len(line):
+        add_through_moments(like, g, y, dy, size, rows_of(line))
     else:
         for i in range(size[0]):
-            copy_bytes(dy.at + i * dy.step, g.at + i * g.step, size[1] * moments.itemsize)
+            copy_bytes(dy.at + i * dy.step, g.at + i * g.step, size[1] * line.itemsize)
 
 
 @parallel
-def backward_blocks(tile, arrays, add, size, moments, terms, packed, rows, nothing, scratch, products, sums):
+def backward_blocks(tile, arrays, add, size, line, terms, packed, rows, nothing, scratch, products, sums):
     """arrays: g, y, x, dx; size: (pixels, of a block, panels of a chunk); terms (3, C): scale, shift, mean.
 
     rows (3, ...): of dy, dy^T and panels; products (parts, panels, K, lanes)
     """
     (parts, panels, high, lanes), (pixel_count, block, chunk) = products.shape, size
-    channels, out_channels, item = terms.shape[1], moments.shape[1], terms.itemsize
+    channels, out_channels, item = terms.shape[1], line.shape[1], terms.itemsize
     blocks, chunks, row = -(-pixel_count // block), -(-panels // chunk), lanes * item
     (tile_rows, tile_vectors, low), (at_g, at_y, at_x, at_dx) = tile, arrays
     for task in numba.prange(parts * chunks):
@@ -92,7 +92,7 @@ def backward_blocks(tile, arrays, add, size, moments, terms, packed, rows, nothi
         dz = Rows(at=z.at + block * row, step=row)
         for first in range(blocks * part // parts * block, blocks * (part + 1) // parts * block, block):
             count = min(block, pixel_count - first)
-            finish_dy(low, moved(g, first, 0), moved(y, first, 0), dy, (count, out_channels), moments)
+            finish_dy(low, moved(g, first, 0), moved(y, first, 0), dy, (count, out_channels), line)
             for panel in range(begin, min(begin + chunk, panels)):
                 c = panel * lanes
                 here, there = moved(x, first, c * item), moved(dx, first, c * item)
@@ -134,14 +134,14 @@ def forward(x, terms, w, pivot, out):
     return deliver(y, out), sums.sum(0)
 
 
-def backward(g, moments, x, terms, w, add_to):
+def backward(g, line, x, terms, w, add_to):
     """dx = scale d (or added into add_to), the sums (2, C) of d and of d (x - mean), and dw.
 
-    moments: None, or what through_moments adds to g; terms (3, C): scale, shift, mean
+    line: None, or what through_moments adds to g; terms (3, C): scale, shift, mean
     """
     (k, *_, c), (high, lanes), item = w.shape, (round_up(len(w), tile_shape()[0]), tile_width(x.dtype)), x.itemsize
     dx, packed = result(x.shape, x.dtype, add_to), pack(filters_of(w, [(0, 0)], 1, transposed=True))[0, :, 0]
-    y, *moments = moments or (g,)
+    y, *line = line or (g,)
     count, panels, chunk = x.size // c, len(packed), divide_evenly(len(packed), CHUNK)
     block = block_of(3 * chunk * lanes * item)
     parts = max(1, min(PARTS, PARTS_BYTES // (panels * lanes * high * item), count // block))
@@ -149,7 +149,7 @@ def backward(g, moments, x, terms, w, add_to):
     arrays = pixels(g), pixels(y), pixels(x), pixels(dx)
     backward_blocks(
         tile_types(x.dtype), tuple(places(*arrays)), int(dx is add_to), (count, block, chunk),
-        np.array(moments, x.dtype).reshape(-1, k), terms, packed,
+        np.array(line, x.dtype).reshape(-1, k), terms, packed,
         row_table(max(block, high), high * item, item, lanes * item), np.zeros(lanes, x.dtype),
         make_scratch(block * (high + 2 * lanes) * item), products, sums,
     )  # fmt: skip

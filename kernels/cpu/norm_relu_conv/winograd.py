@@ -39,7 +39,7 @@ TASKS = 128  # that share the patches in the forward pass and for dx, each with 
 PARTS, PARTS_BYTES = 8, 3 << 19  # of the patches, each with its own weight gradient; memory of all at most
 
 
-class Plan(NamedTuple):
+class Patches(NamedTuple):
     """Sizes of the image in pixels, of its grid in patches, of a block of patches; columns of a tile.
 
     v_row, m_row: bytes that a patch takes in a point of V and of M; v_point, m_point: of a whole point.
@@ -205,7 +205,7 @@ def forward_patches(tile, plan, x, y, terms, pivot, u, rows, depth, nothing, scr
     channels, panels, base = terms.shape[1], u.shape[1], nothing[: u.shape[3]]
     tile_rows, tile_vectors, low = tile
     for task in numba.prange(len(sums)):
-        g, here, memory = Plan(*plan), Tile(tile_rows, tile_vectors, low), memory_of(scratch, numba.get_thread_id())
+        g, here, memory = Patches(*plan), Tile(tile_rows, tile_vectors, low), memory_of(scratch, numba.get_thread_id())
         begin, end = block_of_task(task, len(sums), g)
         for first in range(begin, end, g.block):
             count = min(g.block, g.patches - first)
@@ -230,7 +230,7 @@ def input_patches(tile, plan, arrays, add, terms, u, rows, width, nothing, scrat
     channels, panels, depth, base = terms.shape[1], u.shape[1], u.shape[2], nothing[: u.shape[3]]
     (tile_rows, tile_vectors, low), (at_dy, at_x, at_dx) = tile, arrays
     for task in numba.prange(len(sums)):
-        g, here, memory = Plan(*plan), Tile(tile_rows, tile_vectors, low), memory_of(scratch, numba.get_thread_id())
+        g, here, memory = Patches(*plan), Tile(tile_rows, tile_vectors, low), memory_of(scratch, numba.get_thread_id())
         dy, x, dx = Rows(at_dy[0], at_dy[1]), Rows(at_x[0], at_x[1]), Rows(at_dx[0], at_dx[1])
         begin, end = block_of_task(task, len(sums), g)
         for first in range(begin, end, g.block):
@@ -256,7 +256,7 @@ def weight_patches(tile, plan, dy, x, terms, rows, chunk, nothing, scratch, prod
     channels, (parts, _, panels, high, lanes) = terms.shape[1], products.shape
     chunks, (tile_rows, tile_vectors, low) = -(-channels // chunk), tile
     for task in numba.prange(parts * chunks):
-        g, here, memory = Plan(*plan), Tile(tile_rows, tile_vectors, low), memory_of(scratch, numba.get_thread_id())
+        g, here, memory = Patches(*plan), Tile(tile_rows, tile_vectors, low), memory_of(scratch, numba.get_thread_id())
         part, c, panel = task // chunks, task % chunks * chunk, g.block * g.m_row
         few, from_x = min(chunk, channels - c), Rows(x[0] + c * ITEM, x[1])
         of_channels, (begin, end) = moved(rows_of(terms), 0, c * ITEM), block_of_task(part, parts, g)
@@ -276,7 +276,7 @@ def make_plan(shape, v_row, m_row, panels=1):
     """v_row, m_row: bytes that a patch takes in one of the 36 points of V and in `panels` panels of M or D."""
     (n, height, width, _), (rows, columns) = shape, patch_grid(shape[1:3])
     block = round_up(BLOCK, tile_shape()[0])
-    return Plan(
+    return Patches(
         height=height, width=width, rows=rows, columns=columns, patches=n * rows * columns, block=block,
         lanes=tile_width(np.float32), v_row=v_row, v_point=odd_lines(block * v_row),
         m_row=m_row, m_point=odd_lines(panels * block * m_row),
@@ -307,12 +307,12 @@ def forward(x, terms, w, pivot, out):
     return deliver(y, out), sums.sum(0)
 
 
-def backward(dy, moments, x, terms, w, add_to):
+def backward(dy, line, x, terms, w, add_to):
     """dx = scale d (or added into add_to), the sums (2, C) of d and of d (x - mean), and dw.
 
-    moments: None, or what through_moments adds to dy; terms (3, C): scale, shift, mean
+    line: None, or what through_moments adds to dy; terms (3, C): scale, shift, mean
     """
-    dy = through_moments(dy, *moments) if moments else np.ascontiguousarray(dy)
+    dy = through_moments(dy, *line) if line else np.ascontiguousarray(dy)
     dx = result(x.shape, x.dtype, add_to)
     sums = backward_input(dy, x, terms, w, dx, dx is add_to)
     return dx, sums, backward_weight(dy, x, terms, w)
