@@ -76,7 +76,9 @@ def cublas(monkeypatch):
     """A stand-in library, and an emulated GPU that has streams."""
     library = StandIn()
     stream = SimpleNamespace(ptr=7)
-    gpu = SimpleNamespace(get_current_stream=lambda: stream, Device=lambda: SimpleNamespace(id=0, attributes={}))
+    here = SimpleNamespace(id=0, attributes={})
+    runtime = SimpleNamespace(getDevice=lambda: 0)
+    gpu = SimpleNamespace(get_current_stream=lambda: stream, Device=lambda *number: here, runtime=runtime)
     monkeypatch.setattr(emulator, "cuda", gpu, raising=False)
     monkeypatch.setattr(blas, "library", lambda: library)
     monkeypatch.setattr("kernels.cuda.rows.multiprocessors", lambda xp: 1)
