@@ -197,6 +197,7 @@ LINEAR_TOO = {
 
 KINK = "it differs at a kink or a special value only (test_special_values)"
 EXPLAINED_TOO = [
+    (r"moments_line: (return )?\(slope, offset\) -> .*", "the caller reads the line that it gave to be added to"),
     (r"exponential_linear: .*minimum\(x, 0\) -> .*minimum\(x, 1\)", "either keeps the exponential from overflowing"),
     (
         r"(prelu|exponential_linear|softplus|clipped|hardsigmoid|hardswish|clamp|shares): .* [<>] .* -> .* [<>]=? .*",

@@ -152,4 +152,4 @@ def test_the_nets_can_be_captured(arch):
 
 def test_it_needs_a_gpu(tmp_path, capsys):
     assert train(tmp_path, "-a", "lenet5", "--cuda-graph") == 2
-    assert "cuda_graph needs a GPU" in capsys.readouterr().err
+    assert "--cuda-graph needs a GPU" in capsys.readouterr().err
