@@ -40,7 +40,7 @@ def drawing_from(source):
         _tape.reset(token)
 
 
-def draw(make, dtype=np.uint64):
+def draw(make, dtype: type = np.uint64):
     """make(), or what it returned the first time if a checkpointed piece is being recomputed.
 
     dtype: of an array that holds such a number, where a pass is captured and its numbers change (train/graph.py).
