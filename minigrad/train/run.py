@@ -124,9 +124,18 @@ def test(session, path):
 
 def train(session, command):
     """Train to the end, or until a signal or numbers that are not finite end it; the exit status."""
+    if session.is_over() and not (planned(session.config, command) / checkpoint.LAST).exists():
+        put_in_place(session, command)
     check_unfinished(session)
     with blaming_the_user(DataError, OSError, MemoryError), recording(session, command) as (log, request):
         return fit_or_stop(session, log, request)
+
+
+def put_in_place(session, command):
+    """Write the last checkpoint of a run that was killed when only this was left to do."""
+    with blaming_the_user(OSError, MemoryError), recording(session, command):
+        session.save()
+        session.finish_saving()
 
 
 def fit_or_stop(session, log, request):
