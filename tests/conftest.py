@@ -64,6 +64,25 @@ def kernels(request):
         yield request.param
 
 
+@pytest.fixture(scope="module", autouse=True)
+def a_thread_each(request):
+    """Runs of the command keep to one thread where pytest runs tests side by side, for they share the machine."""
+    if "PYTEST_XDIST_WORKER" not in os.environ or request.path.parent.name != "train":
+        yield
+        return
+    before = mg.get_num_threads()
+    mg.set_num_threads(1)
+    yield
+    mg.set_num_threads(before)
+
+
+@pytest.fixture
+def reference_kernels():
+    """Run the test on the reference kernels."""
+    with mg.use_kernels("reference"):
+        yield
+
+
 @pytest.fixture
 def module(monkeypatch):
     """Import a module of the benchmarks' folder by name."""

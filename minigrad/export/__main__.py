@@ -1,9 +1,9 @@
 """`python -m minigrad.export`. Exit status: 0 done, 2 a wrong call or file."""
 
-import argparse
 import sys
 from pathlib import Path
 
+from ..command.arguments import Parser
 from ..command.screen import concluded, say, writing
 from ..interop import WeightsError
 from ..predict import load
@@ -18,19 +18,10 @@ EXAMPLES = """examples:
 """
 
 
-class Parser(argparse.ArgumentParser):
-    """argparse, whose errors are one line."""
-
-    def error(self, message):
-        raise WeightsError(message)
-
-
 def parser():
     top = Parser(
-        prog="minigrad.export", usage="python -m minigrad.export RUN_OR_FILE --to FORMAT [option ...]",
-        description="Write a net for others.", epilog=EXAMPLES, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+        "export", "RUN_OR_FILE --to FORMAT [option ...]", description="Write a net for others.", epilog=EXAMPLES
+    )
     top.add_argument("source", metavar="RUN_OR_FILE", help="a run's directory, a checkpoint, or a file of weights")
     top.add_argument("--to", required=True, choices=tuple(FORMATS), help="the format")
     top.add_argument("-o", "--output", metavar="FILE", help="where to (default: beside the source)")

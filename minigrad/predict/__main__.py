@@ -3,13 +3,14 @@
 Exit status: 0 all pictures named, 1 some files could not be read, 2 a wrong call or file of weights.
 """
 
-import argparse
 import json
 import os
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+from ..command.arguments import Parser, check_counts
+from ..command.errors import UsageError
 from ..command.screen import clear_of_bars, concluded, encodable, writing
 from ..data.image import EXTENSIONS
 from ..data.scan import is_clutter
@@ -28,19 +29,13 @@ EXAMPLES = """examples:
 """
 
 
-class Parser(argparse.ArgumentParser):
-    """argparse, whose errors are one line."""
-
-    def error(self, message):
-        raise WeightsError(message)
-
-
 def parser():
     top = Parser(
-        prog="minigrad.predict", usage="python -m minigrad.predict PATH ... (--run DIR | --pretrained FILE) [...]",
-        description="Name what is in pictures.", epilog=EXAMPLES, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+        "predict",
+        "PATH ... (--run DIR | --pretrained FILE) [...]",
+        description="Name what is in pictures.",
+        epilog=EXAMPLES,
+    )
     top.add_argument("paths", nargs="+", metavar="PATH", help="picture files, and folders of them")
     source = top.add_mutually_exclusive_group(required=True)
     source.add_argument("--run", metavar="PATH", help="a run of minigrad.train, a checkpoint, or an exported net")
@@ -76,14 +71,12 @@ def predict(argv):
 
 def check(asked):
     if "" in (*asked.paths, asked.run, asked.pretrained, asked.explain):
-        raise WeightsError("a PATH, --run, --pretrained and --explain must not be empty")
-    for name in ("top", "batch_size"):
-        if getattr(asked, name) < 1:
-            raise WeightsError(f"--{name.replace('_', '-')} must be an int >= 1; got {getattr(asked, name)}")
+        raise UsageError("a PATH, --run, --pretrained and --explain must not be empty")
+    check_counts(asked, "top", "batch_size")
     if asked.run and asked.arch:
-        raise WeightsError("--arch goes with --pretrained; a run says which net it is of")
+        raise UsageError("--arch goes with --pretrained; a run says which net it is of")
     if (asked.mean is None) != (asked.std is None):
-        raise WeightsError("--mean and --std go together")
+        raise UsageError("--mean and --std go together")
 
 
 def told_preprocessing(asked, classifier):

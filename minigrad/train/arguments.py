@@ -3,6 +3,7 @@
 import argparse
 from dataclasses import dataclass
 
+from ..command.arguments import Parser
 from ..command.errors import UsageError
 from .config import FIELDS, checked_all, flag, is_text, kind, read_toml
 from .suggest import nearest
@@ -43,22 +44,10 @@ class Command:
     quiet: bool = False
 
 
-class Parser(argparse.ArgumentParser):
-    """argparse, whose errors are ours: one line."""
-
-    def error(self, message):
-        raise UsageError(message)
-
-    def print_help(self, file=None):
-        """argparse's own says nothing where it can't be written."""
-        print(self.format_help(), end="", file=file)
-
-
 def parser():
     """The parser, with the help in groups. Settings that are not given are absent from its result."""
     top = Parser(
-        prog="minigrad.train", usage="python -m minigrad.train [option ...]", description="Train an image classifier.",
-        epilog=f"{EXAMPLES}\n{FILES}", allow_abbrev=False,
+        "train", "[option ...]", description="Train an image classifier.", epilog=f"{EXAMPLES}\n{FILES}",
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=32, width=110),
         argument_default=argparse.SUPPRESS,
     )  # fmt: skip

@@ -3,14 +3,15 @@
 Exit status: 0 measured, 1 another accuracy than the one that is known for the same images, 2 a wrong call or file.
 """
 
-import argparse
 import sys
 import time
 
+from ..command.arguments import Parser, check_counts
+from ..command.errors import UsageError
 from ..command.screen import Bar, concluded, say, writing
 from ..data import DataError
 from ..data.catalog import KINDS, load_part
-from ..interop import WeightsError, fetching
+from ..interop import fetching
 from ..interop.zoo import DATA, SIZES, known
 from ..predict import load
 from .images import all_for_testing
@@ -24,19 +25,13 @@ EXAMPLES = """examples:
 CLOSE = 0.05  # per cent: published figures are rounded
 
 
-class Parser(argparse.ArgumentParser):
-    """argparse, whose errors are one line."""
-
-    def error(self, message):
-        raise WeightsError(message)
-
-
 def parser():
     top = Parser(
-        prog="minigrad.verify", usage="python -m minigrad.verify --weights NAME_OR_FILE --data DIR [option ...]",
-        description="Measure the accuracy of weights beside the published one.", epilog=EXAMPLES, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+        "verify",
+        "--weights NAME_OR_FILE --data DIR [option ...]",
+        description="Measure the accuracy of weights beside the published one.",
+        epilog=EXAMPLES,
+    )
     top.add_argument("--weights", required=True, metavar="NAME", help="of architectures.weights(), or a file")
     top.add_argument("--data", required=True, metavar="DIR", help="CIFAR's files, or DIR/val/CLASS/*.jpg")
     top.add_argument("-a", "--arch", metavar="NAME", help="the net, where the file does not tell")
@@ -70,10 +65,8 @@ def verify(argv):
 
 def check(asked):
     if "" in (asked.weights, asked.data, asked.arch):
-        raise WeightsError("--weights, --data and --arch must not be empty")
-    for name in ("images", "batch_size"):
-        if getattr(asked, name) is not None and getattr(asked, name) < 1:
-            raise WeightsError(f"--{name.replace('_', '-')} must be an int >= 1; got {getattr(asked, name)}")
+        raise UsageError("--weights, --data and --arch must not be empty")
+    check_counts(asked, "images", "batch_size")
 
 
 def data_for(row, directory):

@@ -1,10 +1,10 @@
 """The loader: order, resume, workers, errors."""
 
-import threading
 import time
 
 import numpy as np
 import pytest
+from data_sets import Listed, numbered, workers_alive
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,30 +15,10 @@ CHAIN = transforms.Compose(
 )
 
 
-def numbered(n=50, size=6):
-    """Image i is filled with i."""
-    images = np.broadcast_to(np.arange(n, dtype=np.uint8)[:, None, None, None], (n, size, size, 1))
-    return ArrayDataset(images, np.arange(n) % 5, "abcde")
-
-
 def noise(n=50, size=6):
     return ArrayDataset(
         np.random.default_rng(0).integers(0, 256, (n, size, size, 1), dtype=np.uint8), np.arange(n) % 5, "abcde"
     )
-
-
-class Listed:
-    """The same samples, but not in an array: the loader has to take them one by one."""
-
-    def __init__(self, dataset):
-        self.dataset, self.classes, self.image_shape = dataset, dataset.classes, dataset.image_shape
-        self.num_classes = dataset.num_classes
-
-    def __len__(self):
-        return len(self.dataset)
-
-    def __getitem__(self, i):
-        return self.dataset[i]
 
 
 def assert_same(batches, expected):
@@ -48,10 +28,6 @@ def assert_same(batches, expected):
         assert x.dtype == ex.dtype
         np.testing.assert_array_equal(x, ex)
         np.testing.assert_array_equal(y, ey)
-
-
-def workers_alive():
-    return [t for t in threading.enumerate() if t.name.startswith("minigrad-data")]
 
 
 def test_batches_in_order():

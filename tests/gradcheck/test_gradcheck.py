@@ -14,11 +14,7 @@ from minigrad import Tensor, nn, op, ops
 from minigrad.gradcheck import GradcheckError, KinkWarning, check_case, gradcheck
 from minigrad.gradcheck.cases import check_gradients
 
-
-@pytest.fixture(autouse=True)
-def reference_kernels():
-    with mg.use_kernels("reference"):
-        yield
+pytestmark = pytest.mark.usefixtures("reference_kernels")
 
 
 def error(fn, inputs, **options):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from small_nets import brightness
 
 import architectures
 import minigrad as mg
@@ -25,13 +26,7 @@ GREY = Preprocessing(28, (0.5,), (0.5,), channels="L")
 @pytest.fixture
 def bright_or_dark(tmp_path):
     """A file with a net that says "bright" of bright pictures, and two pictures."""
-    net = architectures.create("lenet5", 2, 28)
-    for t in net.parameters():
-        t.data[...] = 0.0
-    net.c1.weight.data[0, 2, 2, 0] = net.c3.weight.data[0, 2, 2, 0] = 1.0
-    net.c5.weight.data[0, 0] = net.f6.weight.data[0, 0] = 1.0
-    net.output.weight.data[:, 0] = 9.0, -9.0
-    export(Classifier(net, ("bright", "dark"), GREY), tmp_path / "net.safetensors", "safetensors")
+    export(Classifier(brightness(), ("bright", "dark"), GREY), tmp_path / "net.safetensors", "safetensors")
     for name, value in (("white", 255), ("black", 0)):
         Image.new("RGB", (40, 50), (value,) * 3).save(tmp_path / f"{name}.png")
     return tmp_path

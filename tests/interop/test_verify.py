@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 from published import downloaded, published
+from small_nets import brightness
 
-import architectures
 import minigrad as mg
 from minigrad import data
 from minigrad.export import export
@@ -21,17 +21,6 @@ from minigrad.verify.labels import numbers_of
 from minigrad.verify.scoring import AsExpected
 
 GREY = Preprocessing(28, (0.5,), (0.5,), channels="L")
-
-
-def brightness():
-    """A net that says class 0 of bright pictures and class 1 of dark ones."""
-    net = architectures.create("lenet5", 2, 28)
-    for t in net.parameters():
-        t.data[...] = 0.0
-    net.c1.weight.data[0, 2, 2, 0] = net.c3.weight.data[0, 2, 2, 0] = 1.0
-    net.c5.weight.data[0, 0] = net.f6.weight.data[0, 0] = 1.0
-    net.output.weight.data[:, 0] = 9.0, -9.0
-    return net
 
 
 @pytest.fixture

@@ -8,11 +8,7 @@ import minigrad as mg
 from minigrad import explain, nn
 from minigrad.explain.trace import Trace
 
-
-@pytest.fixture(autouse=True)
-def reference_kernels():
-    with mg.use_kernels("reference"):
-        yield
+pytestmark = pytest.mark.usefixtures("reference_kernels")
 
 
 def loaded(package, tensor):

@@ -3,23 +3,13 @@
 import numpy as np
 import pytest
 from conftest import needs_torch
+from refusals import refused
 
 import minigrad as mg
 from minigrad import nn, optim
 from minigrad.nn import functional as F
 
-
-@pytest.fixture(autouse=True)
-def reference_kernels():
-    with mg.use_kernels("reference"):
-        yield
-
-
-def refused(make, error, *parts):
-    with pytest.raises(error) as caught:
-        make()
-    for part in parts:
-        assert part in str(caught.value)
+pytestmark = pytest.mark.usefixtures("reference_kernels")
 
 
 # Parameters and buffers

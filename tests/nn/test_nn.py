@@ -7,11 +7,7 @@ import minigrad as mg
 from minigrad import nn
 from minigrad.nn import functional as F
 
-
-@pytest.fixture(autouse=True)
-def reference_kernels():
-    with mg.use_kernels("reference"):
-        yield
+pytestmark = pytest.mark.usefixtures("reference_kernels")
 
 
 def images(shape=(2, 6, 6, 4), seed=0, requires_grad=False):

@@ -34,10 +34,7 @@ LATER_CASES = [  # those without a kernel of their own, and options that go past
 CASES = [(name, c) for name, cs in (("SGD", SGD_CASES), ("Adam", ADAM_CASES), ("AdamW", ADAM_CASES)) for c in cs]
 
 
-@pytest.fixture(autouse=True)
-def reference_kernels():
-    with mg.use_kernels("reference"):
-        yield
+pytestmark = pytest.mark.usefixtures("reference_kernels")
 
 
 def parameters(seed=0, dtype=np.float64):

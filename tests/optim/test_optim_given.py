@@ -6,11 +6,7 @@ import pytest
 import minigrad as mg
 from minigrad import nn, optim
 
-
-@pytest.fixture(autouse=True)
-def reference_kernels():
-    with mg.use_kernels("reference"):
-        yield
+pytestmark = pytest.mark.usefixtures("reference_kernels")
 
 
 def parameters():
