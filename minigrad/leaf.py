@@ -4,7 +4,7 @@ from typing import Any
 
 from .autograd import Form, Leaf
 from .device import device_of
-from .precision import is_floating_point
+from .precision import is_floating_point, is_real, plain
 
 
 def leaf_node(array):
@@ -18,7 +18,9 @@ def replace_data(t, array):
     """Put another array in the place of t's, as t.data = array does. From then on a leaf's gradient has its form."""
     if not hasattr(array, "strides"):
         raise TypeError(f"data: must be an array; got {type(array).__name__}")
-    t._data = array
+    if not is_real(array.dtype):
+        raise TypeError(f"data: must hold real numbers or booleans; got {array.dtype}")
+    t._data = array = plain("data", array)
     if isinstance(t.node, Leaf):
         t.node.form = Form.of(array)
 

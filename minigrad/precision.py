@@ -63,6 +63,19 @@ def is_floating_point(dtype):
     return dtype.kind == "f" or dtype.name == "bfloat16"
 
 
+def plain(name, data):
+    """data as it is, but for NumPy's classes of array whose numbers mean something else.
+
+    TypeError for a masked array, whose mask nothing here would look at. A matrix becomes an array on its memory, for
+    its * is a product of matrices.
+    """
+    if type(data) is np.ndarray or not isinstance(data, np.ndarray):
+        return data
+    if isinstance(data, np.ma.MaskedArray):
+        raise TypeError(f"{name}: a masked array's mask would be ignored; fill its gaps with .filled(number)")
+    return np.asarray(data) if isinstance(data, np.matrix) else data
+
+
 def is_real(dtype):
     """Is it a type of real numbers, whole numbers or booleans?"""
     return dtype.kind in "fiub" or dtype.name == "bfloat16"

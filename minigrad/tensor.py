@@ -15,7 +15,7 @@ from .autograd import Form, Handle, Leaf, Node, backward, backward_steps, record
 from .device import Device, device_of, get_device
 from .guards import argument_names, guards, shared_version
 from .leaf import fitting_gradient, leaf_node, replace_data, set_requires_grad
-from .precision import as_given, autocasted, is_floating_point, is_real, one_type, widest
+from .precision import as_given, autocasted, is_floating_point, is_real, one_type, plain, widest
 
 
 class Context(NamedTuple):
@@ -59,7 +59,7 @@ class Tensor:
     reshape: Callable[..., Any]
 
     def __init__(self, data, requires_grad=False, *, node=None, version=None):
-        data = np.asarray(data) if isinstance(data, np.generic) else data
+        data = np.asarray(data) if isinstance(data, np.generic) else plain("Tensor", data)
         if not hasattr(data, "strides"):
             raise TypeError(f"Tensor: data must be an array; got {type(data).__name__}; mg.tensor takes lists, too")
         if not is_real(data.dtype):
@@ -298,7 +298,7 @@ def lift(name, value: Any, like):
     A number takes the type of `like` (beside integers a float is float32), and so does a floating-point array beside a
     floating-point tensor. Other arrays keep theirs.
     """
-    value = value.item() if isinstance(value, np.generic) else value
+    value = value.item() if isinstance(value, np.generic) else plain(name, value)
     own_type = getattr(value, "dtype", None)
     if own_type is None and not isinstance(value, int | float):
         raise TypeError(f"{name}: expected a tensor, an array or a number; got {type(value).__name__}")
@@ -324,7 +324,7 @@ def tensor(data, dtype=None, requires_grad=False, device="cpu"):
 
     Python floats become float32; arrays keep their type unless dtype says otherwise.
     """
-    array = np.array(data._on_host() if isinstance(data, Tensor) else data)
+    array = np.array(data._on_host() if isinstance(data, Tensor) else plain("tensor", data))
     if not is_real(array.dtype):
         raise TypeError(f"tensor: data must hold real numbers or booleans; got {array.dtype}")
     array = array.astype(array.dtype.newbyteorder("="), copy=False)  # a file's may be swapped

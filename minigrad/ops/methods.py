@@ -10,11 +10,11 @@ from typing import NamedTuple
 import numpy as np
 
 from ..autograd import recording
-from ..device import get_device
 from ..precision import is_floating_point
 from ..tensor import Tensor, common_device, lift
 from . import arithmetic, elementwise, ordering, reduction, shape
 from .checks import axis
+from .named import ONE_LINE
 from .verbs import VERBS
 
 
@@ -45,15 +45,29 @@ def in_place(operation):
             if self.node is not None and self.is_leaf:
                 raise RuntimeError("writing in place into a leaf that requires a gradient; use no_grad()")
             return operation(self, other)
-        y = operation(self, other).data
-        if y.shape != self.shape:
-            raise ValueError(f"writing in place: the result has shape {y.shape}, the tensor {self.shape}")
-        if is_floating_point(y.dtype) and not is_floating_point(self.dtype):
-            raise TypeError(f"writing in place: the result is {y.dtype}, which a tensor of {self.dtype} does not hold")
-        self[...] = y
-        return self
+        return overwritten(self, operation(self, other))
 
     return update
+
+
+def written(name, operation):
+    """tensor.name(other): as in_place, but with RuntimeError where a graph depends on it: no name is bound anew."""
+
+    def method(self, other):
+        return overwritten(self, operation(self, other))
+
+    method.__doc__ = f"{name[:-1]} with other, written in the tensor's place. RuntimeError where a graph depends on it."
+    return method
+
+
+def overwritten(self, y):
+    """self, with the numbers of y in the place of its own. ValueError, TypeError where it can't hold them."""
+    if y.shape != self.shape:
+        raise ValueError(f"writing in place: the result has shape {y.shape}, the tensor {self.shape}")
+    if is_floating_point(y.dtype) and not is_floating_point(self.dtype):
+        raise TypeError(f"writing in place: the result is {y.dtype}, which a tensor of {self.dtype} does not hold")
+    self[...] = y
+    return self
 
 
 def compared(compare):
@@ -87,6 +101,19 @@ def getitem(self, index):
 
 
 # Methods
+
+
+def named(name, compare):
+    """tensor.name(other), a comparison by its name. TypeError for what can't be compared."""
+
+    def method(self, other):
+        result = compare(self, other)
+        if result is NotImplemented:
+            raise TypeError(f"{name}: other must be a tensor, an array or a number; got {type(other).__name__}")
+        return result
+
+    method.__doc__ = f"Where is the tensor {name} other (a tensor or a number)? Booleans, without a gradient."
+    return method
 
 
 def sum(self, dim=None, keepdim=False):
@@ -152,29 +179,6 @@ def flatten(self, start_dim=0, end_dim=-1):
     return shape.reshape(self, shape=(*self.shape[:first], count, *self.shape[last + 1 :]))
 
 
-def to(self, where):
-    """This tensor on a device ("cpu", "cuda") or in a floating-point type; itself if it is so. Gradients flow back."""
-    if not isinstance(where, str) and not hasattr(where, "kernels"):
-        return self if self.dtype == where else shape.cast(self, dtype=where)
-    device = get_device(where)
-    return self if device is self.device else shape.copy_to(self, device=device)
-
-
-def cpu(self):
-    """This tensor on the CPU."""
-    return to(self, "cpu")
-
-
-def cuda(self):
-    """This tensor on the GPU."""
-    return to(self, "cuda")
-
-
-def cast(self, dtype):
-    """This tensor in another floating-point type."""
-    return shape.cast(self, dtype=dtype)
-
-
 ARITHMETIC = dict(add=arithmetic.add, sub=arithmetic.sub, mul=arithmetic.mul, truediv=arithmetic.div)
 COMPARISONS = "eq", "ne", "lt", "le", "gt", "ge", "and", "or", "xor"
 OPERATORS = {
@@ -191,13 +195,16 @@ OPERATORS = {
     "__invert__": lambda self: Tensor(~self.data),
     "__getitem__": getitem,
 }
+NAMED = {"div" if name == "truediv" else name: operation for name, operation in ARITHMETIC.items()}
 METHODS = {
+    **NAMED,
+    **{f"{name}_": written(f"{name}_", operation) for name, operation in NAMED.items()},
+    **{name: named(name, OPERATORS[f"__{name}__"]) for name in COMPARISONS[:6]},
     **dict(sum=sum, mean=mean, max=max, amax=amax, any=truth("any"), all=truth("all")),
     **dict(reshape=reshape, transpose=transpose, permute=permute, flatten=flatten),
     **dict(exp=arithmetic.exp, log=arithmetic.log, sqrt=arithmetic.sqrt),
-    **dict(to=to, cast=cast, cpu=cpu, cuda=cuda),
     "T": property(lambda self: shape.transpose(self), doc="all axes in reverse order"),
 }
 
-for name, function in {**OPERATORS, **METHODS, **VERBS}.items():
+for name, function in {**OPERATORS, **METHODS, **ONE_LINE, **VERBS}.items():
     setattr(Tensor, name, function)

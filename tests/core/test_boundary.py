@@ -287,3 +287,33 @@ def test_another_array_in_a_leaf_gets_a_gradient_of_its_form():
     assert w.grad.shape == (4, 3) and w.grad.dtype == np.float64
     with pytest.raises(TypeError, match="data: must be an array; got list"):
         w.data = [1.0]
+
+
+MASKED = np.ma.masked_array(np.ones(2, F32), [False, True])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Tensor(MASKED),
+        lambda: mg.tensor(MASKED),
+        lambda: mg.from_numpy(MASKED),
+        lambda: mg.ones(2) + MASKED,
+        lambda: F.relu(MASKED),
+        lambda: mg.where(np.ones(2, bool), mg.ones(2), MASKED),
+        lambda: setattr(mg.ones(2), "data", MASKED),
+    ],
+)
+def test_a_masked_array_is_refused_for_its_mask_would_be_ignored(make):
+    with pytest.raises(TypeError, match="masked array's mask would be ignored"):
+        make()
+
+
+def test_a_matrix_is_an_array_here():
+    """Its own * is a product of matrices."""
+    with pytest.warns(PendingDeprecationWarning):
+        m = np.matrix([[1.0, 2.0], [3.0, 4.0]])
+    for t in (Tensor(m), mg.tensor(m), mg.from_numpy(m)):
+        np.testing.assert_array_equal((t * t).data, [[1, 4], [9, 16]])
+        assert t.sum(0).shape == (2,) and type(t.data) is np.ndarray
+    assert np.shares_memory(mg.from_numpy(m).data, m)
