@@ -16,6 +16,17 @@ from .rules import RULES
 
 WIDE = np.dtype("float32"), np.dtype("float64")
 
+CALL = """
+def {name}({parameters}):
+    try:
+        right = {right}
+    except (AttributeError, TypeError, ValueError, IndexError):
+        right = False
+    if not right:
+        examine(({given},), {{}})
+    return kernel({given})
+"""
+
 
 def enforce(module, low_types=None):
     """Put the check in front of the kernels in a module's namespace (its `globals()`).
@@ -36,36 +47,37 @@ class Checked:
         self.words = {"array": np.ndarray if self.on_host else None, "known": WIDE, "fits": self.rule.fits}
 
     def wrapped(self):
-        """The kernel as a function with the same signature, which checks and then calls it."""
-        kernel, seems_right, examine = self.kernel, self.at_a_glance(), self.examine
+        """The kernel as a function with the same signature, which checks and then calls it.
 
-        @functools.wraps(kernel)
-        def call(*args, **settings):
-            try:
-                right = seems_right(*args, **settings)
-            except (AttributeError, TypeError, ValueError, IndexError):
-                right = False
-            if not right:
-                examine(args, settings)
-            return kernel(*args, **settings)
-
-        return call
+        The function is written out for this kernel: a loop over the arguments would take longer than the check.
+        """
+        signature = inspect.signature(self.kernel)
+        words = self.words | {
+            "kernel": self.kernel,
+            "examine": self.examine,
+            "alike": alike,
+            "all_writable": all_writable,
+        }
+        words |= {f"default_{p.name}": p.default for p in signature.parameters.values()}
+        source = CALL.format(
+            name=self.kernel.__name__,
+            parameters=", ".join(map(in_words, signature.parameters.values())),
+            given=", ".join(self.parameters),
+            right=self.at_a_glance(),
+        )
+        exec(source, words)
+        self.words = words
+        return functools.wraps(self.kernel)(words[self.kernel.__name__])
 
     def at_a_glance(self):
-        """A function of the kernel's arguments: True if all is right, and that is seen without a look at each array.
-
-        It is one expression, written out for this kernel: a loop over the arguments would take longer.
-        """
+        """The test, in Python, that is true if all is right, and that is seen without a look at each array."""
         marked = self.rule.arrays.split()
         names = [name.rstrip("?*") for name in marked]
         first = f"{names[0]}[0]" if "*" in marked[0] else names[0]
         written = [name for name in self.rule.writes if name in self.parameters]
-        tests = [f"(d := {first}.dtype) in known", *map(test_of_array, marked)]
+        tests = [f"(first_type := {first}.dtype) in known", *map(test_of_array, marked)]
         tests += [f"all_writable({n})" if n in names else test_of_array(f"{n}?!") for n in written]
-        defaults = ", ".join(f"{name}=None" for name in self.parameters)
-        source = f"lambda {defaults}: {' and '.join(tests)} and fits({', '.join(self.parameters)})"
-        self.words |= {"alike": alike, "all_writable": all_writable}
-        return eval(source, self.words)
+        return f"{' and '.join(tests)} and fits({', '.join(self.parameters)})"
 
     def given(self, args, settings):
         """(name, array) of every array among the arguments, also of those in lists."""
@@ -117,10 +129,19 @@ class Checked:
             raise ValueError(f"{kernel}: {name} would be written, but its memory is read-only; pass a copy")
 
 
+def in_words(parameter):
+    """A parameter as it stands in the list of a function's parameters."""
+    return parameter.name + (f"=default_{parameter.name}" if parameter.default is not parameter.empty else "")
+
+
 def test_of_array(marked):
-    """The test, in Python, of an argument named in a Rule, beside the type d of the first array."""
+    """The test, in Python, of an argument named in a Rule, beside the type of the first array."""
     name = marked.rstrip("?*!")
-    test = f"alike({name}, array, d)" if "*" in marked else f"type({name}) is array and {name}.dtype is d"
+    test = (
+        f"alike({name}, array, first_type)"
+        if "*" in marked
+        else f"type({name}) is array and {name}.dtype is first_type"
+    )
     test += f" and all_writable([{name}])" if "!" in marked else ""
     return f"({name} is None or {test})" if "?" in marked else test
 
