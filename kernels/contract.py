@@ -44,7 +44,7 @@ class Checked:
         self.kernel, self.module, self.rule = kernel, module, RULES[kernel.__name__]
         self.on_host, self.low_types = low_types is None, low_types or ()
         self.parameters = list(inspect.signature(kernel).parameters)
-        self.words = {"array": np.ndarray if self.on_host else None, "known": WIDE, "fits": self.rule.fits}
+        self.words: dict = {"array": np.ndarray if self.on_host else None, "known": WIDE, "fits": self.rule.fits}
 
     def wrapped(self):
         """The kernel as a function with the same signature, which checks and then calls it.
@@ -52,7 +52,7 @@ class Checked:
         The function is written out for this kernel: a loop over the arguments would take longer than the check.
         """
         signature = inspect.signature(self.kernel)
-        words = self.words | {
+        words: dict = self.words | {
             "kernel": self.kernel,
             "examine": self.examine,
             "alike": alike,
