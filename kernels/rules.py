@@ -1,5 +1,6 @@
 """Which arguments of a kernel are arrays, which of them it writes, and when their shapes fit together."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 
@@ -11,7 +12,7 @@ class Rule(NamedTuple):
     """
 
     arrays: str
-    fits: object
+    fits: Callable
     writes: tuple = ("out",)
     any_type: bool = False
 
