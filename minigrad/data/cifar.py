@@ -1,5 +1,6 @@
 """CIFAR-10 and CIFAR-100 (Krizhevsky 2009), from the official binary or Python files."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
@@ -60,13 +61,21 @@ class CIFAR10(ArrayDataset):
         ),
     )
 
-    def __init__(self, root: str | Path | None = None, train: bool = True, download: bool = False):
+    def __init__(
+        self,
+        root: str | Path | None = None,
+        train: bool = True,
+        download: bool = False,
+        *,
+        transform: Callable | None = None,
+        target_transform: Callable | None = None,
+    ):
         self.root = default_root() if root is None else Path(root)
         files = self.files(train, download)
         official = (50_000 if train else 10_000) // len(files)
         parts = [self.read(path, official) for path in files]
         images, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        super().__init__(images, labels, self.classes)
+        super().__init__(images, labels, self.classes, transform, target_transform)
 
     def files(self, train: bool, download: bool) -> list[Path]:
         """The files of one split, unpacked and downloaded if need be. MissingData if there are none."""

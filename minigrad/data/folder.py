@@ -3,7 +3,7 @@
 import difflib
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,7 @@ class ImageFolder(Described):
         `validation` and `testing` are understood, too.
     classes: the names that labels count, in this order. None: those of the training part, whichever part is read, so
         that a label means the same in both.
+    transform, target_transform: as of `ArrayDataset`: called with each image, and with each label.
 
     Images are RGB uint8 (H, W, 3), each of its own size (see `read_image`): batches need a transform with Resize or a
     crop. Links are followed. Hidden files are no images; empty ones and those of other kinds are passed over, which is
@@ -47,9 +48,13 @@ class ImageFolder(Described):
         train: bool | None = True,
         download: bool = False,
         classes: Sequence[str] | None = None,
+        *,
+        transform: Callable | None = None,
+        target_transform: Callable | None = None,
     ):
         if root is None or download:
             raise DataError("ImageFolder: cannot be downloaded: root must be a directory with train/<class>/*.jpg")
+        self.set_transforms(transform, target_transform)
         root = existing(root)
         self.directory, hold_out = find_part(root, train)
         found = class_folders(self.directory)
@@ -72,7 +77,7 @@ class ImageFolder(Described):
         return len(self.paths)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
-        return read_image(self.paths[index]), self.labels[index]
+        return self.transformed(index, read_image(self.paths[index]), self.labels[index])
 
     def __repr__(self) -> str:
         return f"ImageFolder({shown(self.directory)}: {len(self)} images, {self.num_classes} classes)"

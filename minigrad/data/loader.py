@@ -13,12 +13,11 @@ from .dataset import ArrayDataset, Dataset
 from .errors import BadImage, DataError, DataWarning
 from .samplers import RandomSampler, SequentialSampler, repeats
 from .sets import Subset
-from .streams import RandomStream
+from .streams import BATCHES, ORDER, SAMPLES, RandomStream, sampling
 from .text import shown
 from .transforms.base import Lambda, Transform, to_float
 
 Batch = Any  # (images, labels), unless the data set or collate_fn makes it something else
-ORDER, SAMPLES, BATCHES = 0, 1, 2  # first part of a stream's path: what its numbers are for
 
 
 class Course(NamedTuple):
@@ -143,7 +142,7 @@ class DataLoader:
         dataset, rows = self.dataset, indices
         while isinstance(dataset, Subset):
             dataset, rows = dataset.dataset, dataset.indices[rows]
-        if isinstance(dataset, ArrayDataset) and self.collate_fn is None:
+        if isinstance(dataset, ArrayDataset) and not dataset.transforms_itself and self.collate_fn is None:
             images, *labels = self.rows(dataset, rows, rng)
         else:
             samples = self.samples(indices, rng)
@@ -188,7 +187,8 @@ class DataLoader:
     def sample(self, i: int, stream: RandomStream) -> tuple | None:
         """(image, label) of one sample, transformed; None if its image is bad, and bad ones are skipped."""
         try:
-            sample = self.dataset[i]
+            with sampling(stream):
+                sample = self.dataset[i]
             if not isinstance(sample, (tuple, list)) or not sample:
                 raise TypeError(f"a sample must be a tuple (image, label); got {type(sample).__name__}")
             image, *rest = sample

@@ -2,6 +2,7 @@
 
 import math
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
@@ -87,7 +88,15 @@ class MNIST(ArrayDataset):
         "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
     }
 
-    def __init__(self, root: str | Path | None = None, train: bool = True, download: bool = False):
+    def __init__(
+        self,
+        root: str | Path | None = None,
+        train: bool = True,
+        download: bool = False,
+        *,
+        transform: Callable | None = None,
+        target_transform: Callable | None = None,
+    ):
         self.root = default_root() if root is None else Path(root)
         part, official = ("train", 60_000) if train else ("t10k", 10_000)
         image_file, images = self.read(f"{part}-images-idx3-ubyte", download, official)
@@ -96,7 +105,7 @@ class MNIST(ArrayDataset):
             raise DataError(
                 f"{shown(image_file)}: must be (N, 28, 28) with labels (N,); got {images.shape}, {labels.shape}"
             )
-        super().__init__(images[..., None], labels, self.classes)
+        super().__init__(images[..., None], labels, self.classes, transform, target_transform)
 
     def read(self, name: str, download: bool, official: int) -> tuple[Path, np.ndarray]:
         """(path, array) of one of the files; official: how many rows the published one has."""
@@ -161,11 +170,19 @@ class EmbeddedFashionMNIST(ArrayDataset):
     classes = FashionMNIST.classes
     directory = Path(__file__).parent / "embedded"
 
-    def __init__(self, root: str | Path | None = None, train: bool = True, download: bool = False):
+    def __init__(
+        self,
+        root: str | Path | None = None,
+        train: bool = True,
+        download: bool = False,
+        *,
+        transform: Callable | None = None,
+        target_transform: Callable | None = None,
+    ):
         from PIL import Image
 
         with Image.open(self.directory / f"fashion_mnist_{'train' if train else 'test'}.png") as picture:
             mosaic = np.asarray(picture)
         rows = mosaic.reshape(-1, 28, 10, 28).swapaxes(1, 2)  # (images a class, 10 classes, 28, 28)
         images = rows.reshape(-1, 28, 28, 1)
-        super().__init__(images, np.arange(len(images)) % 10, self.classes)
+        super().__init__(images, np.arange(len(images)) % 10, self.classes, transform, target_transform)

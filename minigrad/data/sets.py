@@ -4,10 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .streams import RandomStream, permutation
+from .streams import SPLIT, RandomStream, permutation
 
 TOLD = ("classes", "num_classes", "class_to_idx", "image_shape", "mean", "std", "native_size", "padding", "flip")
-SPLIT = 3  # first part of a stream's path, beside those of the loader
 
 
 class TensorDataset:

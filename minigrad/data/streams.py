@@ -6,12 +6,16 @@ Pseudorandom Number Generators", 2014), which needs three multiplications a draw
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Self
 
 import numpy as np
 
 GAMMA = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: the step of SplitMix64's counter
 FOLD = np.uint64(0xD1B54A32D192ED03)  # another odd number: keeps folded keys apart from draws
+ORDER, SAMPLES, BATCHES, SPLIT, OWN = range(5)  # first part of a stream's path: what its numbers are for
+_sample: ContextVar = ContextVar("sample", default=None)  # the stream of the sample that a loader asks for
 U30, U27, U31, U11 = (np.uint64(n) for n in (30, 27, 31, 11))
 
 
@@ -84,3 +88,22 @@ class RandomStream:
 def permutation(stream: RandomStream, n: int) -> np.ndarray:
     """A random order of range(n), int64: the order in which n random keys sort."""
     return np.argsort(stream.bits(n), kind="stable")
+
+
+@contextmanager
+def sampling(stream: RandomStream):
+    """In this block a data set's own transform draws from this stream."""
+    token = _sample.set(stream)
+    try:
+        yield
+    finally:
+        _sample.reset(token)
+
+
+def own_stream(index: int) -> RandomStream:
+    """What a data set's own transform draws from: the sample's stream in the loader that asks for it.
+
+    Where no loader does, it is the stream of epoch 0 with seed 0.
+    """
+    stream = _sample.get()
+    return (RandomStream(SAMPLES, 0, 0, index) if stream is None else stream).fold(OWN)

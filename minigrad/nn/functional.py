@@ -177,9 +177,19 @@ def group_norm(x, num_groups, weight=None, bias=None, eps=1e-5):
     return ops.group_norm(x, weight, bias, num_groups=num_groups, eps=eps)
 
 
-def instance_norm(x, weight=None, bias=None, eps=1e-5):
-    """Normalise each channel of each image by its own statistics. See ops.instance_norm."""
-    return ops.instance_norm(x, weight, bias, eps=eps)
+def instance_norm(
+    x, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True, momentum=0.1, eps=1e-5
+):
+    """Normalise each channel of each image by its own statistics; without use_input_stats by the running ones.
+
+    Running statistics, where given, move by momentum towards the means over the images. See ops.instance_norm.
+    """
+    if not use_input_stats:
+        return batch_norm(x, running_mean, running_var, weight, bias, False, momentum, eps)
+    if recomputing():
+        running_mean = running_var = None
+    running = dict(running_mean=running_mean, running_var=running_var, momentum=momentum)
+    return ops.instance_norm(x, weight, bias, eps=eps, **running)
 
 
 def cross_entropy(x, target, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0):

@@ -2,9 +2,12 @@
 
 import math
 
-from ..precision import floats, sums
+from kernels.reference.arrays import exact_mean
+
+from ..precision import at_least_float32, floats, sums
 from ..tensor import op
 from .checks import channels, images, whole
+from .norm import move_statistics
 
 
 @op(autocast=sums, types=floats)
@@ -49,7 +52,7 @@ def group_norm(ctx, x, gamma=None, beta=None, *, num_groups, eps=1e-5):
 
 
 @op(autocast=sums, types=floats)
-def instance_norm(ctx, x, gamma=None, beta=None, *, eps=1e-5):
+def instance_norm(ctx, x, gamma=None, beta=None, *, eps=1e-5, running_mean=None, running_var=None, momentum=0.1):
     """Normalise each channel of each image: group_norm with one group a channel (Ulyanov et al. 2016).
 
         x (N, H, W, C)   gamma, beta (C,) or None   ->   y as x
@@ -57,13 +60,22 @@ def instance_norm(ctx, x, gamma=None, beta=None, *, eps=1e-5):
         y = gamma xhat + beta   with   xhat = (x - mean) / sqrt(var + eps),   mean and var over the H W pixels
         dx, dgamma, dbeta as of group_norm, with means over the pixels
 
+    CAREFUL, it writes its settings, as batch_norm does: running_mean and running_var (tensors or arrays, (C,),
+    optional) move by momentum towards the means over the images of mean and *unbiased* var.
     ValueError for vectors that don't match x's channels, and for images of one pixel.
     """
     images("instance_norm", x)
-    channels("instance_norm", x, gamma=gamma, beta=beta)
+    channels("instance_norm", x, gamma=gamma, beta=beta, running_mean=running_mean, running_var=running_var)
     n, h, w, c = x.shape
     if h * w == 1:
         raise ValueError(f"instance_norm: one pixel has no variance; x {x.shape} needs a larger image")
+    if running_mean is not None and n:
+        wide = x.astype(at_least_float32(x.dtype), copy=False)
+        own = exact_mean(wide, (1, 2), True)
+        spread = exact_mean(exact_mean((wide - own) ** 2, (1, 2), True), (0,)).reshape(c)
+        move_statistics(
+            ctx.kernels, (running_mean, running_var), exact_mean(own, (0,)).reshape(c), spread, momentum, h * w
+        )
     return grouped(ctx, x, gamma, beta, (n, h * w, c, 1), eps)
 
 

@@ -108,6 +108,9 @@ def datasets(text):
         missing = [name for name in NEEDED if getattr(dataset, name, None) is None]
         if missing:
             raise UsageError(f"--data {text}: its {part} set has no {missing[0]}; see minigrad.data.Dataset")
+        if getattr(dataset, "transforms_itself", False):
+            rule = "the command prepares images itself; a minigrad.train.Trainer takes them as they come"
+            raise UsageError(f"--data {text}: its {part} set has a transform of its own: {rule}")
         if not len(dataset):
             raise UsageError(f"--data {text}: its {part} set is empty")
     return tuple(pair)

@@ -51,6 +51,11 @@ def nameless():
     both = Nameless(images, np.zeros(len(images), int), "abc")
     return both, both
 
+def itself():
+    dataset = make()
+    return tuple(ArrayDataset(d.images, d.labels, d.classes, transform=lambda image: image / 255) for d in dataset)
+
+
 def lists():
     return [1], [2]
 """
@@ -119,6 +124,7 @@ def test_predict_says_why_not(files, capsys):
         ("Net", "one", "must give (training set, test set); got ArrayDataset"),
         ("Net", "nameless", "its training set has no num_classes"),
         ("Net", "lists", "its training set has no classes"),
+        ("Net", "itself", "its training set has a transform of its own: the command prepares images itself"),
     ],
 )
 def test_what_is_wrong_is_one_line(files, capsys, net, data, said):

@@ -1,10 +1,10 @@
-"""Norms of one image, or one row, at a time: training and evaluation are the same."""
+"""Norms of one image, or one row, at a time: training and evaluation are the same, but for running statistics."""
 
 import numpy as np
 
 from ...ops.checks import whole
 from .. import functional as F
-from ..module import Module, Parameter
+from ..module import Buffer, Module, Parameter
 
 
 def scale_and_shift(shape, affine, bias=True):
@@ -77,23 +77,35 @@ class InstanceNorm2d(Module):
 
         y = weight (x - mean) / sqrt(var + eps) + bias          x (N, H, W, num_features) -> the same shape
 
+    Mean and var are those over H and W, in evaluation mode the running ones where they are kept.
+
     num_features   channels of x
     eps            added to the variance
+    momentum       the share of a batch, of the means over its images, in the running statistics
     affine         have a weight (ones) and a bias (zeros), (num_features,) each? Not unless told so, as in torch
+    track_running_stats   keep running statistics (buffers) and take them in evaluation? Not unless told so
 
-    No running statistics are kept. ValueError in the call for an x of other channels, or of one pixel.
+    ValueError in the call for an x of other channels, or of one pixel where its own statistics count.
     """
 
-    def __init__(self, num_features, eps=1e-5, affine=False):
+    def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=False, track_running_stats=False):
         self.num_features, self.eps, self.affine = whole("InstanceNorm2d", "num_features", num_features), eps, affine
+        if not isinstance(momentum, int | float):
+            raise TypeError(f"InstanceNorm2d: momentum must be a number; got {momentum!r}")
+        self.momentum, self.track_running_stats = momentum, track_running_stats
         self.weight, self.bias = scale_and_shift((self.num_features,), affine)
+        self.running_mean = Buffer(np.zeros(self.num_features, np.float32)) if track_running_stats else None
+        self.running_var = Buffer(np.ones(self.num_features, np.float32)) if track_running_stats else None
 
     def forward(self, x):
         """x (N, H, W, C) -> the same shape."""
         if x.shape[-1:] != (self.num_features,):
             raise ValueError(f"InstanceNorm2d: x must have {self.num_features} channels (last axis); got {x.shape}")
-        return F.instance_norm(x, self.weight, self.bias, self.eps)
+        own = self.training or self.running_mean is None
+        running = self.running_mean, self.running_var
+        return F.instance_norm(x, *running, self.weight, self.bias, own, self.momentum, self.eps)
 
     def extra_repr(self):
         """All settings."""
-        return f"{self.num_features}, eps={self.eps}, affine={self.affine}"
+        text = f"{self.num_features}, eps={self.eps}, affine={self.affine}"
+        return text + (f", momentum={self.momentum}, track_running_stats=True" if self.track_running_stats else "")
