@@ -13,6 +13,7 @@ import numpy as np
 
 from .autograd import Form, Handle, Leaf, Node, backward, backward_steps, recording, watcher
 from .device import Device, device_of, get_device
+from .fusing import is_written_out
 from .guards import argument_names, guards, shared_version
 from .leaf import fitting_gradient, leaf_node, replace_data, set_requires_grad
 from .precision import as_given, autocasted, is_floating_point, is_real, one_type, plain, widest
@@ -224,23 +225,27 @@ class Tensor:
         return self.data
 
 
-def op(fn: Callable | None = None, *, autocast=widest, types=as_given) -> Callable[..., Any]:
+def op(fn: Callable | None = None, *, autocast=widest, types=as_given, written=None) -> Callable[..., Any]:
     """Make a differentiable operation of fn(ctx, *arrays, **settings) -> (y, backward).
 
     Positional arguments are tensors (or arrays, numbers or None, which become constants), settings go by keyword.
     backward(dy) returns one gradient for each positional argument, None where there is none: an array of the input's
     shape, which is converted to its type. What backward captures is what is kept until the backward pass.
     types: which types of numbers fn takes, and which become others; autocast: what it wants in mixed precision (both
-    precision.py). TypeError where fn returns anything else than (y, backward).
+    precision.py). written: the composition of plain ops that a fused one stands for, a function of the same arguments,
+    which runs in its place within written_out(). TypeError where fn returns anything else than (y, backward).
     """
     if fn is None:
-        return functools.partial(op, autocast=autocast, types=types)
+        return functools.partial(op, autocast=autocast, types=types, written=written)
+    fn.written = written  # pyright: ignore[reportFunctionMemberAccess]
     parameters = [p for p in inspect.signature(fn).parameters.values() if p.kind is not p.KEYWORD_ONLY][1:]
     arity = sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)
     names = [p.name for p in parameters]
 
     @functools.wraps(fn)
     def call(*inputs, **settings):
+        if written is not None and is_written_out():
+            return written(*inputs, **settings)
         inputs += (None,) * (arity - len(inputs))  # an optional tensor left out is None
         settings = {name: plain_number(value) for name, value in settings.items()}
         inputs = constants_lifted(fn.__name__, inputs)

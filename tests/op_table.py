@@ -36,19 +36,6 @@ DENSE_BC = (
 )
 
 
-def dense_block(x, *weights, units=2, running=None, memory_efficient=False, **settings):
-    """The same block, written with concats."""
-    for i in range(0, len(weights), 3 * units):
-        y = x
-        for j in range(i, i + 3 * units, 3):
-            gamma, beta, w = weights[j : j + 3]
-            mean, var = running[j // 3] if running else (None, None)
-            z = ops.batch_norm_relu(y, gamma, beta, running_mean=mean, running_var=var, **settings)
-            y = ops.conv2d(z, w, padding=(w.shape[1] // 2, w.shape[2] // 2))
-        x = ops.concat(x, y)
-    return x
-
-
 def running_pairs(*widths):
     """A (running_mean, running_var) pair of tensors for each width."""
     rng = np.random.default_rng(7)
@@ -56,18 +43,6 @@ def running_pairs(*widths):
 
 
 DENSE_EVAL = dict(training=False, running=running_pairs(3, 4, 5, 4))
-
-
-def conv_relu(*a, **kw):
-    return ops.relu(ops.conv2d(*a, **kw))
-
-
-def linear_relu(*a, **kw):
-    return ops.relu(ops.linear(*a, **kw))
-
-
-def batch_norm_relu(*a, **kw):
-    return ops.relu(ops.batch_norm(*a, **kw))
 
 
 LINEAR = {  # in each input on its own: checked without eps
@@ -168,16 +143,16 @@ ROWS = [
     Case(ops.cross_entropy, ((5, 4),), dict(label_smoothing=0.1, weight=TILTED), "p q", constants=(CLASSES,)),
     Case(ops.cross_entropy, ((5, 4),), dict(reduction="none"), "p q", constants=(CLASSES,)),
     Case(ops.cross_entropy, ((3, 4),), dict(reduction="sum", label_smoothing=0.2), "p q", constants=(SOFT,)),
-    Case(ops.conv2d_relu, (IMAGE, (4, 3, 3, 3), (4,)), dict(padding=1, stride=2), "x w mask", conv_relu),
-    Case(ops.linear_relu, ((5, 3), (4, 3), (4,)), saves="x w mask", plain=linear_relu),
-    Case(ops.batch_norm_relu, ((4, 3, 3, 2), (2,), (2,)), saves="x gamma beta mean var", plain=batch_norm_relu),
-    Case(ops.batch_norm_relu, ((2, 3, 3, 3), (3,), (3,)), BN, "x gamma beta mean var", batch_norm_relu),
-    Case(ops.add_relu, ((2, 3), (2, 3)), saves="y", plain=lambda a, b: ops.relu(a + b), make=off_zero),
-    Case(ops.dense_block, DENSE_BASIC, dict(units=1), "layers saved block", dense_block),
-    Case(ops.dense_block, DENSE_OBLONG, dict(units=1), "layers saved block", dense_block),
-    Case(ops.dense_block, DENSE_BC, {}, "layers saved block", dense_block),
-    Case(ops.dense_block, DENSE_BC, dict(memory_efficient=True), "layers saved block", dense_block),
-    Case(ops.dense_block, DENSE_BC, DENSE_EVAL, "layers saved block", dense_block),
+    Case(ops.conv2d_relu, (IMAGE, (4, 3, 3, 3), (4,)), dict(padding=1, stride=2), "x w mask"),
+    Case(ops.linear_relu, ((5, 3), (4, 3), (4,)), saves="x w mask"),
+    Case(ops.batch_norm_relu, ((4, 3, 3, 2), (2,), (2,)), saves="x gamma beta mean var"),
+    Case(ops.batch_norm_relu, ((2, 3, 3, 3), (3,), (3,)), BN, "x gamma beta mean var"),
+    Case(ops.add_relu, ((2, 3), (2, 3)), saves="y", make=off_zero),
+    Case(ops.dense_block, DENSE_BASIC, dict(units=1), "layers saved block"),
+    Case(ops.dense_block, DENSE_OBLONG, dict(units=1), "layers saved block"),
+    Case(ops.dense_block, DENSE_BC, {}, "layers saved block"),
+    Case(ops.dense_block, DENSE_BC, dict(memory_efficient=True), "layers saved block"),
+    Case(ops.dense_block, DENSE_BC, DENSE_EVAL, "layers saved block"),
 ]
 
 CASES = [replace(row, linear=row.op in LINEAR | LINEAR_TOO) for row in ROWS + MORE_ROWS]

@@ -30,8 +30,8 @@ class Graph:
     boxes, groups     what is drawn (see diagram)
     """
 
-    def __init__(self, loss, model, variables):
-        self.stepper = Stepper(loss, model, variables)
+    def __init__(self, loss, model, variables, readable=False):
+        self.stepper = Stepper(loss, model, variables, readable)
         self.stepper.run()
         steps = self.stepper.steps
         self.grads = {step.node: step.dy for step in steps}
@@ -97,13 +97,14 @@ class Graph:
         return f"<Graph of {len(self.stepper.trace.order)} nodes, {numbers:,} parameters>"
 
 
-def graph(loss, model=None):
+def graph(loss, model=None, readable=False):
     """The Graph of what computed a loss (a tensor of one number, or a function that computes it; see Stepper).
 
     The backward pass is run for the gradients' statistics; the leaves' .grad stay as they are. "rms" is the root of the
     mean square, the size of a typical number. Values that no op has kept are left out, unless loss is a function.
+    readable: write fused ops out, see Stepper.
     """
-    return Graph(loss, model, variables_of(sys._getframe(1)))
+    return Graph(loss, model, variables_of(sys._getframe(1)), readable)
 
 
 def dims(shape):

@@ -24,6 +24,23 @@ def backward_source(backward):
     return _source(code) if code is not None else ("", "")
 
 
+def arrays_by_path(saved):
+    """(path, array) of the arrays in what a backward function has kept: x, layers[0][1].w of a list of named tuples."""
+    for name, value in saved.items():
+        yield from _paths(name, value)
+
+
+def _paths(path, value):
+    if hasattr(value, "_fields"):
+        for field in value._fields:
+            yield from _paths(f"{path}.{field}", getattr(value, field))
+    elif isinstance(value, list | tuple):
+        for i, item in enumerate(value):
+            yield from _paths(f"{path}[{i}]", item)
+    elif hasattr(value, "strides"):
+        yield path, value
+
+
 @functools.lru_cache(1024)
 def _source(code):
     try:

@@ -1,10 +1,11 @@
 """Stepper: the backward pass one step at a time, forwards and back again, with all that a step uses and gives."""
 
 import sys
+from typing import Any, NamedTuple
 
 from ..autograd import Leaf
 from .arrays import in_words
-from .source import backward_source, formula
+from .source import arrays_by_path, backward_source, formula
 from .trace import Trace, variables_of
 
 
@@ -15,6 +16,8 @@ class Stepper:
             and the module that ran it is known for certain
     model   the net whose parameters' names are shown; found by itself when left out
     variables   (name, value) pairs whose tensors are shown by name; the caller's variables when left out
+    readable    write fused ops out (batch_norm_relu as batch_norm and relu, a dense block as its layers with their
+            concats); loss must then be a function. The numbers agree with the fused ones up to rounding
 
     next(), back(), until(name) and run() move; each returns the StepView it arrives at. `steps` holds those that were
     taken, `position` how many of them are in effect, `step` the current one (None before the first). Gradients come to
@@ -22,16 +25,17 @@ class Stepper:
     gradients of all steps are kept until the stepper is gone: more memory than backward() needs.
 
     print(stepper) shows the current step, a notebook the graph with buttons; to_html() is the same as one file.
-    TypeError if loss is no tensor with a gradient; ValueError if it has more than one number; RuntimeError if a
-    backward pass has used up its graph.
+    TypeError if loss is no tensor with a gradient; ValueError if it has more than one number, or is readable and no
+    function; RuntimeError if a backward pass has used up its graph.
     """
 
-    def __init__(self, loss, model=None, variables=None):
+    def __init__(self, loss, model=None, variables=None, readable=False):
         variables = variables_of(sys._getframe(1)) if variables is None else variables
-        self.trace = Trace(loss, model, variables)
+        self.trace = Trace(loss, model, variables, readable)
         self.pass_ = self.trace.loss.backward_steps(retain_graph=True)
         self.before = {node: Rest(node) for node in self.trace.order}
         self.steps, self.position, self.widget = [], 0, None
+        self.arrivals = {node: [] for node in self.trace.order}
 
     def __len__(self):
         """How many steps the whole pass has (at most: nodes that no gradient reaches are passed over)."""
@@ -72,7 +76,11 @@ class Stepper:
             ahead.remove(step.node)
         if not any(self._matches(node, name) for node in ahead):
             names = dict.fromkeys(self.trace.label(n) for n in ahead)
-            raise ValueError(f"until: no step {name!r} lies ahead; there are {', '.join(names) or 'none'}")
+            fused = ", ".join(dict.fromkeys(n.name for n in ahead if n in self.trace.fused))
+            raise ValueError(
+                f"until: no step {name!r} lies ahead; there are {', '.join(names) or 'none'}"
+                + (f" ({fused}: fused, readable=True writes them out)" if fused else "")
+            )
         while self._advance():
             if self._matches(self.step.node, name):
                 break
@@ -116,7 +124,11 @@ class Stepper:
         if step is None:
             self.pass_ = None
             return False
-        self.steps.append(StepView(self, len(self.steps), step))
+        view = StepView(self, len(self.steps), step)
+        self.steps.append(view)
+        for parent, name, dx in zip(step.node.parents, self.trace.inputs[step.node], step.dxs):
+            if parent is not None and dx is not None:
+                self.arrivals[parent].append(Arrival(view.name, name, dx))
         self.before[step.node].restore()
         return True
 
@@ -158,14 +170,25 @@ class Rest:
             self.array[...] = self.numbers
 
 
+class Arrival(NamedTuple):
+    """A gradient that reached a node: the op that sent it, by which of its inputs, and the array."""
+
+    op: str
+    input: str
+    array: Any
+
+
 class StepView:
     """One step of the backward pass, to look at.
 
     node      the autograd node; `name` its op, or the leaf's name; `module` the dotted path of the module, or ""
     index     its place among the steps, from 0
     formula   from the op's docstring;   source, where: the text of its backward, and the file and line it is from
-    saved     (name, array) of what the op kept for this;   value: its output, if known
+    fused     does the op stand for several?
+    saved     (name, array) of what the op kept for this, by the names in its source;   value: its output, if known
+    known_as  {name of a saved array: what you call it}, for variables and parameters
     dy        the gradient that reached the node;   sends: (input, to, array) of the gradients that it sends on
+    arrivals  an Arrival for each gradient that dy is the sum of: one for each use of the value
     added     for a leaf: (before, after), its .grad before and after this step; else None
     """
 
@@ -175,7 +198,9 @@ class StepView:
         self.name, self.module = trace.label(step.node), trace.path.get(step.node, "")
         self.formula = formula(step.node.fn) if step.node.fn else ""
         self.source, self.where = backward_source(step.node.backward)
-        self.saved, self.value = step.node.saved_arrays, trace.value.get(step.node)
+        self.fused, self.arrivals = step.node in trace.fused, tuple(stepper.arrivals[step.node])
+        self.saved, self.value = list(arrays_by_path(step.node.saved)), trace.value.get(step.node)
+        self.known_as = {name: trace.known_as[id(a)][0] for name, a in self.saved if id(a) in trace.known_as}
         self.after = Rest(step.node)
         to = [None if p is None else trace.label(p) for p in step.node.parents]
         named = zip(trace.inputs[step.node], to, step.dxs)
@@ -187,13 +212,23 @@ class StepView:
         """(before, after) of a leaf's gradient."""
         return (self.rest.numbers, self.after.numbers) if isinstance(self.node, Leaf) else None
 
+    def called(self, name):
+        """A saved array's name, and what the reader calls it where that differs: "a (= w)"."""
+        own = self.known_as.get(name, name)
+        return name if own == name else f"{name} (= {own})"
+
     def __str__(self):
         return "\n".join(self._lines())
 
     __repr__ = __str__
 
     def _lines(self):
-        yield f"step {self.index + 1} of {self.total}: {self.name}" + (f"  (in {self.module})" if self.module else "")
+        fused = ", fused (readable=True writes it out)" if self.fused else ""
+        place = f"  (in {self.module})" if self.module else ""
+        yield f"step {self.index + 1} of {self.total}: {self.name}{fused}{place}"
+        if len(self.arrivals) > 1:
+            arrived = (f"{in_words(a.array)} from {a.op} (d{a.input})" for a in self.arrivals)
+            yield f"  arrives   {' + '.join(arrived)}"
         if self.added is not None:
             before, after = self.added
             yield f"  added     {in_words(self.dy)} to {self.name}.grad"
@@ -201,7 +236,7 @@ class StepView:
             return
         yield from (f"  {'formula' if not i else '':9} {line}" for i, line in enumerate(self.formula.splitlines()))
         yield f"  dy        {in_words(self.dy)}"
-        yield from (f"  saved     {name} = {in_words(a)}" for name, a in self.saved)
+        yield from (f"  saved     {self.called(name)} = {in_words(a)}" for name, a in self.saved)
         yield from (f"  sends     d{name} = {in_words(a)} to {to}" for name, to, a in self.sends)
         yield f"  backward  {self.where}"
         yield from (f"    {line}" for line in self.source.splitlines())

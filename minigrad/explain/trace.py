@@ -6,12 +6,14 @@ functions have saved, what is alive, and what follows from these by running an o
 function, it is run here and every output is kept, so that nothing is left to be found.
 """
 
+import contextlib
 import gc
 import inspect
 import itertools
 
 from ..autograd import Leaf, toposort
 from ..device import device_of
+from ..fusing import written_out
 from ..nn import Module, unfused
 from ..nn.inspection import tensors_in
 from ..tensor import Context, Tensor
@@ -28,10 +30,16 @@ class Trace:
     path     {node: dotted path of the module that ran it, "" if none}
     value    {node: its output array}, for those whose output is known
     inputs   {node: name of each parent}
+    fused    the nodes of ops that stand for several (see minigrad/fusing.py)
     """
 
-    def __init__(self, loss, model=None, variables=()):
-        outputs, self.path, loss = recorded(loss) if callable(loss) else ({}, {}, loss)
+    def __init__(self, loss, model=None, variables=(), readable=False):
+        if readable and not callable(loss):
+            raise ValueError(
+                "explain: readable=True runs the forward pass with its ops written out, so loss must be a function "
+                f"that computes it, as lambda: F.cross_entropy(net(x), labels); got {loss!r:.60}"
+            )
+        outputs, self.path, loss = recorded(loss, readable) if callable(loss) else ({}, {}, loss)
         if not isinstance(loss, Tensor) or loss.node is None:
             raise TypeError(f"explain: loss must be a tensor computed from one that requires a gradient; got {loss!r}")
         if loss.size != 1:
@@ -51,6 +59,8 @@ class Trace:
         self.parameters = parameter_names([model] if model is not None else modules, known)
         self.name.update(self.parameters)
         self.inputs = {node: inputs_of(node) for node in self.order}
+        self.fused = {node for node in self.order if getattr(node.fn, "written", None)}
+        self.known_as = known_as(variables, self.parameters, tensors)
         self.value = values(self.order, {**tensors, loss.node: loss.data, **outputs}, self.inputs)
         self.path = {**guessed_paths(self.order, self.parameters), **{n: p for n, p in self.path.items() if n in known}}
 
@@ -62,15 +72,15 @@ class Trace:
         return self.value[node].shape if node in self.value else None
 
 
-def recorded(fn):
-    """({node: output}, {node: module}, loss) of loss = fn(), its ops watched while they run."""
+def recorded(fn, readable=False):
+    """({node: output}, {node: module}, loss) of loss = fn(), its ops watched while they run; readable: written out."""
     outputs, paths, places = {}, {}, Places()
 
     def look(op, inputs, settings, out):
         if out.node is not None:
             outputs[out.node], paths[out.node] = out.data, places.here().module
 
-    with unfused(), watching(look):
+    with unfused(), written_out() if readable else contextlib.nullcontext(), watching(look):
         return outputs, paths, fn()
 
 
@@ -96,6 +106,13 @@ def parameter_names(nets, nodes):
         names.update({node: prefix + name for node, name in own.items()})
         used += bool(own)
     return names
+
+
+def known_as(variables, parameters, tensors):
+    """{id of an array: (its name, the array)} of the variables that are tensors, and of parameters."""
+    named = [(n, t.data) for n, t in variables if isinstance(t, Tensor)]
+    named += [(name, tensors[node]) for node, name in parameters.items() if node in tensors]
+    return {id(array): (name, array) for name, array in named}
 
 
 def variables_of(frame):

@@ -19,8 +19,11 @@ from typing import NamedTuple
 
 from ..precision import at_least_float32, floats, norms
 from ..tensor import op
+from .activation import relu
 from .checks import images
-from .norm import move_statistics, statistics
+from .conv import conv2d
+from .joining import concat
+from .norm import batch_norm, move_statistics, statistics
 
 
 class Unit(NamedTuple):
@@ -103,7 +106,20 @@ def checked(x, layers, running, training):
     return ends
 
 
-@op(autocast=norms, types=floats)
+def joined(x, *weights, units=2, running=None, memory_efficient=False, **settings):
+    """The block as one writes it, a concat for each layer; nothing is computed again, so memory_efficient is moot."""
+    features, layers = [x], layers_of(weights, units)
+    owners = iter(running or [(None, None)] * len(layers) * units)
+    for layer in layers:
+        y = concat(*features)
+        for unit, (mean, var) in zip(layer, owners):
+            y = relu(batch_norm(y, unit.gamma, unit.beta, running_mean=mean, running_var=var, **settings))
+            y = conv2d(y, unit.w, padding=tuple(n // 2 for n in unit.w.shape[1:3]))
+        features.append(y)
+    return concat(*features)
+
+
+@op(autocast=norms, types=floats, written=joined)
 def dense_block(ctx, x, *weights, units=2, running=None, training=True, momentum=0.1, eps=1e-5, memory_efficient=False):
     """x and what every layer appends to it: (N, H, W, C) -> (N, H, W, C + sum of the layers' k).
 

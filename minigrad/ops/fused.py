@@ -3,10 +3,17 @@
 from ..precision import floats, norms, products
 from ..tensor import op
 from . import conv, linear
-from .norm import normalise
+from .activation import relu
+from .arithmetic import add
+from .norm import batch_norm, normalise
 
 
-@op(autocast=norms, types=floats)
+def with_relu(op):
+    """relu(op(...)), as one writes it."""
+    return lambda *inputs, **settings: relu(op(*inputs, **settings))
+
+
+@op(autocast=norms, types=floats, written=with_relu(batch_norm))
 def batch_norm_relu(ctx, x, gamma, beta, *, running_mean=None, running_var=None, training=True, momentum=0.1, eps=1e-5):
     """relu(batch_norm(x)). y is not kept: backward computes its sign again from x.
 
@@ -17,7 +24,7 @@ def batch_norm_relu(ctx, x, gamma, beta, *, running_mean=None, running_var=None,
     return normalise(ctx, name, x, gamma, beta, running_mean, running_var, training, momentum, eps, relu=True)
 
 
-@op(types=floats)
+@op(types=floats, written=with_relu(add))
 def add_relu(ctx, a, b):
     """y = relu(a + b),   da = db = dy where y > 0, else 0: the end of a residual block (He et al. 2015)"""
     if a.shape != b.shape:
@@ -32,7 +39,7 @@ def add_relu(ctx, a, b):
     return y, backward
 
 
-@op(autocast=products, types=floats)
+@op(autocast=products, types=floats, written=with_relu(conv.conv2d))
 def conv2d_relu(ctx, x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
     """relu(conv2d(x, w, b)): bias and activation while the result is still in registers.
 
@@ -43,7 +50,7 @@ def conv2d_relu(ctx, x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1)
     return conv.convolve(ctx, x, w, b, settings, relu=True)
 
 
-@op(autocast=products, types=floats)
+@op(autocast=products, types=floats, written=with_relu(linear.linear))
 def linear_relu(ctx, x, w, b=None):
     """y = relu(x w^T + b);   with dz = dy where y > 0, else 0:   dx = dz w,   dw = dz^T x,   db = sum dz"""
     linear.checked("linear_relu", x, w, b)

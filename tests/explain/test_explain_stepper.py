@@ -71,6 +71,47 @@ def test_back_takes_out_what_a_step_put_in():
     assert w.grad is kept and kept == 5.0 and b.grad == -2.5
 
 
+def test_each_use_of_a_value_sends_its_own_gradient():
+    s = mg.tensor(3.0, requires_grad=True)
+    last = explain.Stepper(s * s + s).run()
+    assert [(a.op, a.input, float(a.array)) for a in last.arrivals] == [
+        ("add", "b", 1),
+        ("mul", "a", 3),
+        ("mul", "b", 3),
+    ]
+    assert "arrives   1 from add (db) + 3 from mul (da) + 3 from mul (db)" in str(last) and last.dy == 7
+
+
+def test_saved_arrays_are_called_what_the_reader_calls_them():
+    w, net = mg.tensor(2.0, requires_grad=True), architectures.create("densenet_small")
+    assert "saved     a (= w) = 2" in str(explain.Stepper(w * 3.0).next())
+    x = mg.tensor(ROWS.standard_normal((2, 32, 32, 3)).astype(np.float32))
+    step = explain.Stepper(F.cross_entropy(net(x), np.array([1, 4])), net).until("dense_block")
+    assert step.known_as["layers[0][1].w"] == "features.denseblock3.denselayer1.conv2.weight"
+    assert len(dict(step.saved)) == len(step.saved) and step.fused and "dense_block, fused (readable=True" in str(step)
+
+
+def test_readable_writes_out_what_is_fused():
+    net = architectures.create("densenet_small").double()
+    x = ROWS.standard_normal((2, 32, 32, 3))
+    loss = lambda: F.cross_entropy(net(mg.tensor(x)), np.array([1, 4]))  # noqa: E731
+    fused, written = explain.Stepper(loss), explain.Stepper(loss, readable=True)
+    with pytest.raises(ValueError, match=r"\(dense_block: fused, readable=True writes them out\)"):
+        fused.until("concat")
+    assert written.until("features.denseblock3.denselayer4").name == "conv2d" and not written.trace.fused
+    assert {"batch_norm", "relu", "concat"} <= {n.name for n in written.trace.order}
+    written.seek(0)
+    grads = []
+    for s in (fused, written):
+        s.run()
+        grads.append({n: p.grad.copy() for n, p in net.named_parameters()})
+        s.seek(0)
+    for name, grad in grads[0].items():
+        np.testing.assert_allclose(grad, grads[1][name], rtol=1e-8, atol=1e-9 * np.abs(grad).max(), err_msg=name)
+    with pytest.raises(ValueError, match=r"readable=True runs the forward pass .* must be a function"):
+        explain.Stepper(loss(), readable=True)
+
+
 def test_back_also_empties_a_gradient_kept_in_the_middle():
     w = mg.tensor(3.0, requires_grad=True)
     y = w * w

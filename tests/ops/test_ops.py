@@ -6,6 +6,8 @@ from op_table import CASES
 from places import everything, here, host, put, running_on
 
 from minigrad import Tensor, ops
+from minigrad.explain.watch import watching
+from minigrad.fusing import written_out
 
 IDS = dict(ids=str)
 
@@ -21,10 +23,22 @@ def test_compiled_kernels_agree_with_the_reference(case, dtype, tolerance, fast_
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance * max(1, np.abs(b).max(initial=0)))
 
 
-@pytest.mark.parametrize("case", [c for c in CASES if c.plain], **IDS)
-def test_fused_equals_plain(case, place):
-    for a, b in zip(everything(case), everything(case, run=case.run_plain)):
+FUSED = [c for c in CASES if getattr(c.op, "written", None)]
+
+
+@pytest.mark.parametrize("case", FUSED, **IDS)
+def test_a_fused_op_equals_what_it_is_written_as(case, place):
+    fused, seen = everything(case), []
+    with written_out(), watching(lambda op, *rest: seen.append(op)):
+        written = everything(case)
+    assert len(seen) > 1 and not any(op.written for op in seen)
+    for a, b in zip(fused, written):
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
+
+
+def test_which_ops_are_fused():
+    names = {c.op.__name__ for c in FUSED}
+    assert names == {"add_relu", "batch_norm_relu", "conv2d_relu", "dense_block", "linear_relu"}
 
 
 def test_the_slope_at_a_kink(place):

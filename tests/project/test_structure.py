@@ -26,6 +26,7 @@ LAYERS = [
     "minigrad.autograd",
     "minigrad.guards",
     "minigrad.precision",
+    "minigrad.fusing",
     "minigrad.leaf",
     "minigrad.tensor",
     "minigrad.derivatives",
