@@ -9,8 +9,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
+import tqdm
 from train_runs import environment
 
 from minigrad.train import checkpoint
@@ -72,6 +74,9 @@ def serve():
     """Fork a run for each line of standard input, and say how it ended."""
     from minigrad.train.__main__ import main
 
+    # tqdm's own lock is one for all these processes: a run that is killed while it holds it would stop all later ones.
+    tqdm.tqdm.set_lock(threading.RLock())
+    tqdm.tqdm.monitor_interval = 0  # no thread beside the one that forks
     with tempfile.TemporaryDirectory() as directory, contextlib.redirect_stdout(sys.stderr):
         main([*SMALL, "--epochs", "1", "--output-dir", directory])  # imports and makes ready what runs need
     print("ready", flush=True)
@@ -86,8 +91,12 @@ def serve():
         print(awaited(child, request.get("kill_after", math.inf)), flush=True)
 
 
+LONGEST = 300  # seconds; a run here takes one or two
+
+
 def awaited(child, seconds):
-    """How a process ended, which is killed after so many seconds."""
+    """How a process ended, which is killed after so many seconds, or if it hangs."""
+    seconds = min(seconds, LONGEST)
     end, done = time.monotonic() + seconds, (0, 0)
     while done[0] == 0:
         done = os.waitpid(child, os.WNOHANG if time.monotonic() < end else 0)
