@@ -2,12 +2,17 @@
 
 from numpy import bool_ as bool  # noqa: F401
 from numpy import float16 as float16
+from numpy import float16 as half  # noqa: F401
+from numpy import float32 as float  # noqa: F401
 from numpy import float32 as float32
+from numpy import float64 as double  # noqa: F401
 from numpy import float64 as float64
 from numpy import int8 as int8
 from numpy import int16 as int16
+from numpy import int32 as int  # noqa: F401
 from numpy import int32 as int32
 from numpy import int64 as int64
+from numpy import int64 as long  # noqa: F401
 from numpy import uint8 as uint8
 
 from . import namesake as namesake
@@ -19,12 +24,14 @@ from .autograd import is_grad_enabled as is_grad_enabled
 from .autograd import no_grad as no_grad
 from .autograd import set_grad_enabled as set_grad_enabled
 from .creation import arange as arange
+from .creation import as_tensor as as_tensor
 from .creation import empty as empty
 from .creation import empty_like as empty_like
 from .creation import eye as eye
 from .creation import from_numpy as from_numpy
 from .creation import full as full
 from .creation import full_like as full_like
+from .creation import is_tensor as is_tensor
 from .creation import linspace as linspace
 from .creation import ones as ones
 from .creation import ones_like as ones_like

@@ -9,8 +9,9 @@ import numpy as np
 
 from .device import get_device
 from .ops.checks import is_whole, whole
+from .precision import is_real
 from .random import generator
-from .tensor import Tensor
+from .tensor import Tensor, tensor
 
 
 def made(array, dtype, device, requires_grad):
@@ -131,3 +132,31 @@ def from_numpy(array):
     if not isinstance(array, np.ndarray):
         raise TypeError(f"from_numpy: expected a NumPy array; got {type(array).__name__}")
     return Tensor(array)
+
+
+def as_tensor(data, dtype=None, device=None):
+    """Data as a tensor without a copy where that can be: a tensor itself, NumPy's memory; else as minigrad.tensor."""
+    array = from_numpy(data) if isinstance(data, np.ndarray) and is_real(data.dtype) else data
+    made = array if isinstance(array, Tensor) else tensor(data, dtype)
+    made = made if dtype is None else made.to(dtype)
+    return made if device is None else made.to(device)
+
+
+def is_tensor(value):
+    """Is it a Tensor?"""
+    return isinstance(value, Tensor)
+
+
+def beside(make):
+    """x.new_zeros(2, 3) and the like: make's numbers in the type and place of x, unless told otherwise."""
+
+    def method(x, *args, dtype=None, device=None, requires_grad=False):
+        dtype, device = x.dtype if dtype is None else dtype, x.device if device is None else device
+        return make(*args, dtype=dtype, device=device, requires_grad=requires_grad)
+
+    method.__doc__ = f"{make.__name__} in the type and on the device of this tensor, unless told otherwise."
+    return method
+
+
+for new in (zeros, ones, empty, full, tensor):
+    setattr(Tensor, f"new_{new.__name__}", beside(new))

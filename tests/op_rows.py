@@ -34,6 +34,11 @@ def with_zero(rng, shape, dtype):
     return x.astype(dtype)
 
 
+def apart(rng, shape, dtype):
+    """2 for the divisor b, and for a what is away from its multiples."""
+    return spread(rng, shape, dtype) if len(shape) and shape[-1] > 1 else np.full(shape, 2, dtype)
+
+
 def four_losses(op, make=distinct, **settings):
     """Each reduction of a loss of two tensors."""
     yield Case(op, ((3, 4), (3, 4)), settings, "x target", make=make)
@@ -99,6 +104,26 @@ VERBS = [
     Case(ops.abs, ((3, 4),), saves="x", make=off_zero),
     Case(ops.sin, ((3, 4),), saves="x"),
     Case(ops.cos, ((3, 4),), saves="x"),
+    Case(ops.log1p, ((3, 4),), saves="x", make=positive),
+    Case(ops.expm1, ((3, 4),), saves="y"),
+    Case(ops.log2, ((3, 4),), saves="x", make=positive),
+    Case(ops.log10, ((3, 4),), saves="x", make=positive),
+    Case(ops.reciprocal, ((3, 4),), saves="y", make=positive),
+    Case(ops.rsqrt, ((3, 4),), saves="y", make=positive),
+    *(Case(op, ((4, 10),), make=spread) for op in (ops.floor, ops.ceil, ops.trunc, ops.sign)),
+    Case(ops.round, ((4, 10),), make=lambda *a: spread(*a) + 0.5),
+    Case(ops.remainder, ((4, 10), ()), saves="quotient", make=apart),
+    Case(ops.remainder, ((4, 10), (4, 1)), saves="quotient", make=apart),
+    Case(ops.floor_divide, ((4, 10), ()), make=apart),
+    Case(ops.tril, ((2, 3, 4),)),
+    Case(ops.tril, ((4, 3),), dict(diagonal=-1)),
+    Case(ops.triu, ((3, 4),), dict(diagonal=1)),
+    Case(ops.diag, ((3,),), dict(diagonal=-1)),
+    Case(ops.diag, ((3, 5),), dict(diagonal=1)),
+    Case(ops.diag, ((4, 3),), dict(diagonal=-1)),
+    Case(ops.roll, ((3, 4),), dict(shifts=2)),
+    Case(ops.roll, ((3, 4),), dict(shifts=(1, -2), dims=(0, 1))),
+    Case(ops.roll, ((3, 4),), dict(shifts=1, dims=-1)),
     Case(ops.clamp, ((4, 10),), dict(min=-2.0, max=3.0), "x", make=spread),
     Case(ops.clamp, ((4, 10),), dict(min=-2.0), "x", make=spread),
     Case(ops.clamp, ((4, 10),), dict(max=3.0), "x", make=spread),
@@ -192,11 +217,13 @@ MORE_ROWS = [*COMPOSITIONS, *LOSSES, *ACTIVATIONS, *VERBS, *IMAGES]
 
 LINEAR_TOO = {
     *(ops.select, ops.cumsum, ops.gather, ops.expand, ops.repeat, ops.flip, ops.clone, ops.einsum),
-    *(ops.nll_loss, ops.pad_by, ops.interpolate, ops.dropout2d),
+    *(ops.nll_loss, ops.pad_by, ops.interpolate, ops.dropout2d, ops.tril, ops.triu, ops.diag, ops.roll),
 }
 
 KINK = "it differs at a kink or a special value only (test_special_values)"
 EXPLAINED_TOO = [
+    (r"stepped: .*-zeros.*", "minus 0 is 0"),
+    (r"roll: \(shifts\[0\], -shifts\[0\]\).*", "all numbers in a row have one shift, which NumPy takes in a tuple, too"),
     (r"moments_line: (return )?\(slope, offset\) -> .*", "the caller reads the line that it gave to be added to"),
     (r"exponential_linear: .*minimum\(x, 0\) -> .*minimum\(x, 1\)", "either keeps the exponential from overflowing"),
     (

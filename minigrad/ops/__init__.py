@@ -41,6 +41,12 @@ from .elementwise import minimum as minimum
 from .elementwise import pow as pow
 from .elementwise import select as select
 from .elementwise import sin as sin
+from .exact import expm1 as expm1
+from .exact import log1p as log1p
+from .exact import log2 as log2
+from .exact import log10 as log10
+from .exact import reciprocal as reciprocal
+from .exact import rsqrt as rsqrt
 from .fused import add_relu as add_relu
 from .fused import batch_norm_relu as batch_norm_relu
 from .fused import conv2d_relu as conv2d_relu
@@ -51,6 +57,10 @@ from .lookup import pixel_shuffle as pixel_shuffle
 from .lookup import pixel_unshuffle as pixel_unshuffle
 from .lookup import scaled_dot_product_attention as scaled_dot_product_attention
 from .loss import cross_entropy as cross_entropy
+from .matrices import diag as diag
+from .matrices import roll as roll
+from .matrices import tril as tril
+from .matrices import triu as triu
 from .norm import batch_norm as batch_norm
 from .norm import local_response_norm as local_response_norm
 from .ordering import gather as gather
@@ -108,3 +118,10 @@ from .statistics import norm as norm
 from .statistics import prod as prod
 from .statistics import std as std
 from .statistics import var as var
+from .stepwise import ceil as ceil
+from .stepwise import floor as floor
+from .stepwise import floor_divide as floor_divide
+from .stepwise import remainder as remainder
+from .stepwise import round as round
+from .stepwise import sign as sign
+from .stepwise import trunc as trunc

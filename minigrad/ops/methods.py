@@ -12,7 +12,7 @@ import numpy as np
 from ..autograd import recording
 from ..precision import is_floating_point
 from ..tensor import Tensor, common_device, lift
-from . import arithmetic, elementwise, ordering, reduction, shape
+from . import arithmetic, elementwise, ordering, reduction, shape, stepwise
 from .checks import axis
 from .named import ONE_LINE
 from .verbs import VERBS
@@ -51,12 +51,12 @@ def in_place(operation):
 
 
 def written(name, operation):
-    """tensor.name(other): as in_place, but with RuntimeError where a graph depends on it: no name is bound anew."""
+    """tensor.name(...): as in_place, but with RuntimeError where a graph depends on it: no name is bound anew."""
 
-    def method(self, other):
-        return overwritten(self, operation(self, other))
+    def method(self, *args, **settings):
+        return overwritten(self, operation(self, *args, **settings))
 
-    method.__doc__ = f"{name[:-1]} with other, written in the tensor's place. RuntimeError where a graph depends on it."
+    method.__doc__ = f"{name[:-1]}, written in the tensor's place. RuntimeError where a graph depends on it."
     return method
 
 
@@ -190,6 +190,10 @@ OPERATORS = {
     "__rmatmul__": swapped(arithmetic.matmul),
     "__pow__": power,
     "__rpow__": swapped(elementwise.pow),
+    "__floordiv__": stepwise.floor_divide,
+    "__rfloordiv__": swapped(stepwise.floor_divide),
+    "__mod__": stepwise.remainder,
+    "__rmod__": swapped(stepwise.remainder),
     "__abs__": elementwise.abs,
     "__neg__": arithmetic.neg,
     "__invert__": lambda self: Tensor(~self.data),
@@ -203,6 +207,8 @@ METHODS = {
     **dict(sum=sum, mean=mean, max=max, amax=amax, any=truth("any"), all=truth("all")),
     **dict(reshape=reshape, transpose=transpose, permute=permute, flatten=flatten),
     **dict(exp=arithmetic.exp, log=arithmetic.log, sqrt=arithmetic.sqrt),
+    **{f"{name}_": written(f"{name}_", VERBS[name]) for name in "clamp masked_fill relu sigmoid tanh pow".split()},
+    "swapaxes": transpose,
     "T": property(lambda self: shape.transpose(self), doc="all axes in reverse order"),
 }
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..device import get_device
+from ..random import generator
 from ..tensor import Tensor
 from . import arithmetic, elementwise, shape
 
@@ -46,6 +47,11 @@ def converted(dtype):
     return method
 
 
+def type_as(self, other):
+    """This tensor in the type of another one; itself if it is so."""
+    return to(self, other.dtype)
+
+
 def where(self, condition, other):
     """This tensor's elements where condition, elsewhere those of other (a tensor or a number)."""
     return elementwise.where(condition, self, other)
@@ -70,6 +76,16 @@ def fill_(self, value):
     return self.copy_(value)
 
 
+def normal_(self, mean=0.0, std=1.0):
+    """Overwrite all numbers with normal random ones of this mean and standard deviation."""
+    return self.copy_(self.device.asarray(generator().normal(mean, std, self.shape).astype(self.dtype)))
+
+
+def uniform_(self, low=0.0, high=1.0):
+    """Overwrite all numbers with random ones, uniform in [low, high)."""
+    return self.copy_(self.device.asarray(generator().uniform(low, high, self.shape).astype(self.dtype)))
+
+
 def zero_(self):
     """Overwrite all numbers with 0."""
     return self.copy_(0)
@@ -79,5 +95,6 @@ TYPES = dict(half=np.float16, float=np.float32, double=np.float64, int=np.int32,
 ONE_LINE = {
     **{name: converted(dtype) for name, dtype in TYPES.items()},
     **dict(to=to, cast=cast, cpu=cpu, cuda=cuda),
-    **dict(neg=arithmetic.neg, matmul=arithmetic.matmul, where=where, square=square, t=t, fill_=fill_, zero_=zero_),
+    **dict(neg=arithmetic.neg, matmul=arithmetic.matmul, where=where, square=square, t=t, type_as=type_as),
+    **dict(fill_=fill_, zero_=zero_, normal_=normal_, uniform_=uniform_),
 }

@@ -7,14 +7,17 @@ import numpy as np
 
 from ..autograd import recording
 from ..tensor import Tensor
-from . import activation, arithmetic, elementwise
+from . import activation, arithmetic, elementwise, exact, stepwise
 
 OPS = {
     **{np.add: arithmetic.add, np.subtract: arithmetic.sub, np.multiply: arithmetic.mul, np.divide: arithmetic.div},
     **{np.matmul: arithmetic.matmul, np.negative: arithmetic.neg, np.exp: arithmetic.exp, np.log: arithmetic.log},
     **{np.sqrt: arithmetic.sqrt, np.sin: elementwise.sin, np.cos: elementwise.cos, np.absolute: elementwise.abs},
     **{np.power: elementwise.pow, np.maximum: elementwise.maximum, np.minimum: elementwise.minimum},
-    **{np.tanh: activation.tanh},
+    **{np.tanh: activation.tanh, np.log1p: exact.log1p, np.expm1: exact.expm1, np.log2: exact.log2},
+    **{np.log10: exact.log10, np.reciprocal: exact.reciprocal, np.floor: stepwise.floor, np.ceil: stepwise.ceil},
+    **{np.trunc: stepwise.trunc, np.sign: stepwise.sign, np.remainder: stepwise.remainder},
+    **{np.floor_divide: stepwise.floor_divide},
 }
 # the comparison that a tensor on the right makes
 REFLECTED = dict(equal="eq", not_equal="ne", less="gt", less_equal="ge", greater="lt", greater_equal="le")

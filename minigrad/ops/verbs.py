@@ -6,10 +6,11 @@ Each is also a function of the package: x.softmax(1) is minigrad.softmax(x, 1).
 from ..device import CPU
 from ..precision import is_floating_point
 from ..tensor import Tensor
-from . import activation, arrangement, elementwise, ordering, reduction, shape
+from . import activation, arrangement, elementwise, exact, matrices, ordering, reduction, shape, stepwise
 from . import statistics as numbers
 from .by_position import by_position
-from .checks import axis
+from .parts import PARTS
+from .queries import QUERIES
 from .reduction import normalised
 
 
@@ -49,6 +50,11 @@ def min(x, dim=None, keepdim=False):
     return values if several else ordering.Ordered(values, ordering.argmin(x, dim=dim, keepdim=keepdim))
 
 
+def amin(x, dim=(), keepdim=False):
+    """The smallest number over an axis, several (a tuple) or all (an empty one); equal ones share the gradient."""
+    return min(x, (dim,) if isinstance(dim, int) else dim, keepdim)
+
+
 def var(x, dim=None, *, correction=1, keepdim=False, unbiased=True):
     """The variance over dim, divided by n - correction (n with unbiased=False). See ops.var."""
     return numbers.var(x, dim=dim, correction=correction if unbiased else 0, keepdim=keepdim)
@@ -57,6 +63,17 @@ def var(x, dim=None, *, correction=1, keepdim=False, unbiased=True):
 def std(x, dim=None, *, correction=1, keepdim=False, unbiased=True):
     """The standard deviation over dim: the square root of var."""
     return numbers.std(x, dim=dim, correction=correction if unbiased else 0, keepdim=keepdim)
+
+
+def trace(x):
+    """The sum of a matrix's main diagonal."""
+    matrices.of_axes("trace", x=(x, 2))
+    return reduction.sum(matrices.diag(x))
+
+
+def roll(x, shifts, dims=None):
+    """x turned in a circle along axes: what leaves at one end comes in at the other. See ops.roll."""
+    return matrices.roll(x, shifts=shifts, dims=dims)
 
 
 def split(x, split_size_or_sections, dim=0):
@@ -94,27 +111,6 @@ def view_as(x, other):
     return view(x, other.shape)
 
 
-def isnan(x):
-    """Which elements are NaN: booleans."""
-    return Tensor(x.data != x.data)
-
-
-def isfinite(x):
-    """Which elements are neither NaN nor infinite: booleans."""
-    return Tensor(x.device.xp.isfinite(x.data))
-
-
-def index_select(x, dim, index):
-    """x at these places along one axis, in this order."""
-    at = axis("index_select", x, dim)
-    return shape.getitem(x, index=(slice(None),) * at + (ordering.integers(x.device, "index_select", index),))
-
-
-def allclose(a, b, rtol=1e-5, atol=1e-8):
-    """Are all elements of a within atol + rtol |b| of b's?"""
-    return bool((abs(a.data - b.data) <= atol + rtol * abs(b.data)).all())
-
-
 BY_POSITION = {  # Tensor's name: the op
     **dict(abs=elementwise.abs, sin=elementwise.sin, cos=elementwise.cos, pow=elementwise.pow),
     **dict(clamp=elementwise.clamp, clip=elementwise.clamp, masked_fill=elementwise.masked_fill),
@@ -124,11 +120,18 @@ BY_POSITION = {  # Tensor's name: the op
     **dict(logsumexp=numbers.logsumexp, gather=ordering.gather, sort=ordering.sort, topk=ordering.topk),
     **dict(argsort=ordering.argsort, argmax=ordering.argmax, argmin=ordering.argmin, clone=arrangement.clone),
     **dict(squeeze=arrangement.squeeze, unsqueeze=arrangement.unsqueeze, unflatten=arrangement.unflatten),
-    **dict(chunk=arrangement.chunk, unbind=arrangement.unbind),
+    **dict(chunk=arrangement.chunk, unbind=arrangement.unbind, tril=matrices.tril, triu=matrices.triu),
+    **dict(log1p=exact.log1p, expm1=exact.expm1, log2=exact.log2, log10=exact.log10, rsqrt=exact.rsqrt),
+    **dict(reciprocal=exact.reciprocal, floor=stepwise.floor, ceil=stepwise.ceil, trunc=stepwise.trunc),
+    **dict(round=stepwise.round, sign=stepwise.sign, remainder=stepwise.remainder, diag=matrices.diag),
+    **dict(floor_divide=stepwise.floor_divide),
 }
 VERBS = {
     **{name: by_position(op) for name, op in BY_POSITION.items()},
     **dict(view=view, expand=expand, repeat=repeat, flip=flip, min=min, var=var, std=std, split=split, dim=dim),
-    **dict(numel=numel, tolist=tolist, contiguous=contiguous, expand_as=expand_as, view_as=view_as, isnan=isnan),
-    **dict(isfinite=isfinite, index_select=index_select, allclose=allclose),
+    **dict(numel=numel, tolist=tolist, contiguous=contiguous, expand_as=expand_as, view_as=view_as),
+    **dict(reshape_as=view_as, amin=amin, trace=trace, roll=roll),
+    **dict(mm=matrices.mm, bmm=matrices.bmm, mv=matrices.mv, dot=matrices.dot, outer=matrices.outer),
+    **QUERIES,
+    **PARTS,
 }
