@@ -161,7 +161,7 @@ def test_wrong_arguments(arguments, says, capsys):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", ["conv2d", "linear", "batch_norm", "add"])
+@pytest.mark.parametrize("name", ["conv2d", "add"])
 def test_some_ops_alone_leave_no_more_survivors_than_all(name, capsys):
     """What only other ops run is not mutated; what they share is judged by the cases of both."""
     assert main(["--mutate", name]) == 0
