@@ -97,8 +97,9 @@ class DenseBlock(Module):
 
     def forward(self, x):
         layers = [layer for _, layer in self.named_children()]
-        frozen = {norm.training for layer in layers for norm, _ in layer.units()} == {True, False}  # some of them are
-        if frozen or is_written_out() or any(layer.dropout.p for layer in layers):
+        norms = [norm for layer in layers for norm, _ in layer.units()]
+        alike = len({norm.training for norm in norms}) == 1 and all(type(norm) is BatchNorm2d for norm in norms)
+        if not alike or is_written_out() or any(layer.dropout.p for layer in layers):
             return self.joined(x, layers)
         return self.in_one_buffer(x, layers)
 

@@ -41,6 +41,9 @@ class DataLoader:
     sampler: one of `minigrad.data.samplers`, in place of shuffle; any other iterable with a length will do, but only a
         sampler's order is known again after a resume.
     collate_fn: makes the batch of a list of samples (after transform), in place of what is said above.
+    share: (rank, size): of each batch only sample rank, rank + size ..., as process `rank` of `size` that share each
+        batch. batch_size and the number of batches stay those of all together. (A batch_transform mixes whole batches,
+        so with one each process prepares them whole.)
     skip_bad_images: leave an image that can't be decoded out of its batch. `skipped` is {path: why}; a pass that
         skipped another one warns at its end.
 
@@ -66,6 +69,7 @@ class DataLoader:
         skip_bad_images: bool = False,
         sampler: Any = None,
         collate_fn: Callable | None = None,
+        share: tuple[int, int] = (0, 1),
     ):
         if sampler is not None and shuffle:
             raise ValueError("DataLoader: a sampler decides the order, so shuffle must be False")
@@ -79,6 +83,9 @@ class DataLoader:
         self.num_workers, self.prefetch, self.seed, self.epoch = num_workers, prefetch, seed, 0
         self.transform = Lambda(transform) if transform and not isinstance(transform, Transform) else transform
         self.batch_transform, self.skip_bad_images, self.collate_fn = batch_transform, skip_bad_images, collate_fn
+        if not 0 <= share[0] < share[1]:
+            raise ValueError(f"DataLoader: share must be (rank, size) with rank in range(size); got {share}")
+        self.share = share
         self.bad: dict[int, str] = {}  # {sample: why}, in the order in which threads met them
         self.first_label = None  # (its sample's name, its kind)
 
@@ -104,12 +111,17 @@ class DataLoader:
         """The batches of `epoch` from number `start_batch` on, exactly as an uninterrupted epoch would give them."""
         if not 0 <= start_batch <= len(self):
             raise ValueError(f"DataLoader: start_batch must be in [0, {len(self)}]; got {start_batch}")
-        course, numbers = self.course(epoch), range(start_batch, len(self))
+        course, numbers = self.course(epoch), range(start_batch, self.shared_batches())
         if self.num_workers == 0:
             batches = (self.batch(course, k) for k in numbers)
         else:
             batches = self.batches_ahead(course, numbers)
         return self.reporting(batches) if self.skip_bad_images else batches
+
+    def shared_batches(self) -> int:
+        """Batches of which this process has a sample: all, but perhaps for a short last one."""
+        rest = len(self.sampler) - (len(self) - 1) * self.batch_size
+        return len(self) - (rest <= self.share[0])
 
     def course(self, epoch: int) -> Course:
         """The order of this epoch."""
@@ -135,8 +147,10 @@ class DataLoader:
             pool.shutdown(wait=True, cancel_futures=True)
 
     def batch(self, course: Course, k: int) -> Batch:
-        """Batch number k of a pass."""
-        places = slice(k * self.batch_size, (k + 1) * self.batch_size)
+        """Batch number k of a pass, of several processes this one's share."""
+        (rank, size), begin = self.share, k * self.batch_size
+        end = min(begin + self.batch_size, len(course.order))
+        places = slice(begin + rank, end, size) if self.batch_transform is None else slice(begin, end)
         indices = course.order[places]
         rng = RandomStream(SAMPLES, self.seed, course.epoch, indices).repeated(course.times[places])
         dataset, rows = self.dataset, indices
@@ -152,7 +166,8 @@ class DataLoader:
         images = np.ascontiguousarray(as_input(images))
         if self.batch_transform is None:
             return images, *labels
-        return self.batch_transform(images, *labels, RandomStream(BATCHES, self.seed, course.epoch, k))
+        mixed = self.batch_transform(images, *labels, RandomStream(BATCHES, self.seed, course.epoch, k))
+        return mixed if size == 1 else tuple(part[rank::size] for part in mixed)
 
     def rows(self, dataset: ArrayDataset, indices: np.ndarray, rng: RandomStream) -> Batch:
         """A batch of a data set whose images are one array."""

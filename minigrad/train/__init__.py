@@ -4,7 +4,8 @@ config      what can be set: one dataclass gives the flags, the TOML keys and th
 arguments   the command line; suggest: what may have been meant by a flag that doesn't exist
 own         nets and data sets of your own, by file
 recipe      the settings that each family trains well with; fitting: those that fit few or small images
-setup       from a configuration to data, model, optimizer and schedule
+setup       from a configuration to data, model, optimizer and schedule; loaders: its batches
+together    a command that several processes run as one
 finder      --find-lr: which learning rate to begin with
 run         plan, test or train; pretrained: begin from published weights
 trainer     Trainer: any net, data, loss and metrics, from Python

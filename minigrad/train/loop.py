@@ -5,6 +5,7 @@ import time
 from contextlib import nullcontext
 
 from ..autograd import no_grad
+from ..distributed.group import Group
 from ..explain import detect_anomaly
 from ..nn import functional as F
 from ..nn import reseed
@@ -17,6 +18,7 @@ from .results import draw
 from .step import op_by_op
 from .transfer import prefetch_to_device
 
+ALONE = Group()
 LOW_TYPES = {"bf16": "bfloat16", "fp16": "float16"}  # --amp: autocast's type
 
 
@@ -49,11 +51,11 @@ def on_device(value, device):
 
 
 @no_grad()
-def evaluate(model, batches, parts, between=lambda: None):
+def evaluate(model, batches, parts, between=lambda: None, group=ALONE):
     """Test a model in evaluation mode on batches of (images, labels) -> TestResult. Its mode is put back.
 
     parts: what is measured (see parts.Named), or the number of classes; between: called after each batch; what it
-    raises ends the test.
+    raises ends the test; group: processes, each of which tests on batches of its own.
     """
     device, training = next(model.parameters()).device, model.training
     meter = Meter(Classes(parts) if isinstance(parts, int) else parts)
@@ -64,6 +66,7 @@ def evaluate(model, batches, parts, between=lambda: None):
             between()
     finally:
         model.train(training)
+    meter.gather(group)
     return meter.result()
 
 
@@ -81,7 +84,7 @@ def fit(session, log, request, callbacks=()):
         session.say_skipped(session.loader)
         session.save()  # whatever happens in the test: the trained epoch is there
         start, compiling = time.perf_counter(), session.compilation.seconds()
-        result = session.test(request.check)
+        result = session.test(request.check_alone)
         if not math.isfinite(result.loss):
             raise Diverged(f"the test loss after epoch {session.progress.epoch + 1} is {result.loss}")
         tested = time.perf_counter() - start - (session.compilation.seconds() - compiling)
@@ -115,18 +118,24 @@ def train_epoch(session, log, request):
 
 
 def guarded_step(session, images, labels):
-    """train_step with the session's settings, then schedule and average. What it draws depends on (seed, step) only."""
+    """train_step with the session's settings, then schedule and average. What it draws depends on (seed, step) only.
+
+    (In the second and further of several processes on (seed, step, rank).)
+    """
     config, number = session.config, session.global_step()
-    reseed(session.model, config.seed, number)
+    keys = (config.seed, number, session.group.rank) if session.group.rank else (config.seed, number)
+    reseed(session.model, *keys)
     settings = dict(criterion=session.parts.criterion, clip_grad_norm=config.clip_grad_norm)
     if config.grad_accum > 1:
         settings["portions"] = config.grad_accum
     if session.parts.count is None:
         settings["count"] = None
     settings |= dict(low_type=LOW_TYPES.get(config.amp), scaler=session.scaler, step=session.step)
+    if session.reducer is not None:
+        settings["reducer"] = session.reducer
     session.between_steps = False
     try:
-        with seeded(config.seed, number), detect_anomaly() if config.detect_anomaly else nullcontext():
+        with seeded(*keys), detect_anomaly() if config.detect_anomaly else nullcontext():
             result = train_step(session.model, session.optimizer, images, labels, **settings)
     except FloatingPointError as error:
         lr = session.scheduler.get_last_lr()[0]

@@ -60,6 +60,15 @@ class Meter:
                 self.measures["top5"], self.sums["top5"] = in_top, 0.0
         np.add.at(self.confusion, (labels, scores.argmax(1)), 1)
 
+    def gather(self, group):
+        """Add what all processes of a group counted, each in its batches; all then know the same."""
+        all_of = group.all_gather_object((self.sums, self.images, self.confusion))
+        names = max((sums for sums, _, _ in all_of), key=len)
+        self.sums = {name: sum(sums.get(name, 0.0) for sums, _, _ in all_of) for name in names}
+        self.images = sum(images for _, images, _ in all_of)
+        tables = [table for _, _, table in all_of if table is not None]
+        self.confusion = sum(tables) if tables else None
+
     def result(self):
         """TestResult of all batches."""
         means = {name: total / max(self.images, 1) for name, total in self.sums.items()}

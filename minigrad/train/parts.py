@@ -5,6 +5,7 @@ from functools import partial
 from .. import data
 from ..nn import functional as F
 from ..tensor import Tensor
+from . import loaders
 from . import setup as build
 from .sampling import class_weights
 from .step import count_correct
@@ -34,11 +35,13 @@ class Named:
         return build.build_optimizer(self.config, model)
 
     def train_loader(self):
-        return build.train_loader(self.config, self.setup.datasets.train, self.setup.conventions)
+        setup = self.setup
+        return loaders.train_loader(self.config, setup.datasets.train, setup.conventions, setup.group)
 
     def test_loader(self):
         """(the loader of a test, the number of batches that it is to give)"""
-        return build.test_loader(self.config, self.setup.datasets.test, self.setup.conventions)
+        setup = self.setup
+        return loaders.test_loader(self.config, setup.datasets.test, setup.conventions, setup.group)
 
     def scores(self, model, images):
         """What the model makes of images (a tensor) in a test; with --tta the mean over each and its mirror image."""
@@ -87,7 +90,7 @@ class Given(Named):
 
     def loader(self, dataset, shuffle=False):
         """A DataLoader as it is; the batches of a data set."""
-        config, number = self.config, build.step_images(self.config) if shuffle else self.config.batch_size
+        config, number = self.config, loaders.step_images(self.config) if shuffle else self.config.batch_size
         if isinstance(dataset, data.DataLoader):
             return dataset
         drop = shuffle and len(dataset) >= number

@@ -12,9 +12,10 @@ from ..command.errors import blaming_the_user
 from ..device import CPU, get_num_threads
 from ..nn.inspection import shapes_only
 from ..tensor import Tensor
+from .loaders import step_images
 from .log import count, duration, row
 from .loop import LOW_TYPES
-from .setup import step_images, within_memory
+from .setup import within_memory
 
 PROBE, PROBES = 512, 8  # side and number of the matrix products that tell how fast this machine multiplies
 EFFICIENCY = 0.25  # of a whole training step beside a matrix product: layers that only move memory take their time too
@@ -36,14 +37,13 @@ def describe(setup, session, device):
         sized = OPTIMIZER_SLOTS[config.opt], config.amp in LOW_TYPES
         if on_cpu and found.training_bytes(1, *sized) > device.memory():
             raise MemoryError
-    memory = found.training_bytes(config.batch_size, *sized)
-    threads = f"{count(get_num_threads(), 'thread')}, " if on_cpu else ""
+    memory = found.training_bytes(-(-config.batch_size // setup.group.size), *sized)
     rows = {
         "net": f"{config.arch} ({setup.why})",
         "": f"{count(found.parameters, 'parameter')}, {found.macs:,} MACs an image",
         "data": describe_data(config, datasets),
         "training": describe_training(config, session.steps),
-        "machine": f"{device.name}, {threads}{device.kernels.__name__}",
+        "machine": describe_machine(device, setup.group.size),
         "memory": f"about {memory / 2**20:,.0f} MiB at the peak of a step, besides the data",
     }
     if on_cpu:
@@ -95,6 +95,12 @@ def describe_data(config, datasets):
     return f"{config.data}: {counts}, {size}, {count(datasets.train.num_classes, 'class')}{augmented}"
 
 
+def describe_machine(device, processes):
+    threads = f", {count(get_num_threads(), 'thread')}" if device is CPU else ""
+    shared = f" in each of {processes} processes, which share each batch" if processes > 1 else ""
+    return f"{device.name}{threads}{shared}, {device.kernels.__name__}"
+
+
 def describe_training(config, steps):
     warm = f" after {count_of(config.lr_warmup_epochs, 'epoch')} of rise" if config.lr_warmup_epochs else ""
     mixed = f", {config.amp}" if config.amp != "none" else ""
@@ -115,7 +121,7 @@ def estimate(found, session):
     images = session.steps * step_images(config)
     tested = min(len(session.datasets.test), (config.limit_test_batches or 10**9) * config.batch_size)
     macs = (TRAINING_MACS * images + tested) * found.macs
-    return (config.epochs - progress.epoch) * macs / (EFFICIENCY * macs_per_second())
+    return (config.epochs - progress.epoch) * macs / (EFFICIENCY * macs_per_second() * session.group.size)
 
 
 def macs_per_second():

@@ -7,7 +7,12 @@ from .log import going_on
 
 
 def draw(session, result):
-    """curves.png of all completed epochs; confusion.png and classes.csv of the last test, if there was one."""
+    """curves.png of all completed epochs; confusion.png and classes.csv of the last test, if there was one.
+
+    A session without a directory, which another process writes, leaves nothing.
+    """
+    if session.directory is None:
+        return
     config, history = session.config, session.progress.history
     title = f"{short(config.arch)} on {short(config.data)}"
     with going_on("the pictures"):

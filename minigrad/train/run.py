@@ -8,6 +8,7 @@ from ..command.errors import OutputClosed, UsageError, blaming_the_user
 from ..command.reference import is_reference
 from ..command.screen import quietly, say
 from ..data import BadImage, DataError, DataWarning
+from ..distributed.group import Group
 from . import checkpoint, plan, report
 from .config import checked_all, read_toml
 from .directory import CONFIG, locked_if_resumed, planned
@@ -20,15 +21,21 @@ from .recording import keep, recording
 from .results import class_names, draw
 from .session import Session, check_unfinished
 from .setup import chosen_device, kernels_in_force, products_in_force, set_up
+from .together import check_device, check_together
+
+ALONE = Group()
 
 
-def run(command):
-    """Do what a Command asks for; the exit status."""
-    with quietly(command.quiet), data_warnings_said(), resumed_directory(command):
+def run(command, group=ALONE):
+    """Do what a Command asks for; the exit status. group: the processes that do it together."""
+    check_together(command, group)
+    with quietly(command.quiet or group.rank), data_warnings_said(), resumed_directory(command, group):
         if command.evaluate and command.pretrained is not None:
             return test_weights(command)
         settings, saved, notes = load(command.resume) if command.resume is not None else ({}, None, ())
         setup, source = set_up(command, settings, saved and class_names_of(saved[1])), None
+        check_device(setup.config, group)
+        setup = replace(setup, group=group)
         if saved:
             setup = replace(setup, conventions=from_checkpoint(saved[1]))
         if command.pretrained is not None:
@@ -52,9 +59,10 @@ def run(command):
             return show_directory(session, command) if command.plan else train(session, command)
 
 
-def resumed_directory(command):
-    """A lock on the directory that a run will go on in, from before its checkpoint is read."""
-    return nullcontext() if command.evaluate or command.plan else locked_if_resumed(command)
+def resumed_directory(command, group):
+    """A lock on the directory that a run will go on in, from before its checkpoint is read, by the first process."""
+    unlocked = command.evaluate or command.plan or group.rank
+    return nullcontext() if unlocked else locked_if_resumed(command)
 
 
 def load(path):
@@ -124,9 +132,11 @@ def test(session, path):
 
 def train(session, command):
     """Train to the end, or until a signal or numbers that are not finite end it; the exit status."""
+    session.group.barrier()  # all have read what the first will write
     if session.is_over() and not (planned(session.config, command) / checkpoint.LAST).exists():
         put_in_place(session, command)
     check_unfinished(session)
+    session.share()
     with blaming_the_user(DataError, OSError, MemoryError), recording(session, command) as (log, request):
         return fit_or_stop(session, log, request)
 

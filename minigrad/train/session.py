@@ -10,6 +10,7 @@ from ..command.errors import UsageError, blaming_the_user
 from ..command.screen import Bar, say
 from ..data import DataError
 from ..device import CPU
+from ..distributed import GradientReducer, SyncBatchNorm
 from .compilation import Compilation
 from .config import to_dict
 from .errors import Diverged
@@ -31,13 +32,15 @@ class Session:
     scheduler (moved on at each step), step (what makes one), average (of the weights, or None), progress, compilation
     (of kernels), steps (in an epoch), directory (where it is written; None for a session that is only tested),
     between_steps (False while a step changes all of these)
+    group (the processes that share each batch), reducer (of their gradients; None before `share`, and for one process)
+    keeper (of checkpoints; None in a process that doesn't write)
     """
 
-    between_steps, ended = True, False
+    between_steps, ended, reducer, keeper = True, False, None, None
 
     def __init__(self, setup, device, parts=None):
         self.config, self.datasets, self.parts = setup.config, setup.datasets, parts or Named(setup, device)
-        self.model, self.directory = self.parts.model(), None
+        self.model, self.directory, self.group = self.parts.model(), None, setup.group
         self.frozen = Frozen(self.model, self.config.freeze)
         self.optimizer, self.loader = self.parts.optimizer(self.model), self.parts.train_loader()
         self.steps = min(len(self.loader), self.config.limit_train_batches or len(self.loader))
@@ -47,6 +50,14 @@ class Session:
         self.step = GraphedStep(say) if self.config.cuda_graph else op_by_op
         self.average = None if decay is None else optim.ExponentialMovingAverage(self.model, decay)
         self.progress, self.skipped, self.compilation = Progress(), {}, Compilation(device, self.config)
+
+    def share(self):
+        """Begin to train together with the other processes: all have the first one's weights, and its batch norms'."""
+        if self.group.size > 1:
+            SyncBatchNorm.convert_sync_batchnorm(self.model, self.group)
+            self.reducer = GradientReducer(self.model.parameters(), self.group)
+            for buffer in self.model.buffers():
+                self.group.broadcast(buffer)
 
     def seconds_left(self):
         """Until the end of the epoch under way, as its steps so far tell."""
@@ -93,13 +104,16 @@ class Session:
                 bar.update()
                 between()
 
-            result = evaluate(self.model, islice(self.labelled(loader.iterate(0)), number), self.parts, tick)
+            batches = islice(self.labelled(loader.iterate(0)), number)
+            result = evaluate(self.model, batches, self.parts, tick, self.group)
         self.say_skipped(loader)
         return result
 
     def say_skipped(self, loader):
         """Name the images that --skip-bad-images left out and that were not named before."""
-        skipped = loader.skipped  # once: threads may be adding to it
+        skipped = {}
+        for found in self.group.all_gather_object(loader.skipped):  # once: threads may be adding to it
+            skipped |= found
         for path, why in skipped.items():
             if path not in self.skipped:
                 say(f"left out: {why}")
@@ -121,11 +135,15 @@ class Session:
 
     def save(self, best=False):
         """Begin to write the last checkpoint, and the best: in the background, after the one before it."""
+        if self.keeper is None:
+            return
         self.saved(wait=True)
         self.keeper.start(self.arrays(), self.facts(), self.global_step(), best)
 
     def save_if_due(self):
         """Begin to write a checkpoint within the epoch, if --checkpoint-steps or --checkpoint-minutes asks for one."""
+        if self.keeper is None:
+            return
         self.saved()
         if self.progress.step < self.steps and self.keeper.due(self.global_step()):
             self.save()
@@ -140,7 +158,8 @@ class Session:
 
     def finish_saving(self):
         """Wait until the last checkpoint is written. OSError, Diverged: it couldn't be."""
-        self.keeper.wait()
+        if self.keeper is not None:
+            self.keeper.wait()
 
     def facts(self):
         """All but arrays that the run goes on from."""

@@ -11,8 +11,8 @@ from .. import data, optim
 from ..command.errors import UsageError, blaming_the_user
 from ..command.reference import is_reference
 from ..data.catalog import PHOTOGRAPH, statistics
-from ..data.transforms import CutMix, Mixup
 from ..device import allow_tf32, get_device, get_num_threads, set_num_threads, use_kernels
+from ..distributed.group import Group
 from ..optim import lr_scheduler
 from . import fitting, own, recipe, sampling
 from .config import Config, flag
@@ -51,6 +51,7 @@ class Setup:
 
     notes: what was chosen for the data at hand, and what is odd about them, a sentence each.
     conventions: what the net and its images have of the weights that the run began from.
+    group: the processes that share each batch.
     """
 
     config: Config
@@ -58,6 +59,7 @@ class Setup:
     datasets: Datasets
     notes: tuple = ()
     conventions: Conventions = USUAL
+    group: Group = Group()  # noqa: RUF009 (nothing in it changes)
 
 
 def set_up(command, saved, classes=None):
@@ -298,48 +300,6 @@ def build_schedule(config, steps):
         "polynomial": lambda: lr_scheduler.polynomial(rest),
     }
     return lr_scheduler.warmup(schedules[config.lr_scheduler](), rise)
-
-
-class OneOf:
-    """Each batch goes through one of these mixings, chosen at random."""
-
-    def __init__(self, *mixings):
-        self.mixings = mixings
-
-    def __call__(self, images, labels, rng):
-        chosen = int(rng.fold(2).uniform(1)[0] * len(self.mixings))
-        return self.mixings[chosen](images, labels, rng)
-
-
-def mixing(config):
-    """The batch transform that mixup_alpha and cutmix_alpha ask for, or None."""
-    pairs = ((Mixup, config.mixup_alpha), (CutMix, config.cutmix_alpha))
-    mixings = [kind(alpha, config.num_classes) for kind, alpha in pairs if alpha is not None]
-    return OneOf(*mixings) if mixings else None
-
-
-def step_images(config):
-    """How many images make a step."""
-    return config.batch_size * config.grad_accum
-
-
-def train_loader(config, dataset, conventions):
-    """Batches in random order; the last, smaller one is left out, unless it is the only one."""
-    return data.DataLoader(
-        dataset, step_images(config), shuffle=True, num_workers=config.workers, seed=config.seed,
-        drop_last=len(dataset) >= step_images(config), batch_transform=mixing(config),
-        transform=conventions.transforms(data.default_transforms(dataset, config.image_size, train=config.augment)),
-        skip_bad_images=config.skip_bad_images,
-    )  # fmt: skip
-
-
-def test_loader(config, dataset, conventions):
-    """(the loader of a test, the number of batches that it is to give)"""
-    loader = data.DataLoader(
-        dataset, config.batch_size, num_workers=config.workers, skip_bad_images=config.skip_bad_images,
-        transform=conventions.transforms(data.default_transforms(dataset, config.image_size, train=False)),
-    )  # fmt: skip
-    return loader, min(len(loader), config.limit_test_batches or len(loader))
 
 
 def preprocessing(config, dataset):

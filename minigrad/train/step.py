@@ -4,6 +4,7 @@ import math
 from itertools import pairwise
 from typing import NamedTuple
 
+from ..distributed.group import Group
 from ..optim import clip_grad_norm_
 from ..tensor import Tensor
 from .gradients import gradients
@@ -24,19 +25,27 @@ def count_correct(logits, labels):
 
 
 def op_by_op(
-    model, optimizer, images, labels, *, scaler, clip_grad_norm=None, count=count_correct, portions=1, **settings
-):
+    model, optimizer, images, labels, *, scaler, clip_grad_norm=None, count=count_correct, portions=1, reducer=None,
+    **settings,
+):  # fmt: skip
     """train_step on tensors that are on the model's device. settings: of `gradients`.
 
     count: how many rows of logits are right; None: of outputs that are no classes, 0.
     portions: into how many parts the batch is divided, whose gradients are added up.
+    reducer: a GradientReducer of processes that share a batch, of which this one has these images; None: it has all.
     """
+    group = Group() if reducer is None else reducer.group
+    parts, (number,) = portions_of(images, labels, portions), group.sums(len(labels))
     value, correct = 0.0, 0
-    for part, targets in portions_of(images, labels, portions):
-        share = len(targets) / len(labels)
-        loss, logits = gradients(model, part, targets, scale=scaler.get_scale() * share, **settings)
+    for part, targets in parts:
+        share = len(targets) / number
+        if reducer is not None and part is parts[-1][0]:  # the mean over processes of all gradients that are there now
+            settings["backward"] = reducer.backward
+        scale = scaler.get_scale() * share * group.size
+        loss, logits = gradients(model, part, targets, scale=scale, **settings)
         value += share * loss.item()  # after the backward pass was launched: a GPU is not kept waiting for it
         correct += 0 if count is None else int(count(logits.data, targets.data))
+    value, correct = group.sums(value, correct)
     refuse_not_finite(value, scaler, optimizer)
     if clip_grad_norm is not None:
         scaler.unscale_(optimizer)
@@ -44,7 +53,7 @@ def op_by_op(
     scaler.step(optimizer)
     scaler.update()
     optimizer.zero_grad()
-    return StepResult(value, correct, len(labels))
+    return StepResult(value, int(correct), int(number))
 
 
 def refuse_not_finite(loss, scaler, optimizer):

@@ -9,8 +9,8 @@ import pytest
 
 MODULES = [
     "minigrad", "minigrad.nn", "minigrad.nn.functional", "minigrad.nn.init", "minigrad.ops", "minigrad.optim",
-    "minigrad.optim.lr_scheduler", "minigrad.data", "minigrad.explain", "minigrad.gradcheck", "architectures",
-    "kernels.loops", "kernels.reference", "kernels.cpu", "kernels.cuda",
+    "minigrad.optim.lr_scheduler", "minigrad.data", "minigrad.distributed", "minigrad.explain", "minigrad.gradcheck",
+    "architectures", "kernels.loops", "kernels.reference", "kernels.cpu", "kernels.cuda",
 ]  # fmt: skip
 OURS = ("minigrad", "architectures", "kernels")
 

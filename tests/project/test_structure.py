@@ -36,6 +36,7 @@ LAYERS = [
     "minigrad.recompute",
     "minigrad.nn",
     "minigrad.optim",
+    "minigrad.distributed",
     "minigrad.interop",
     "architectures",
     "minigrad.explain",
@@ -153,6 +154,12 @@ def test_cupy_is_named_in_two_places_only():
     for path in SOURCES:
         if relative_id(path) != "minigrad/device.py" and not relative_id(path).startswith("kernels/cuda/"):
             assert not any(m.split(".")[0] == "cupy" for m in imports(path)), path
+
+
+def test_mpi_is_named_in_one_place_only():
+    for path in SOURCES:
+        if relative_id(path) != "minigrad/distributed/mpi.py":
+            assert not any(m.split(".")[0] == "mpi4py" for m in imports(path)), path
 
 
 def test_peers_are_never_imported_by_the_product():

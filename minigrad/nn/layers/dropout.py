@@ -51,8 +51,8 @@ class Dropout2d(Dropout):
         return ops.dropout2d(x, p=self.p, seed=draw(self.next_seed))
 
 
-def reseed(module, seed, step=0):
-    """Make every Dropout below `module` drop what (seed, its place, step) determine, from here on."""
+def reseed(module, seed, step=0, *more):
+    """Make every Dropout below `module` drop what (seed, its place, step, more numbers) determine, from here on."""
     for place, layer in enumerate(m for m in module.modules() if isinstance(m, Dropout)):
-        layer.seed = int(np.random.SeedSequence((seed, place, step)).generate_state(1)[0])
+        layer.seed = int(np.random.SeedSequence((seed, place, step, *more)).generate_state(1)[0])
         layer.calls = 0
