@@ -14,14 +14,15 @@ MANY = 24  # groups are opened, outermost first, while no more boxes than this a
 def diagram(trace, shapes=None):
     """{"boxes": [...], "groups": [...]} of a Trace; shapes {node: shape} where its values are unknown.
 
-    box: id, label, name, path, group, shape, parameters [[id, name, shape]], numbers (of parameters), inputs (ids)
+    box: id, label, name, path, place (the path and what stands there), group, fused (an op that stands for several?),
+        shape, parameters [[id, name, shape]], numbers (of parameters), inputs (ids, one for each use)
     group: id (dotted path), label, parent ("" at the top), numbers
     Ids of nodes are their places in the order of the backward pass, so "0" is the loss.
     """
     ids = {node: str(i) for i, node in enumerate(trace.order)}
     lines = parameter_lines(trace)
     boxes = [box(trace, node, ids, lines, shapes or {}) for node in trace.order if node not in lines]
-    return {"boxes": boxes, "groups": groups(boxes)}
+    return {"boxes": boxes, "groups": groups(boxes, trace.place)}
 
 
 def parameter_lines(trace):
@@ -37,13 +38,15 @@ def box(trace, node, ids, lines, shapes):
     path = trace.path.get(node, "")
     own = [p for p in node.parents if p in lines]
     named = [[ids[p], lines[p].removeprefix(f"{path}." if path else ""), shape(p)] for p in own]
-    inputs = [ids[p] for p in dict.fromkeys(node.parents) if p is not None and p not in lines]
+    inputs = [ids[p] for p in node.parents if p is not None and p not in lines]
     label = trace.label(node)
     return dict(
         id=ids[node],
         label=label,
         name=trace.name.get(node, "") if not isinstance(node, Leaf) else "",
         path=path,
+        place=trace.place(path),
+        fused=node in trace.fused,
         leaf=isinstance(node, Leaf),
         shape=shape(node),
         parameters=named,
@@ -52,8 +55,11 @@ def box(trace, node, ids, lines, shapes):
     )
 
 
-def groups(boxes):
-    """The modules that hold more than one box, outermost first; each box is told its innermost one."""
+def groups(boxes, place=str):
+    """The modules that hold more than one box, outermost first; each box is told its innermost one.
+
+    place: what a module is called, from its dotted path.
+    """
     members = {}
     for b in boxes:
         for path in prefixes(b["path"]):
@@ -67,7 +73,7 @@ def groups(boxes):
     return [
         dict(
             id=path,
-            label=path,
+            label=place(path),
             parent=innermost(path.rpartition(".")[0], kept),
             numbers=sum(b["numbers"] for b in kept[path]),
         )
@@ -104,7 +110,10 @@ def folded(boxes, groups):
     names = {b["id"]: stand_in(b) for b in boxes}
     for b in boxes:
         in_sight = seen.setdefault(names[b["id"]], {**hidden.get(names[b["id"]], b), "inputs": []})
-        in_sight["inputs"] += [names[i] for i in b["inputs"] if names[i] not in (in_sight["id"], *in_sight["inputs"])]
+        for i in b["inputs"]:
+            alone = names[i] == i and in_sight["id"] == b["id"]  # two lines into a folded module are one
+            if names[i] != in_sight["id"] and (alone or names[i] not in in_sight["inputs"]):
+                in_sight["inputs"].append(names[i])
         if "folded" in in_sight:
             in_sight["folded"] += 1
     return sorted_by_use(list(seen.values()))

@@ -38,8 +38,13 @@ def plain(text):
 
 def png(fig):
     """The bytes of a PNG file of a figure."""
+    return drawn(fig, "png")
+
+
+def drawn(fig, kind):
+    """The bytes of a file of a figure, of a kind that matplotlib knows ("png", "pdf")."""
     file = io.BytesIO()
-    fig.savefig(file, format="png", dpi=fig.dpi)
+    fig.savefig(file, format=kind, dpi=fig.dpi)
     return file.getvalue()
 
 

@@ -24,7 +24,7 @@ def layered(sizes, inputs):
     ranks = ranked(sizes, inputs)
     spots = {i: Spot(*size) for i, size in sizes.items()}
     layers = [[] for _ in range(max(ranks.values()) + 1)]
-    for i, spot in spots.items():
+    for i, spot in reversed(spots.items()):  # branches in the order in which they ran
         layers[ranks[i]].append(spot)
     chains = {(a, b): chain(spots[a], spots[b], layers[ranks[a] + 1 : ranks[b]]) for b in sizes for a in inputs[b]}
     order(layers)

@@ -4,10 +4,12 @@ import html
 import json
 from pathlib import Path
 
+from ..command.files import write_atomically
 from .arrays import described, magnitude
 from .diagram import diagram
 
 STATIC = Path(__file__).parent / "static"
+SCRIPTS = "dagre.min.js", "elements.js", "tree.js", "drawing.js", "panel.js", "explorer.js"
 
 
 class Arrays:
@@ -58,31 +60,36 @@ def frame(step, ids, arrays, sources):
         where=step.where,
         source=sources.setdefault(step.source, len(sources)),
         brief=magnitude(step.dy),
+        scalar=step.dy.size == 1,
+        fused=step.fused,
         dy=arrays.add(step.dy),
-        saved=[[name, arrays.add(a)] for name, a in step.saved],
-        sends=[[name, to, arrays.add(a), target] for (name, to, a), target in zip(step.sends, targets)],
+        arrivals=[[ids[a.node], a.op, a.input, magnitude(a.array), arrays.add(a.array)] for a in step.arrivals],
+        saved=[[name, step.called(name), arrays.add(a)] for name, a in step.saved],
+        sends=[[n, to, arrays.add(a), target, magnitude(a)] for (n, to, a), target in zip(step.sends, targets)],
         added=None if after is None else [arrays.add(before), arrays.add(after)],
     )
 
 
 def script():
     """The layout library and our own code, as one JavaScript module."""
-    return "\n".join((STATIC / name).read_text() for name in ("dagre.min.js", "explorer.js"))
+    return "\n".join((STATIC / name).read_text(encoding="utf-8") for name in SCRIPTS)
 
 
 def style():
-    return (STATIC / "explorer.css").read_text()
+    return (STATIC / "explorer.css").read_text(encoding="utf-8")
 
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>
-<style>body{{margin:0}} @media (prefers-color-scheme: dark) {{body{{background:#14181d}}}}
+<style>body{{margin:0}}
 {style}</style></head>
 <body class="mg-page"><div id="minigrad"></div>
 <script type="module">
 {script}
 const state = {state}, listeners = [];
+const theme = window === parent ? undefined : parent.document.body?.dataset.jpThemeLight; // of the notebook around it
+if (theme) document.body.dataset.jpThemeLight = theme;
 const model = {{
   get: key => state[key],
   set: (key, value) => {{ state[key] = value; listeners.forEach(f => f()); }},
@@ -90,17 +97,21 @@ const model = {{
   save_changes() {{}},
 }};
 explorer.render({{ model, el: document.getElementById("minigrad") }});
-document.querySelector(".mg-explorer").focus({{ preventScroll: true }});
+if (state.links) document.querySelector(".mg-explorer").focus({{ preventScroll: true }});
 </script></body></html>
 """
 
 
-def page(mode, stepper, path=None):
-    """One HTML text with script, style and numbers in it, written to path if there is one."""
-    state = json.dumps(dict(mode=mode, data=data_of(stepper), step=stepper.position)).replace("<", "\\u003c")
+def page(mode, stepper, path=None, links=True):
+    """One HTML text with script, style and numbers in it, written to path if there is one.
+
+    links: its address says where it stands (#step=5&node=w), and it takes the keys at once: not within a notebook.
+    """
+    state = dict(mode=mode, data=data_of(stepper), step=stepper.position, links=links)
+    state = json.dumps(state).replace("<", "\\u003c")
     own_script = script().replace("export default explorer;", "")
     title = f"minigrad: {mode} of {stepper.trace.label(stepper.trace.order[0])}"
     text = PAGE.format(title=html.escape(title), style=style(), script=own_script, state=state)
     if path is not None:
-        Path(path).write_text(text, encoding="utf-8")
+        write_atomically(Path(path), text.encode())
     return text

@@ -128,7 +128,7 @@ class Stepper:
         self.steps.append(view)
         for parent, name, dx in zip(step.node.parents, self.trace.inputs[step.node], step.dxs):
             if parent is not None and dx is not None:
-                self.arrivals[parent].append(Arrival(view.name, name, dx))
+                self.arrivals[parent].append(Arrival(step.node, view.name, name, dx))
         self.before[step.node].restore()
         return True
 
@@ -151,10 +151,10 @@ class Stepper:
 
         return page("stepper", self, path)
 
-    def _repr_mimebundle_(self, **kwargs):
-        from .notebook import bundle
+    def _ipython_display_(self):
+        from .notebook import show
 
-        return bundle(self, **kwargs)
+        show(self)
 
 
 class Rest:
@@ -171,8 +171,9 @@ class Rest:
 
 
 class Arrival(NamedTuple):
-    """A gradient that reached a node: the op that sent it, by which of its inputs, and the array."""
+    """A gradient that reached a node: the node that sent it, its op, for which of its inputs, and the array."""
 
+    node: Any
     op: str
     input: str
     array: Any

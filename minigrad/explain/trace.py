@@ -31,6 +31,7 @@ class Trace:
     value    {node: its output array}, for those whose output is known
     inputs   {node: name of each parent}
     fused    the nodes of ops that stand for several (see minigrad/fusing.py)
+    known_as {id of an array: (its name, the array)}, of variables and parameters
     """
 
     def __init__(self, loss, model=None, variables=(), readable=False):
@@ -56,7 +57,9 @@ class Trace:
         known = set(self.order)
         tensors, modules = alive(known)
         self.name = {t.node: n for n, t in variables if isinstance(t, Tensor) and t.node in known}
-        self.parameters = parameter_names([model] if model is not None else modules, known)
+        nets = [model] if model is not None else modules
+        self.parameters = parameter_names(nets, known)
+        self.kinds = {path: type(m).__name__ for net in reversed(nets) for path, m in net.named_modules()}
         self.name.update(self.parameters)
         self.inputs = {node: inputs_of(node) for node in self.order}
         self.fused = {node for node in self.order if getattr(node.fn, "written", None)}
@@ -67,6 +70,10 @@ class Trace:
     def label(self, node):
         """The name of a leaf, or the op's own name."""
         return self.name.get(node, node.name) if isinstance(node, Leaf) else node.name
+
+    def place(self, path):
+        """A module's path; where it ends in a number, as in a Sequential, with its class: "4: Linear"."""
+        return f"{path}: {self.kinds[path]}" if path.rpartition(".")[2].isdigit() and path in self.kinds else path
 
     def shape(self, node):
         return self.value[node].shape if node in self.value else None

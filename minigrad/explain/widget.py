@@ -7,12 +7,13 @@ from .page import data_of, script, style
 
 
 class Explorer(anywidget.AnyWidget):
-    """mode ("stepper"), data (see page.data_of) and step, how many steps are taken."""
+    """mode ("stepper"), data (see page.data_of), step (how many are taken), hides (CSS classes of stored pages)."""
 
     _esm, _css = script(), style()
     mode = traitlets.Unicode("stepper").tag(sync=True)
     data = traitlets.Dict().tag(sync=True)
     step = traitlets.Int(0).tag(sync=True)
+    hides = traitlets.List(traitlets.Unicode()).tag(sync=True)
 
 
 def widget(stepper):
