@@ -1,5 +1,7 @@
 """The loaders of a run, and how each batch is shared among processes."""
 
+import copy
+
 from .. import data
 from ..command.errors import UsageError
 from ..data.transforms import CutMix, Mixup
@@ -28,15 +30,28 @@ def step_images(config):
     return config.batch_size * config.grad_accum
 
 
-def train_loader(config, dataset, conventions, group):
-    """Batches in random order; the last, smaller one is left out, unless it is the only one.
-
-    UsageError for batches that are too small to be shared among the processes of a group.
-    """
+def check_shares(config, dataset, group):
+    """UsageError for batches that are too small to be shared among the processes of a group."""
     images = min(step_images(config), len(dataset))
     if group.size > 1 and images < group.size * config.grad_accum:
         batch = f"--batch-size {config.batch_size} with {len(dataset):,} training images"
         raise UsageError(f"{batch} gives {group.size} processes less than an image each")
+
+
+def shared(loader, group):
+    """A loader as one that gives this process its share of each batch. UsageError if it shares them out already."""
+    if group.size == 1:
+        return loader
+    if isinstance(loader.sampler, data.DistributedSampler) or loader.share != (0, 1):
+        raise UsageError("each batch of a DataLoader is shared among the processes here: leave out DistributedSampler")
+    loader = copy.copy(loader)
+    loader.share = group.rank, group.size
+    return loader
+
+
+def train_loader(config, dataset, conventions, group):
+    """Batches in random order; the last, smaller one is left out, unless it is the only one."""
+    check_shares(config, dataset, group)
     return data.DataLoader(
         dataset, step_images(config), shuffle=True, num_workers=config.workers, seed=config.seed,
         drop_last=len(dataset) >= step_images(config), batch_transform=mixing(config),

@@ -91,11 +91,15 @@ class Given(Named):
     def loader(self, dataset, shuffle=False):
         """A DataLoader as it is; the batches of a data set."""
         config, number = self.config, loaders.step_images(self.config) if shuffle else self.config.batch_size
+        group = self.setup.group
         if isinstance(dataset, data.DataLoader):
-            return dataset
+            return loaders.shared(dataset, group)
+        if shuffle:
+            loaders.check_shares(config, dataset, group)
         drop = shuffle and len(dataset) >= number
         settings = dict(shuffle=shuffle, drop_last=drop, num_workers=config.workers, seed=config.seed)
-        return data.DataLoader(dataset, number, skip_bad_images=config.skip_bad_images, **settings)
+        settings |= dict(skip_bad_images=config.skip_bad_images, share=(group.rank, group.size))
+        return data.DataLoader(dataset, number, **settings)
 
     def net_facts(self):
         return {}

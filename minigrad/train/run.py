@@ -29,7 +29,7 @@ ALONE = Group()
 def run(command, group=ALONE):
     """Do what a Command asks for; the exit status. group: the processes that do it together."""
     check_together(command, group)
-    with quietly(command.quiet or group.rank), data_warnings_said(), resumed_directory(command, group):
+    with quietly(command.quiet or group.rank > 0), data_warnings_said(), resumed_directory(command, group):
         if command.evaluate and command.pretrained is not None:
             return test_weights(command)
         settings, saved, notes = load(command.resume) if command.resume is not None else ({}, None, ())

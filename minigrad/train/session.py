@@ -53,7 +53,7 @@ class Session:
 
     def share(self):
         """Begin to train together with the other processes: all have the first one's weights, and its batch norms'."""
-        if self.group.size > 1:
+        if self.group.size > 1 and self.reducer is None:
             SyncBatchNorm.convert_sync_batchnorm(self.model, self.group)
             self.reducer = GradientReducer(self.model.parameters(), self.group)
             for buffer in self.model.buffers():

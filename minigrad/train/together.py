@@ -1,10 +1,10 @@
 """A command that several processes run as one: the first speaks, an error in any ends all."""
 
 import os
-from contextlib import contextmanager, nullcontext, redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 
 from ..command.errors import UsageError, blaming_the_user
-from ..command.screen import concluded
+from ..command.screen import concluded, quietly
 from ..distributed import init_process_group
 
 
@@ -28,8 +28,11 @@ def in_one_voice(program):
 
 @contextmanager
 def speaking_first(group):
-    """In this block what processes beside the first print goes nowhere."""
-    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere) if group.rank else nullcontext():
+    """In this block what processes beside the first print goes nowhere, and they show no bars."""
+    if group.rank == 0:
+        yield
+        return
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), quietly():
         yield
 
 

@@ -3,7 +3,7 @@
 import inspect
 import re
 import signal
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import numpy as np
 from .. import nn
 from ..command.errors import UsageError
 from ..command.screen import say
+from ..distributed import init_process_group
 from . import checkpoint, plan
 from .arguments import Command
 from .config import FIELDS, checked_all, flag
@@ -24,6 +25,7 @@ from .recording import keep, recording
 from .results import draw
 from .session import Session
 from .setup import Datasets, Setup, check_unchanged, chosen_device, kernels_in_force, products_in_force
+from .together import check_device, speaking_first
 
 IDLE = {  # settings of the command that a Trainer has no use for: what says it instead
     "arch": "net", "data": "train and test", "data_path": "train and test", "download": "the data set",
@@ -51,6 +53,8 @@ class Trainer:
     settings    what the command's flags set, by the same names: batch_size, epochs, lr_scheduler, workers, seed,
                 device, amp, checkpoint_steps, patience ... The settings that are not given are the general recipe's.
 
+    Started by mpiexec, the processes share each batch, and the first one writes and prints (docs/processes.md).
+
     history is a list with a record for each epoch, as in metrics.jsonl. ValueError for a setting or a checkpoint that
     makes no sense, TypeError for a net that is no Module.
     """
@@ -63,7 +67,8 @@ class Trainer:
             raise TypeError(f"Trainer: net must be a minigrad.nn.Module; got {type(net).__name__}")
         with in_keywords():
             config = configured(net, train, settings, optimizer)
-            setup = Setup(config, "your own", Datasets(train, test))
+            setup = Setup(config, "your own", Datasets(train, test), group=init_process_group())
+            check_device(config, setup.group)
             device = chosen_device(config)
             self.session = Session(setup, device, Given(setup, device, net, loss, metrics, optimizer))
             if resume is not None:
@@ -83,7 +88,7 @@ class Trainer:
 
     @property
     def directory(self):
-        """Where the run is written; None before fit()."""
+        """Where the run is written; None before fit(), and in other processes than the first."""
         return self.session.directory
 
     def fit(self):
@@ -106,9 +111,11 @@ class Trainer:
     def run(self):
         """What fit does, in the run's directory. When it is called again, that is where it goes on."""
         session, command = self.session, self.command
+        session.share()
         if session.directory is not None:
             command = Command({}, {}, resume=str(session.directory))
-        with locked_if_resumed(command), recording(session, command) as (log, request):
+        lock = nullcontext() if session.group.rank else locked_if_resumed(command)
+        with speaking_first(session.group), lock, recording(session, command) as (log, request):
             try:
                 fit(session, log, request, self.callbacks)
             except Stopped as stopped:

@@ -89,3 +89,11 @@ def test_a_loop_of_ones_own(tmp_path):
     with np.load(tmp_path / "1.npz") as one, np.load(tmp_path / "2.npz") as two:
         for name in one:
             assert_allclose(two[name], one[name], rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+def test_a_trainer_shares_its_batches(tmp_path):
+    for number in (1, 2):
+        done = many(number, HERE / "trainer.py", tmp_path / str(number))
+        assert done.returncode == 0, done.stderr
+    assert done.stdout.count("epoch 1/2") == 1 and done.stdout.count("2 True") == 2
+    close(tmp_path / "1", tmp_path / "2")
