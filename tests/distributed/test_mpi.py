@@ -81,11 +81,10 @@ def test_one_that_is_killed_ends_all(tmp_path):
 
 
 def test_a_loop_of_ones_own(tmp_path):
-    """Weights begin as the first process's; the result is that of one process with the same images in each batch."""
+    """Weights begin as the first one's, cores are shared; the result is that of one process with the same batches."""
     for number in (1, 2, 2):
         done = many(number, HERE / "own_loop.py", tmp_path / f"{number}.npz", "well")
         assert done.returncode == 0, done.stderr
-    assert done.stdout.count(f" of {number}: ") == number
     with np.load(tmp_path / "1.npz") as one, np.load(tmp_path / "2.npz") as two:
         for name in one:
             assert_allclose(two[name], one[name], rtol=1e-4, atol=1e-6, err_msg=name)
@@ -95,5 +94,5 @@ def test_a_trainer_shares_its_batches(tmp_path):
     for number in (1, 2):
         done = many(number, HERE / "trainer.py", tmp_path / str(number))
         assert done.returncode == 0, done.stderr
-    assert done.stdout.count("epoch 1/2") == 1 and done.stdout.count("2 True") == 2
+    assert done.stdout.count("epoch 1/2") == 1
     close(tmp_path / "1", tmp_path / "2")
