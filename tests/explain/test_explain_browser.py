@@ -150,6 +150,50 @@ def test_keys_alone_through_a_pass(page, tmp_path):
     assert page.evaluate(unlabelled) == 0
 
 
+def test_the_sum_at_a_fork_is_shown_arriving(page, tmp_path):
+    """Two uses in one op are two lines; what each use sends stands on its line, and they add up in the box."""
+    s = mg.tensor(3.0, requires_grad=True)
+    explain.Stepper(s * s + s).to_html(tmp_path / "fork.html")
+    page.goto(f"file://{tmp_path}/fork.html")
+    grad = page.locator("svg .mg-box", has_text="s").first.locator(".mg-grad")
+    said = []
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+        said.append((grad.text_content(), page.locator("svg .mg-sent").all_text_contents()))
+    assert page.locator("svg .mg-edge").count() == 4
+    assert said[0] == ("grad 1 + …", ["1", "1"]) and said[1] == ("grad 1 + 3 + 3", ["3", "3"])
+    assert said[2][0] == "grad 1 + 3 + 3 = 7" and sorted(said[2][1]) == ["1", "3", "3"]
+    assert page.locator(".mg-sum").inner_text().endswith("1 + 3 + 3 = 7")
+
+
+def test_a_link_leads_to_a_step_and_a_node(page, tmp_path):
+    scope = {}
+    exec(NEURON, scope)
+    scope["s"].seek(0)
+    scope["s"].to_html(tmp_path / "neuron.html")
+    page.goto(f"file://{tmp_path}/neuron.html#step=5&node=w")
+    assert counter(page) == "step 5 of 7" and page.locator(".mg-panel h3").inner_text() == "w"
+    page.keyboard.press("ArrowRight")
+    assert page.url.endswith("#step=6")
+    page.locator("svg .mg-box", has_text="sigmoid").click()
+    assert page.url.endswith("#step=6&node=sigmoid")
+    page.evaluate("location.hash = 'step=2&node=nothing'")
+    page.get_by_text("step 2 of 7", exact=True).wait_for()
+
+
+def test_a_dense_block_is_called_fused_or_written_out(page, tmp_path):
+    net = architectures.create("densenet_small")
+    x = np.random.default_rng(0).standard_normal((2, 32, 32, 3)).astype(np.float32)
+    loss = lambda: F.cross_entropy(net(mg.tensor(x)), np.array([1, 4]))  # noqa: E731
+    explain.Stepper(loss).to_html(tmp_path / "fused.html")
+    explain.Stepper(loss, readable=True).to_html(tmp_path / "written.html")
+    page.goto(f"file://{tmp_path}/fused.html#node=features.denseblock3")
+    assert page.locator("svg .mg-selected .mg-fused").count() == 1 and "Fused" in page.locator(".mg-panel").inner_text()
+    page.goto(f"file://{tmp_path}/written.html#node=features.denseblock3.denselayer2")
+    assert page.locator("svg .mg-fused").count() == 0
+    assert page.locator(".mg-panel").inner_text().split()[1].startswith("features.denseblock3.denselayer2")
+
+
 def test_steps_of_parameters_are_passed_over_unless_wanted(page, tmp_path):
     net = architectures.create("lenet5", in_channels=3)
     x = np.random.default_rng(0).standard_normal((2, 32, 32, 3)).astype(np.float32)

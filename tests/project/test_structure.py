@@ -43,6 +43,7 @@ LAYERS = [
     "minigrad.doctor",
     "minigrad.gradcheck",
     "minigrad.predict",
+    "minigrad.film",
     "minigrad.export",
     "minigrad.verify",
     "minigrad.train",
