@@ -70,6 +70,8 @@ def chosen_class(name, captured, class_):
     classes = captured.logits.shape[-1]
     if class_ is None:
         return int(captured.logits.numpy().argmax())
+    if not isinstance(class_, int | np.integer):
+        raise TypeError(f"{name}: class_ must be a class's number from 0 to {classes - 1}, or None; got {class_!r}")
     if not 0 <= class_ < classes:
         raise ValueError(f"{name}: class_ must be from 0 to {classes - 1}, or None for the predicted one; got {class_}")
     return int(class_)

@@ -49,6 +49,9 @@ def confusion(model, dataset, transform=None, batch_size=200):
     become numbers in [0, 1]. The model runs in evaluation mode and is left as it was. ValueError if it has
     another number of classes than the data set.
     """
+    if not hasattr(dataset, "classes"):
+        kind = type(dataset).__name__
+        raise TypeError(f"confusion: dataset must be a data set with `classes`, its classes' names; got {kind}")
     classes, device = tuple(dataset.classes), next(model.parameters()).device
     counts = np.zeros((len(classes),) * 2, np.int64)
     with unchanged(model):

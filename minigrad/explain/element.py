@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..tensor import Tensor
 from .dissect import Part, dissect
 from .watch import gradients_apart
 
@@ -120,7 +121,9 @@ def element(loss, tensor, index):
 
 
 def position(tensor, index):
-    """index as a tuple of ints within the tensor, negative ones counted from the end."""
+    """index as a tuple of ints within the tensor, negative ones counted from the end. TypeError for what is no tensor."""
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"element: tensor must be a Tensor that loss was computed from; got {type(tensor).__name__}")
     if tensor.node is None:
         raise ValueError(f"element: this tensor of shape {tensor.shape} does not require a gradient")
     index = tuple(map(as_int, index)) if isinstance(index, tuple | list) else (as_int(index),)

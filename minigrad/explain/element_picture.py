@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from .figure import figure
+from .figure import NEGATIVE, POSITIVE, figure, signed_colours
 
 BARS = 14
+MARK = "#d219c4"  # of neither sign, and in none of the colour maps
 
 
 def element_figure(e):
@@ -17,6 +18,9 @@ def element_figure(e):
     fig, axes = figure(1, len(drawers), figsize=(4.3 * len(drawers) + 1.5 * (len(drawers) == 1), 4.2))
     for ax, drawer in zip(np.atleast_1d(axes), drawers):
         drawer(ax, e, part, top)
+    for ax in np.atleast_1d(axes)[:-1]:
+        if labels := ax.get_legend_handles_labels()[1]:
+            ax.legend(fontsize=7, ncols=len(labels), loc="upper center", bbox_to_anchor=(0.5, -0.16))
     fig.suptitle(f"d loss / d element {e.index} of {e.shape} = {e.gradient:.4g}: the sum of {e.count:,} terms")
     return fig
 
@@ -30,12 +34,13 @@ def _factors(ax, e, part, top):
     n, i, j, c = part.factor_at[top]
     name = part.factor_name
     what = f"filter {n}" if name == "w" else f"image {n}"
-    _map(ax, part.factor_array[n, :, :, c], f"{name}: {what}, channel {c}", diverging=name != "x")
+    plane = part.factor_array[n, :, :, c]
+    _map(ax, plane, f"{name}: {what}, channel {c}", diverging=name != "x" or plane.min() < 0)
     if name != "w":
         mine = (part.factor_at[:, 0] == n) & (part.factor_at[:, 3] == c)
         _outline(ax, part.factor_at[mine, 1:3])
         _receptive_field(ax, part, top)
-    ax.plot(j, i, "o", color="tab:orange", markeredgecolor="black")
+    ax.plot(j, i, "o", color=MARK, markeredgecolor="black", label="the largest term")
 
 
 def _dys(ax, e, part, top):
@@ -44,7 +49,7 @@ def _dys(ax, e, part, top):
     _map(ax, part.dy_array[n, :, :, k], f"dy: image {n}, channel {k}", diverging=True)
     mine = (part.dy_at[:, 0] == n) & (part.dy_at[:, 3] == k)
     _outline(ax, part.dy_at[mine, 1:3])
-    ax.plot(q, p, "o", color="tab:orange", markeredgecolor="black")
+    ax.plot(q, p, "o", color=MARK, markeredgecolor="black", label="the largest term")
 
 
 def _products(ax, e, part, top):
@@ -62,7 +67,7 @@ def _ranking(ax, e, part, top):
     values, names = [t.product for t in terms], [str(t.dy_at) for t in terms]
     if e.count > len(terms):
         values, names = [*values, e.total - sum(values)], [*names, f"{e.count - len(terms):,} others"]
-    colours = ["tab:blue" if v >= 0 else "tab:orange" for v in values]
+    colours = [POSITIVE if v >= 0 else NEGATIVE for v in values]
     ax.barh(range(len(values)), values, color=colours)
     ax.set_yticks(range(len(names)), names, fontsize=8)
     ax.invert_yaxis()
@@ -75,7 +80,7 @@ def _ranking(ax, e, part, top):
 
 def _map(ax, values, title, diverging):
     limit = float(np.abs(values).max()) or 1.0
-    settings = dict(cmap="RdBu", vmin=-limit, vmax=limit) if diverging else dict(cmap="viridis")
+    settings = dict(cmap=signed_colours(), vmin=-limit, vmax=limit) if diverging else dict(cmap="viridis")
     image = ax.imshow(values, interpolation="nearest", **settings)
     ax.figure.colorbar(image, ax=ax, shrink=0.75)
     ax.set(title=title, xlabel="column, pixels", ylabel="row, pixels")
@@ -92,7 +97,7 @@ def _rectangle(ax, top, left, height, width, **style):
 def _outline(ax, positions):
     """A frame around all (row, column) positions."""
     low, high = positions.min(0), positions.max(0)
-    _rectangle(ax, *low, *(high - low + 1), edgecolor="tab:orange", clip_on=False)
+    _rectangle(ax, *low, *(high - low + 1), edgecolor=MARK, clip_on=False, label="all terms")
 
 
 def _receptive_field(ax, part, top):
@@ -101,4 +106,4 @@ def _receptive_field(ax, part, top):
         return
     size, stride, padding, dilation = map(np.array, part.window)
     corner = part.dy_at[top, 1:3] * stride - padding
-    _rectangle(ax, *corner, *((size - 1) * dilation + 1), edgecolor="white", linestyle="--")
+    _rectangle(ax, *corner, *((size - 1) * dilation + 1), edgecolor="black", linestyle="--", label="what its dy sees")

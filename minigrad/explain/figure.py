@@ -31,6 +31,17 @@ def _kind_of_figure():
     return Picture
 
 
+NEGATIVE, ZERO, POSITIVE = "#145abe", "#f5f5f5", "#d6500a"  # of signed numbers: the pages' panel.js has the same
+
+
+@functools.cache
+def signed_colours():
+    """The colour map of signed numbers in every picture: blue below 0, orange above."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("minigrad", [NEGATIVE, ZERO, POSITIVE])
+
+
 def plain(text):
     """A name as matplotlib shows it letter by letter: no formula between two $, and ? for what is no character."""
     return str(text).encode("utf-8", "replace").decode().replace("$", r"\$")

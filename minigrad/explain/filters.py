@@ -7,7 +7,7 @@ import numpy as np
 from ..device import get_device
 from ..nn import Conv2d
 from .capture import draw_map
-from .figure import Plotted, figure, plain
+from .figure import Plotted, figure, plain, signed_colours
 
 MOST = 16  # filters and channels of filters that see more than a colour image
 
@@ -48,7 +48,7 @@ def _mosaic(tiles, columns, title, limit, in_colour=False):
     height, width = canvas.shape[:2]
     scale = 6 / max(height, width)
     fig, ax = figure(figsize=(max(width * scale, 3) + 1.6, max(height * scale, 1.5) + 0.8))
-    drawn = draw_map(ax, canvas, title, cmap="RdBu", vmin=-limit, vmax=limit)
+    drawn = draw_map(ax, canvas, title, cmap=signed_colours(), vmin=-limit, vmax=limit)
     ax.set_frame_on(False)
     if not in_colour:
         fig.colorbar(drawn, ax=ax, label="weight", shrink=0.8)

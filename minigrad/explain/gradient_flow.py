@@ -47,7 +47,7 @@ class GradientFlow(Plotted):
 
     def plot(self):
         """The root mean square of each gradient, and its norm relative to the weight's, on logarithmic scales."""
-        fig, panels = figure(1, 2, figsize=(min(6 + 0.25 * len(self.layers), 18), 4.8))
+        fig, panels = figure(1, 2, figsize=(min(9 + 0.2 * len(self.layers), 18), 4.8))
         for ax, values, name in (
             (panels[0], [layer.rms for layer in self.layers], "gradient of the weight, root mean square"),
             (panels[1], [layer.ratio for layer in self.layers], "norm of gradient / norm of weight"),

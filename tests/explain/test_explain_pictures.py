@@ -7,7 +7,7 @@ import architectures
 import minigrad as mg
 from minigrad import data, explain, nn
 from minigrad.explain.confusion import confusion_figure
-from minigrad.explain.figure import plain, png
+from minigrad.explain.figure import plain, png, signed_colours
 from minigrad.explain.grad_cam import enlarged
 from minigrad.nn import functional as F
 
@@ -49,6 +49,26 @@ def same_state():
         assert all(p.grad is None for p in net.parameters())
         for name, array in net.state_dict().items():
             np.testing.assert_array_equal(array, state[name])
+
+
+def test_what_makes_no_sense_is_refused_in_a_line():
+    net, x = small_net(), image()
+    with pytest.raises(TypeError, match=r"saliency: class_ must be a class's number from 0 to 2, or None; got 'Bag'"):
+        explain.saliency(net, x, "Bag")
+    with pytest.raises(TypeError, match="confusion: dataset must be a data set with `classes`.*; got tuple"):
+        explain.confusion(net, (x, 1))
+    with pytest.raises(TypeError, match="element: tensor must be a Tensor .*; got ndarray"):
+        explain.element(net(mg.Tensor(x[None])).sum(), x, (0, 0, 0))
+
+
+def test_signed_numbers_have_the_same_colours_everywhere():
+    from minigrad.explain.page import STATIC
+
+    low, middle, high = ([round(255 * v) for v in signed_colours()(at)[:3]] for at in (0.0, 0.5, 1.0))
+    script, css = ((STATIC / name).read_text() for name in ("panel.js", "explorer.css"))
+    assert f"[{', '.join(map(str, low))}] : [{', '.join(map(str, high))}]" in script
+    colours = [f"rgb({', '.join(map(str, c))})" for c in (low, [245] * 3, high)]
+    assert ", ".join(colours) in css and np.abs(np.array(middle) - 245).max() <= 1
 
 
 def test_saliency_is_the_derivative(same_state):
