@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 from kernel_calls import training_step
+from op_cases_more import FORWARD_ONLY, MORE, WITH_CONSTANTS
 from op_table import CASES, Case, running_pairs
 
 from architectures.registry import find
@@ -145,6 +146,9 @@ ROWS = [
     ),
     *rows(ops.add_relu, ((MAPS, MAPS), {})),
     *rows(ops.dense_block, (BLOCK, {}), (BLOCK, dict(memory_efficient=True)), (BLOCK, dense(training=False))),
+    *(row for op, *layer in MORE for row in rows(op, layer)),
+    *(row for op, *layer, constants in WITH_CONSTANTS for row in rows(op, layer, constants=constants)),
+    *(row for op, *layer in FORWARD_ONLY for row in rows(op, layer, passes=("forward",))),
 ]  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from op_cases import table
 
 import minigrad
 from minigrad import Tensor
+from minigrad.autograd import Leaf
 
 
 def differentiated(part, count):
@@ -23,4 +24,13 @@ def build(net, batch, row, part, threads):
         return lambda: case.run(inputs)
     y = case.run(inputs)
     dy = np.random.default_rng(1).standard_normal(y.shape).astype(np.float32)
-    return lambda: y.node.backward(dy)
+    if all(parent is None or isinstance(parent, Leaf) for parent in y.node.parents):
+        return lambda: y.node.backward(dy)
+    return lambda: whole_backward(inputs, y, dy)
+
+
+def whole_backward(inputs, y, dy):
+    """The backward passes of all ops of a composition."""
+    for t in inputs:
+        t.grad = None
+    y.backward(dy, retain_graph=True)

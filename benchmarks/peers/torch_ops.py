@@ -60,7 +60,32 @@ IMAGES = {  # what takes (N, C, H, W)
     "concat": lambda *xs, dim=1: torch.cat(xs, dim),
     "add_relu": lambda a, b: F.relu(a + b, inplace=True),
     "dense_block": dense_block,
+    **{name: getattr(F, name) for name in ("interpolate", "adaptive_max_pool2d", "pixel_shuffle", "pixel_unshuffle")},
+    "prelu": F.prelu,
+    "group_norm": lambda x, *vectors, num_groups, **eps: F.group_norm(x, num_groups, *vectors, **eps),
+    "instance_norm": lambda x, *vectors, **eps: F.instance_norm(x, None, None, *vectors, **eps),
+    "pad_by": lambda x, pads, mode: F.pad(x, [n for pair in pads[2:0:-1] for n in pair], mode),
+    "sum_pool2d": lambda x, divisor=1, **window: F.avg_pool2d(x, **window, divisor_override=divisor),
+    "dropout2d": lambda x, p, seed: F.dropout2d(x, p),
 }
+SIGNALS = {  # what takes (N, C, L)
+    **{name: getattr(F, name) for name in ("conv1d", "conv_transpose1d", "max_pool1d", "avg_pool1d")},
+    **{name: getattr(F, name) for name in ("adaptive_avg_pool1d", "adaptive_max_pool1d")},
+}
+LOSSES = (
+    *("mse_loss", "l1_loss", "huber_loss", "smooth_l1_loss", "binary_cross_entropy", "kl_div", "nll_loss"),
+    *("binary_cross_entropy_with_logits", "cosine_similarity", "cosine_embedding_loss", "normalize"),
+)
+ACTIVATIONS = (
+    *("gelu", "silu", "mish", "softplus", "logsigmoid", "elu", "selu", "relu6", "hardsigmoid", "hardswish"),
+    *("hardtanh", "scaled_dot_product_attention"),
+)
+VERBS = (
+    *("abs", "sin", "cos", "expm1", "log1p", "log2", "log10", "reciprocal", "rsqrt", "floor", "ceil", "trunc", "round"),
+    *("sign", "clone", "maximum", "minimum", "pow", "remainder", "floor_divide", "clamp", "masked_fill", "var", "std"),
+    *("norm", "prod", "cumsum", "logsumexp", "gather", "flip", "roll", "tril", "triu", "diag", "squeeze", "unsqueeze"),
+    *("flatten", "unflatten"),
+)
 PLAIN = {  # what takes our arrays as they are
     **{name: getattr(torch, name) for name in ("add", "sub", "mul", "div", "neg", "exp", "log", "sqrt", "matmul")},
     **{name: getattr(torch, name) for name in ("relu", "sigmoid", "tanh")},
@@ -79,6 +104,14 @@ PLAIN = {  # what takes our arrays as they are
     "linear_relu": lambda *a: F.relu(F.linear(*a), inplace=True),
     "dropout": lambda x, p, seed: F.dropout(x, p),
     "cross_entropy": F.cross_entropy,
+    **{name: getattr(F, name) for name in (*LOSSES, *ACTIVATIONS)},
+    **{name: getattr(torch, name) for name in VERBS},
+    "select": lambda a, b, condition: torch.where(condition, a, b),
+    "expand": lambda x, shape: x.expand(shape).contiguous(),
+    "repeat": lambda x, repeats: x.repeat(repeats),
+    "einsum": lambda *xs, equation: torch.einsum(equation, *xs),
+    "stack": lambda *xs, dim=0: torch.stack(xs, dim),
+    "layer_norm": lambda x, *vectors, normalized_shape: F.layer_norm(x, normalized_shape, *vectors),
 }
 
 
@@ -96,9 +129,11 @@ def build(net, batch, row, part, threads, layout):
     name, inputs = case.op.__name__, [torch.from_numpy(a) for a in case.arrays(np.float32)]
     if name in IMAGES:
         inputs = [t.permute(TO_NCHW).contiguous(memory_format=FORMATS[layout]) if t.ndim == 4 else t for t in inputs]
+    if name in SIGNALS:
+        inputs = [t.permute(0, 2, 1).contiguous() if t.ndim == 3 else t for t in inputs]
     settings = {key: moved(value) for key, value in case.params.items()}
     constants = [moved(c) for c in case.constants]
-    run = (IMAGES | PLAIN)[name]
+    run = (IMAGES | SIGNALS | PLAIN)[name]
 
     def forward():
         with torch.inference_mode():

@@ -1,5 +1,6 @@
 """The benchmarks run, say what they measured, and compare the same things."""
 
+import importlib.util
 import json
 from types import SimpleNamespace
 
@@ -65,6 +66,13 @@ def test_every_row_of_the_ops_of_nets_has_rows_at_real_sizes(module):
     assert kinds(ROWS) - kinds(row.case for row in rows) - modest == set()
 
 
+def test_every_other_op_has_a_row_at_real_size_and_a_peer(module):
+    rows, peer = module("op_cases").ROWS, module("peers.torch_ops") if importlib.util.find_spec("torch") else None
+    names = {case.op.__name__ for case in CASES}
+    assert names == {row.case.op.__name__ for row in rows}
+    assert peer is None or names <= {*peer.IMAGES, *peer.SIGNALS, *peer.PLAIN}
+
+
 def test_the_convolutions_of_a_net_are_all_there(module):
     rows = module("op_cases").convolutions("resnet20", 8)
     work = 0
@@ -93,7 +101,7 @@ def test_torch_has_the_same_nets(module):
 
 
 @needs_torch()
-@pytest.mark.parametrize("op", ["dense_block", "conv_transpose2d", "max", "pad"])
+@pytest.mark.parametrize("op", ["dense_block", "conv_transpose2d", "max", "pad", "pad_by", "sum_pool2d", "group_norm"])
 def test_torch_computes_the_same(op, module):
     """The functions that are more than a name, on the op table's small rows."""
     import numpy as np
