@@ -97,6 +97,12 @@ def columns(stream):
         return None
 
 
+def shows_bars(stream):
+    """Is it a terminal's, or a notebook's, whose stream is no terminal but goes back to the start of a line, too?"""
+    notebook = type(stream).__module__.partition(".")[0] == "ipykernel"
+    return notebook or bool(getattr(stream, "isatty", bool)())
+
+
 def fitted(line, width):
     """The line broken between words into lines of at most this width. Longer words stay whole."""
     indent = " " * min(INDENT, width // 4)
@@ -121,13 +127,14 @@ def bar_format(width, left, parts):
 
 
 class Bar:
-    """A progress bar on standard error, shown only by a terminal; a context manager that removes it at the end."""
+    """A progress bar on standard error, shown by a terminal and a notebook only; a context manager that removes it."""
 
     def __init__(self, left, total, done=0):
         from tqdm import tqdm
 
         self.left, self.parts = left, ()
-        settings = dict(total=total, initial=done, leave=False, disable=_quiet.get() or None, file=sys.stderr)
+        hidden = _quiet.get() or not shows_bars(sys.stderr)
+        settings = dict(total=total, initial=done, leave=False, disable=hidden, file=sys.stderr)
         self.bar = tqdm(desc=left, bar_format=f"{left} |{{bar}}| {{n_fmt}}/{{total_fmt}}", **settings)
 
     def __enter__(self):

@@ -56,7 +56,7 @@ def stepped(session, number, rate, batch):
     config = session.config
     reseed(session.model, config.seed, number)
     settings = dict(criterion=session.parts.criterion, scaler=session.scaler, low_type=LOW_TYPES.get(config.amp))
-    settings |= dict(portions=config.grad_accum, clip_grad_norm=config.clip_grad_norm)
+    settings |= dict(portions=config.grad_accum, weigh=session.parts.weigh, clip_grad_norm=config.clip_grad_norm)
     session.frozen.start_training(session.model)
     try:
         with seeded(config.seed, number):

@@ -127,12 +127,12 @@ def guarded_step(session, images, labels):
     reseed(session.model, *keys)
     settings = dict(criterion=session.parts.criterion, clip_grad_norm=config.clip_grad_norm)
     if config.grad_accum > 1:
-        settings["portions"] = config.grad_accum
+        settings |= dict(portions=config.grad_accum, weigh=session.parts.weigh)
     if session.parts.count is None:
         settings["count"] = None
     settings |= dict(low_type=LOW_TYPES.get(config.amp), scaler=session.scaler, step=session.step)
     if session.reducer is not None:
-        settings["reducer"] = session.reducer
+        settings |= dict(reducer=session.reducer, weigh=session.parts.weigh)
     session.between_steps = False
     try:
         with seeded(*keys), detect_anomaly() if config.detect_anomaly else nullcontext():

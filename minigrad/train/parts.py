@@ -3,11 +3,12 @@
 from functools import partial
 
 from .. import data
+from ..nn import CrossEntropyLoss
 from ..nn import functional as F
 from ..tensor import Tensor
 from . import loaders
 from . import setup as build
-from .sampling import class_weights
+from .sampling import class_weights, total_weight
 from .step import count_correct
 
 
@@ -15,8 +16,8 @@ class Named:
     """The parts that a configuration names. setup: a Setup; device: where the net is.
 
     criterion: the loss of training, and test_criterion that of a test, of outputs and targets, a mean over the batch;
-    count: how many outputs are right; metrics: {name: as criterion, but a number} of a test; num_classes: what outputs
-    are scores of.
+    weigh: what targets count in the mean of the loss; count: how many outputs are right; metrics: {name: as criterion,
+    but a number} of a test; num_classes: what outputs are scores of.
     """
 
     test_criterion, count, metrics = staticmethod(F.cross_entropy), staticmethod(count_correct), {}
@@ -26,6 +27,7 @@ class Named:
         self.num_classes = self.config.num_classes
         weight = class_weights(self.config.class_weights, setup.datasets.train, self.num_classes)
         weight = None if weight is None else device.asarray(weight)
+        self.weigh = partial(total_weight, weight=weight)
         self.criterion = partial(F.cross_entropy, weight=weight, label_smoothing=self.config.label_smoothing)
 
     def model(self):
@@ -73,6 +75,8 @@ class Given(Named):
         self.num_classes = getattr(getattr(train, "dataset", train), "num_classes", None) or 0  # the outputs tell
         if loss is not None:
             self.criterion = self.test_criterion = loss
+            weighted = isinstance(loss, CrossEntropyLoss) and loss.reduction == "mean"
+            self.weigh = partial(total_weight, weight=loss.weight, ignored=loss.ignore_index) if weighted else len
             self.num_classes = self.count = None
 
     def model(self):

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..command.errors import UsageError
 from ..data import random_split
+from ..tensor import Tensor
 
 BALANCED = "balanced"
 
@@ -39,6 +40,19 @@ def class_weights(asked, dataset, classes):
     if len(weights) != classes:
         raise UsageError(f"--class-weights: {len(weights)} numbers for {classes} classes")
     return (np.array(weights) * classes / sum(weights)).astype(np.float32)
+
+
+def total_weight(targets, weight=None, ignored=-100):
+    """What targets (a tensor) count in the mean of a softmax cross-entropy: the sum of their classes' weights.
+
+    Each row of probabilities counts 1, as does each class without weights (an array or a tensor); ignored ones nothing.
+    """
+    classes = targets.data
+    if classes.dtype.kind not in "iu":
+        return classes[..., 0].size
+    counted = classes[classes != ignored]
+    weight = weight.data if isinstance(weight, Tensor) else weight
+    return counted.size if weight is None else float(weight[counted].sum())
 
 
 def balanced(dataset, classes):

@@ -25,25 +25,27 @@ def count_correct(logits, labels):
 
 
 def op_by_op(
-    model, optimizer, images, labels, *, scaler, clip_grad_norm=None, count=count_correct, portions=1, reducer=None,
-    **settings,
+    model, optimizer, images, labels, *, scaler, clip_grad_norm=None, count=count_correct, portions=1, weigh=len,
+    reducer=None, **settings,
 ):  # fmt: skip
     """train_step on tensors that are on the model's device. settings: of `gradients`.
 
     count: how many rows of logits are right; None: of outputs that are no classes, 0.
-    portions: into how many parts the batch is divided, whose gradients are added up.
+    portions: into how many parts the batch is divided, whose gradients are added up, each by its share in the mean.
+    weigh: what labels count in the loss's mean: how many there are, or the sum of their classes' weights.
     reducer: a GradientReducer of processes that share a batch, of which this one has these images; None: it has all.
     """
     group = Group() if reducer is None else reducer.group
-    parts, (number,) = portions_of(images, labels, portions), group.sums(len(labels))
+    parts, (number, total) = portions_of(images, labels, portions), group.sums(len(labels), weigh(labels))
     value, correct = 0.0, 0
     for part, targets in parts:
-        share = len(targets) / number
+        share = weigh(targets) / total if total else math.nan  # the mean of nothing is not finite
         if reducer is not None and part is parts[-1][0]:  # the mean over processes of all gradients that are there now
             settings["backward"] = reducer.backward
         scale = scaler.get_scale() * share * group.size
         loss, logits = gradients(model, part, targets, scale=scale, **settings)
-        value += share * loss.item()  # after the backward pass was launched: a GPU is not kept waiting for it
+        own = loss.item()  # after the backward pass was launched: a GPU is not kept waiting for it
+        value += share * own if share else 0.0
         correct += 0 if count is None else int(count(logits.data, targets.data))
     value, correct = group.sums(value, correct)
     refuse_not_finite(value, scaler, optimizer)

@@ -1,6 +1,7 @@
 """What is on the screen: lines that fit a terminal, and a quiet end where nobody reads."""
 
 import fcntl
+import io
 import os
 import pty
 import re
@@ -119,6 +120,17 @@ def test_numbers_agree_with_their_nouns(tmp_path, capsys):
     assert count(10_000, "image") == "10,000 images" and duration(3725) == "1 h 2 min"
     assert train(tmp_path, *SHOWN, "--limit-train-batches", 1, "--limit-test-batches", 1) == 0
     assert "1 epoch of 1 step of 32 images" in capsys.readouterr().out
+
+
+def test_bars_are_shown_by_terminals_and_notebooks_only(monkeypatch):
+    stream = type("OutStream", (io.StringIO,), {"__module__": "ipykernel.iostream"})()
+    for target, shown in ((io.StringIO(), False), (stream, True), (None, False)):
+        monkeypatch.setattr(sys, "stderr", target)
+        assert screen.shows_bars(target) == shown
+        with screen.Bar("epoch 1/2", 3) as bar:
+            bar.update("loss 0.5")
+        if target is not None:
+            assert ("epoch 1/2" in target.getvalue()) == shown
 
 
 @pytest.mark.parametrize("wrong, hint", [

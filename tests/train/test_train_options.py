@@ -2,6 +2,7 @@
 
 import sys
 import types
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import minigrad as mg
 from minigrad import nn, optim
 from minigrad.command.errors import UsageError
 from minigrad.data import ArrayDataset
-from minigrad.train import loop, measures, report, sampling, step
+from minigrad.train import Trainer, loop, measures, report, sampling, step
 from minigrad.train.setup import Datasets
 
 RUN = ("-a", "lenet5", *QUICK, "--limit-train-batches", 3, "--limit-test-batches", 2, "--lr-warmup-epochs", 0)
@@ -33,6 +34,41 @@ def test_portions_of_a_batch_make_the_same_step():
         np.testing.assert_allclose(array, nets[1].state_dict()[name], rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("least, smoothing", [(0, 0.0), (0.5, 0.2)])
+def test_portions_with_class_weights_make_the_same_step(least, smoothing):
+    """The mean divides by the classes' weights, of which portions have different shares, perhaps one of them none."""
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((6, 5), np.float32), np.array([0, 0, 1, 1, 2, -100])
+    weight = np.array([least, 1, 5], np.float32)
+    loss = nn.CrossEntropyLoss(mg.tensor(weight), label_smoothing=smoothing)
+    grads, losses = [], []
+    for number in (1, 3):
+        net = nn.Linear(5, 3, rng=np.random.default_rng(1))
+        before = net.weight.numpy().copy()
+        weigh = partial(sampling.total_weight, weight=weight)
+        settings = dict(criterion=loss, portions=number, weigh=weigh, count=None)
+        losses.append(loop.train_step(net, optim.SGD(net.parameters(), 1.0), x, y, **settings).loss)
+        grads.append(before - net.weight.numpy())
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+    np.testing.assert_allclose(*grads, rtol=1e-5, atol=1e-7)
+
+
+def test_what_targets_count_in_the_mean():
+    weight = np.array([0.5, 1, 1.5], np.float32)
+    assert sampling.total_weight(mg.tensor([0, 2, -100, 1])) == 3
+    assert sampling.total_weight(mg.tensor([0, 2, -100, 2]), weight) == 3.5
+    assert sampling.total_weight(mg.tensor([[0.2, 0.8], [1, 0]]), weight) == 2
+
+
+def test_a_trainers_weighted_loss_is_divided_by_its_weights():
+    images = ArrayDataset(np.zeros((8, 2, 2, 1), np.uint8), np.arange(8) % 2, "ab")
+    net = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
+    weighted = nn.CrossEntropyLoss(mg.tensor([1.0, 3.0]))
+    for loss, total in ((weighted, 7), (lambda y, t: (y * 0).mean(), 3), (None, 3)):
+        trainer = Trainer(net, images, images, loss=loss, batch_size=4)
+        assert trainer.session.parts.weigh(mg.tensor([0, 1, 1])) == total
+
+
 def test_a_batch_of_few_images_has_no_empty_portion():
     parts = step.portions_of(mg.tensor(np.zeros((2, 3), np.float32)), mg.tensor(np.arange(2)), 5)
     assert [len(labels) for _, labels in parts] == [1, 1]
@@ -41,6 +77,10 @@ def test_a_batch_of_few_images_has_no_empty_portion():
 def test_grad_accum_makes_larger_steps_of_the_same_images(tmp_path):
     assert train(tmp_path / "one", *RUN, "-b", 32) == train(tmp_path / "two", *RUN, "-b", 16, "--grad-accum", 2) == 0
     one, two = records(tmp_path / "one"), records(tmp_path / "two")
+    assert one[-1]["train_loss"] == pytest.approx(two[-1]["train_loss"], rel=1e-4)
+    weighted = *RUN, "--class-weights", "1,9,1,1,1,1,1,1,1,0"
+    assert train(tmp_path / "3", *weighted, "-b", 32) == train(tmp_path / "4", *weighted, "-b", 8, "--grad-accum", 4)
+    one, two = records(tmp_path / "3"), records(tmp_path / "4")
     assert one[-1]["train_loss"] == pytest.approx(two[-1]["train_loss"], rel=1e-4)
     assert main(["--cuda-graph", "--grad-accum", "2", "--device", "cuda"]) == 2
 
