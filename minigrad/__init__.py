@@ -84,3 +84,7 @@ def __getattr__(name):
     if name in FUNCTIONS:
         return FUNCTIONS[name]
     raise AttributeError(f"module 'minigrad' has no attribute {name!r}")
+
+
+# `from minigrad import *` leaves Python's own int, float and bool alone, as torch's does.
+__all__ = [name for name in globals() if not name.startswith("_") and name not in ("bool", "float", "int")]

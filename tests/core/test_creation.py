@@ -213,3 +213,9 @@ def test_files_that_are_no_such_files(tmp_path):
     (tmp_path / "lies").write_bytes(struct.pack("<Q", len(header)) + header)
     with pytest.raises(ValueError, match=r"the structure in .* does not fit its arrays"):
         mg.load(tmp_path / "lies")
+
+
+def test_a_star_import_leaves_pythons_own_names():
+    names = {}
+    exec("from minigrad import *", names)
+    assert "tensor" in names and "nn" in names and not {"int", "float", "bool", "sum", "abs"} & names.keys()
