@@ -22,8 +22,10 @@ from .samplers import (
     SequentialSampler,
     SubsetRandomSampler,
     WeightedRandomSampler,
+    WindowSampler,
 )
 from .sets import ConcatDataset, Subset, TensorDataset, random_split
+from .shards import Shards
 from .streams import RandomStream
 
 __all__ = [
@@ -47,10 +49,12 @@ __all__ = [
     "RandomSampler",
     "RandomStream",
     "SequentialSampler",
+    "Shards",
     "Subset",
     "SubsetRandomSampler",
     "TensorDataset",
     "WeightedRandomSampler",
+    "WindowSampler",
     "default_root",
     "default_transforms",
     "load",

@@ -40,14 +40,14 @@ def extract_files(archive: Path, wanted: set[str], directory: Path, limit: int =
             (directory / f"{name}.part").unlink(missing_ok=True)
 
 
-def members(archive: Path, stream):
-    """The members of an archive, one after the other. DataError for what no archive of images has."""
+def members(archive: Path, stream, most: int = MEMBERS):
+    """The at most so many members of an archive, one after the other. DataError for what no archive of images has."""
     with tarfile.open(fileobj=stream, mode="r:") as tar:
         for number, member in enumerate(tar):
             if member.issparse():
                 raise DataError(f"{shown(archive)}: cannot unpack: {member.name} is a sparse file")
-            if number == MEMBERS:
-                raise DataError(f"{shown(archive)}: cannot unpack: it has more than {MEMBERS:,} members")
+            if number == most:
+                raise DataError(f"{shown(archive)}: cannot unpack: it has more than {most:,} members")
             stream.check(member.offset_data + member.size)
             yield member
             tar.members.clear()  # pyright: ignore[reportAttributeAccessIssue]  # else tarfile keeps them all

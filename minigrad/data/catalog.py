@@ -8,6 +8,7 @@ from .cifar import CIFAR10, CIFAR100
 from .dataset import DataError, Dataset
 from .folder import ImageFolder
 from .mnist import MNIST, EmbeddedFashionMNIST, FashionMNIST
+from .shards import Shards
 from .transforms import (
     CenterCrop,
     Compose,
@@ -18,7 +19,8 @@ from .transforms import (
     Resize,
 )
 
-KINDS = {kind.name: kind for kind in (EmbeddedFashionMNIST, FashionMNIST, MNIST, CIFAR10, CIFAR100, ImageFolder)}
+IN_FOLDERS = ImageFolder, Shards
+KINDS = {kind.name: kind for kind in (EmbeddedFashionMNIST, FashionMNIST, MNIST, CIFAR10, CIFAR100, *IN_FOLDERS)}
 DEFAULT = EmbeddedFashionMNIST.name
 STATISTICS = {name: (kind.mean, kind.std) for name, kind in KINDS.items()}  # of each channel, bytes as [0, 1]
 PHOTOGRAPH = 224  # the customary side of a crop, where images differ in size
@@ -52,8 +54,8 @@ def load_part(
     are labelled by them. Any other data set has its own order: DataError if it is another one.
     """
     kind = KINDS[known(name)]
-    if kind is ImageFolder:
-        return ImageFolder(root, train, download, classes=classes)
+    if kind in IN_FOLDERS:
+        return kind(root, train, download, classes=classes)
     if classes is not None and tuple(classes) != tuple(kind.classes):
         raise DataError(f"{name}: its classes are {listed(kind.classes)}, asked for are {listed(classes)}")
     return kind(root, train, download)

@@ -34,15 +34,24 @@ def read_image(path: str | Path) -> np.ndarray:
 
     Raises BadImage, naming the file, if it is damaged, too large or no image.
     """
+    try:
+        with open_regular(path) as file:
+            return decoded(file, path)
+    except BadImage:
+        raise
+    except DataError as error:
+        raise BadImage(str(error), path) from error
+
+
+def decoded(file, path: str | Path) -> np.ndarray:
+    """`read_image` of an open file. path: its name, for errors."""
     from PIL import Image
 
     try:
-        with open_regular(path) as file, Image.open(file, formats=FORMATS) as picture:
+        with Image.open(file, formats=FORMATS) as picture:
             check_size(picture.size, Image.MAX_IMAGE_PIXELS)
             array = to_rgb(picture)
             return np.ascontiguousarray(UPRIGHT.get(orientation(picture), np.asarray)(array))
-    except DataError as error:
-        raise BadImage(str(error), path) from error
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error and more
         raise BadImage(f"{shown(path)}: cannot decode image: {words(error)}", path) from error
 

@@ -96,6 +96,32 @@ class SubsetRandomSampler:
         return self.chosen[permutation(stream, len(self))]
 
 
+class WindowSampler:
+    """Groups of samples (shards) in random order, and a sample is moved ahead by less than `window` places.
+
+    sizes: how many samples each group has, one group after the other. Reading goes through the files from their begin
+    to their end, and what is near each other in a file comes mixed with `window` others.
+
+    Raises ValueError for a window below 1.
+    """
+
+    def __init__(self, sizes: Sequence[int], window: int = 4096):
+        if window < 1:
+            raise ValueError(f"WindowSampler: window must be at least 1; got {window}")
+        self.sizes, self.window = [int(size) for size in sizes], window
+
+    def __len__(self) -> int:
+        return sum(self.sizes)
+
+    def indices(self, stream: RandomStream) -> np.ndarray:
+        """All indices of one epoch, int64."""
+        starts = np.cumsum([0, *self.sizes]).tolist()
+        groups = permutation(stream.fold(0), len(self.sizes)).tolist()
+        order = np.concatenate([np.arange(starts[g], starts[g + 1]) for g in groups])
+        places = np.arange(len(order)) + self.window * stream.fold(1).uniform(len(order))
+        return order[np.argsort(places, kind="stable")]
+
+
 class DistributedSampler:
     """The share of one of several processes: of an order that is the same in all, every num_replicas-th sample.
 

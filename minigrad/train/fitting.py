@@ -24,17 +24,22 @@ def image_size(asked, dataset):
 
 
 def typical_side(dataset):
-    """The median of the shorter sides of some images of a folder; None if there is none to look at."""
-    from PIL import Image
-
-    paths, sides = list(getattr(dataset, "paths", ())), []
-    for path in paths[:: max(len(paths) // LOOKED_AT, 1)]:
+    """The median of the shorter sides of some images of a folder or of shards; None if there is none to look at."""
+    paths, sides = getattr(dataset, "paths", None), []
+    for i in range(0, len(dataset), max(len(dataset) // LOOKED_AT, 1)):
         try:
-            with Image.open(path) as picture:
-                sides.append(min(picture.size))
+            sides.append(min(dataset[i][0].shape[:2] if paths is None else size_in_file(paths[i])))
         except Exception:  # one that can't be read is met, and named, when it is trained on
             continue
     return round(median(sides)) if sides else None
+
+
+def size_in_file(path):
+    """The sides of an image, of whose file only the begin is read."""
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        return picture.size
 
 
 def to_number_of_images(values, layers, images):

@@ -52,8 +52,9 @@ def shared(loader, group):
 def train_loader(config, dataset, conventions, group):
     """Batches in random order; the last, smaller one is left out, unless it is the only one."""
     check_shares(config, dataset, group)
+    sampler = getattr(dataset, "sampler", None) or data.RandomSampler(dataset)
     return data.DataLoader(
-        dataset, step_images(config), shuffle=True, num_workers=config.workers, seed=config.seed,
+        dataset, step_images(config), sampler=sampler, num_workers=config.workers, seed=config.seed,
         drop_last=len(dataset) >= step_images(config), batch_transform=mixing(config),
         transform=conventions.transforms(data.default_transforms(dataset, config.image_size, train=config.augment)),
         skip_bad_images=config.skip_bad_images, share=(group.rank, group.size),

@@ -11,6 +11,7 @@ from .. import data, optim
 from ..command.errors import UsageError, blaming_the_user
 from ..command.reference import is_reference
 from ..data.catalog import PHOTOGRAPH, statistics
+from ..data.shards import has_shards
 from ..device import allow_tf32, get_device, get_num_threads, set_num_threads, use_kernels
 from ..distributed.group import Group
 from ..optim import lr_scheduler
@@ -19,7 +20,7 @@ from .config import Config, flag
 from .pretrained import USUAL, Conventions
 from .recipe import complete, merged
 
-EMBEDDED, FOLDER = "fashion-mnist-10k", "imagefolder"
+EMBEDDED, FOLDER, SHARDS = "fashion-mnist-10k", "imagefolder", "shards"
 FIXED = (
     "arch",
     "num_classes",
@@ -99,7 +100,7 @@ def own_directory(layer):
         raise UsageError(f"--data {name}: no such directory")
     if layer.get("data_path", name) != name:
         raise UsageError(f"--data {name} is a directory already: leave out --data-path {layer['data_path']}")
-    return {**layer, "data": FOLDER, "data_path": name}
+    return {**layer, "data": SHARDS if has_shards(name) else FOLDER, "data_path": name}
 
 
 def looks_like_a_path(name):
@@ -132,10 +133,11 @@ def check_data_settings(config):
         raise UsageError(f"--data-path has no effect with --data {EMBEDDED}, which comes with minigrad")
     if is_reference(config.data) and (config.data_path is not None or config.download):
         raise UsageError("--data-path and --download have no effect with a data set of your own")
-    if config.data == FOLDER and config.data_path is None:
-        raise UsageError(f"--data {FOLDER} needs --data-path DIR, a directory with train/<class>/*.jpg (or --data DIR)")
-    if config.data == FOLDER and config.download:
-        raise UsageError(f"--download has no effect with --data {FOLDER}: your own images are where they are")
+    files = {FOLDER: "train/<class>/*.jpg", SHARDS: "train/*.tar"}.get(config.data)
+    if files and config.data_path is None:
+        raise UsageError(f"--data {config.data} needs --data-path DIR, a directory with {files} (or --data DIR)")
+    if files and config.download:
+        raise UsageError(f"--download has no effect with --data {config.data}: your own images are where they are")
 
 
 def load_data(config, classes, parts=(True, False)):

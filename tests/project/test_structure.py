@@ -46,6 +46,7 @@ LAYERS = [
     "minigrad.film",
     "minigrad.export",
     "minigrad.verify",
+    "minigrad.pack",
     "minigrad.train",
 ]
 SOURCES = [p for package in PACKAGES for p in sorted((ROOT / package).rglob("*.py"))]

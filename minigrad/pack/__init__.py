@@ -1,0 +1,1 @@
+"""`python -m minigrad.pack`: a folder of images as shards, tar files that are read one after the other."""
