@@ -121,7 +121,7 @@ def element(loss, tensor, index):
 
 
 def position(tensor, index):
-    """index as a tuple of ints within the tensor, negative ones counted from the end. TypeError for what is no tensor."""
+    """index as a tuple of ints within the tensor, negative ones count from the end. TypeError for what is no tensor."""
     if not isinstance(tensor, Tensor):
         raise TypeError(f"element: tensor must be a Tensor that loss was computed from; got {type(tensor).__name__}")
     if tensor.node is None:

@@ -51,7 +51,15 @@ def trained(group, steps=3, make=net, **settings):
         return {name: a.copy() for name, a in model.state_dict().items()}, result
 
 
-@pytest.mark.parametrize("settings", [{}, {"portions": 2}, {"clip_grad_norm": 0.1}], ids=["plain", "portions", "clip"])
+WEIGHTS = np.array([1.0, 5.0, 0.5])  # of classes
+WEIGHTED = {
+    "criterion": lambda y, labels: F.cross_entropy(y, labels, weight=WEIGHTS),
+    "weigh": lambda labels: WEIGHTS[labels.data].sum(),
+}
+SETTINGS = {"plain": {}, "portions": {"portions": 2}, "clip": {"clip_grad_norm": 0.1}, "weighted": WEIGHTED}
+
+
+@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 @pytest.mark.parametrize("size", [2, 3])
 def test_several_processes_compute_what_one_does(size, settings):
     if size == 3 and "portions" in settings:

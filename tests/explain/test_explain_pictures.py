@@ -55,9 +55,9 @@ def test_what_makes_no_sense_is_refused_in_a_line():
     net, x = small_net(), image()
     with pytest.raises(TypeError, match=r"saliency: class_ must be a class's number from 0 to 2, or None; got 'Bag'"):
         explain.saliency(net, x, "Bag")
-    with pytest.raises(TypeError, match="confusion: dataset must be a data set with `classes`.*; got tuple"):
+    with pytest.raises(TypeError, match=r"confusion: dataset must be a data set with `classes`.*; got tuple"):
         explain.confusion(net, (x, 1))
-    with pytest.raises(TypeError, match="element: tensor must be a Tensor .*; got ndarray"):
+    with pytest.raises(TypeError, match=r"element: tensor must be a Tensor .*; got ndarray"):
         explain.element(net(mg.Tensor(x[None])).sum(), x, (0, 0, 0))
 
 
