@@ -76,10 +76,9 @@ class Described:
         for name, given in dict(transform=transform, target_transform=target_transform).items():
             if given is not None and not callable(given):
                 raise TypeError(f"{type(self).__name__}: {name} must be a function or None; got {type(given).__name__}")
-        if transform is None or isinstance(transform, Transform):
-            self.transform = transform
-        else:
-            self.transform = Lambda(without_draws(transform))
+        if transform is not None and not isinstance(transform, Transform):
+            transform = Lambda(without_draws(transform))
+        self.transform = transform
         self.target_transform = target_transform
 
     def transformed(self, index: int, image: np.ndarray, label: int) -> tuple[np.ndarray, Any]:
