@@ -16,7 +16,8 @@ a matplotlib figure, which a notebook also shows when the result of a picture st
     find_nan, detect_anomaly    which op made the first NaN or infinity
 
 Each stands in the file of its name (find_nan and detect_anomaly in anomaly.py). All are imported here, at once: a
-submodule that is imported later would take the place of the function of its name.
+submodule that is imported later would take the place of the function of its name. A film of a whole training run, epoch
+by epoch, is minigrad.film's.
 """
 
 from kernels import loops as loops  # the old name of kernels.loops

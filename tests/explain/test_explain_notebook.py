@@ -47,7 +47,8 @@ def test_what_is_kept_of_a_stepper(displayed):
     kept = displayed[0]
     assert kept["text/plain"] == str(stepper) and base64.b64decode(kept["image/png"])[:4] == b"\x89PNG"
     untrusted = re.sub(r"<(style|iframe).*?</\1>", "", kept["text/html"], flags=re.S)
-    assert kept["image/png"] in untrusted and "srcdoc" in kept["text/html"]
+    picture = re.search(r'<img class="minigrad-picture" [^>]*src="data:image/png;base64,([^"]*)">', untrusted)
+    assert picture and picture[1] == kept["image/png"] and "srcdoc" in kept["text/html"]
 
 
 def test_the_widget_hides_what_is_kept(displayed):
