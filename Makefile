@@ -1,4 +1,4 @@
-.PHONY: help train test check bench notebooks docs
+.PHONY: help train test check bench notebooks book
 
 ARCH ?= densenet
 
@@ -20,5 +20,5 @@ bench:          ## whole nets beside PyTorch (pip install torch first)
 notebooks:      ## execute the notebooks and keep their outputs (pip install -e ".[notebooks]" first)
 	python notebooks/run.py
 
-docs:           ## API pages of every public name, in build/docs (pip install -e ".[dev]" first)
-	python .ci/docs.py build/docs
+book:           ## the course, how-to pages and every public name as a site, in build/book/html (pip install -e ".[book]" first)
+	python -m book.build build/book

@@ -5,6 +5,7 @@ import functools
 import importlib
 import math
 import os
+import sys
 import weakref
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -12,6 +13,18 @@ from contextvars import ContextVar
 import numpy as np
 
 _chosen_kernels: ContextVar = ContextVar("chosen_kernels", default=None)
+
+
+def imported_kernels(name):
+    """The module of kernels; where Numba is missing, as in a browser, the reference ones, and a line says so."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name not in ("numba", "llvmlite"):
+            raise
+        line = f"minigrad: {error.name} is not installed, so the reference kernels run (right, but slower)"
+        print(line, file=sys.stderr, flush=True)
+        return importlib.import_module("kernels.reference")
 
 
 class Device:
@@ -26,7 +39,7 @@ class Device:
     @functools.cached_property
     def own_kernels(self):
         """Imported on first use: compiling kernels is not a price for `import minigrad`."""
-        kernels = importlib.import_module(self._kernels_module)
+        kernels = imported_kernels(self._kernels_module)
         if hasattr(kernels, "start_first_compilation"):
             kernels.start_first_compilation()
         return kernels

@@ -1,5 +1,6 @@
 """Where there is no GPU, the error gives CuPy's own reason and the package for the driver that is there."""
 
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -60,3 +61,21 @@ def test_the_driver_is_asked_for_its_version(monkeypatch):
 
     monkeypatch.setattr(device.ctypes, "CDLL", nothing)
     assert device.driver_version() == ()
+
+
+def test_without_numba_the_reference_kernels_run_and_a_line_says_so():
+    code = """
+import sys
+sys.modules["numba"] = None  # as if it were not installed
+import minigrad as mg
+from minigrad import nn
+from minigrad.nn import functional as F
+net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8, 3))
+optimizer = mg.optim.SGD(net.parameters(), lr=0.1)
+for _ in range(2):
+    F.cross_entropy(net(mg.randn(4, 6, 6, 1)), mg.tensor([0, 1, 2, 0])).backward()
+    optimizer.step()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    line = "minigrad: numba is not installed, so the reference kernels run (right, but slower)\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", line)

@@ -1,32 +1,12 @@
-"""Every public name says what it is: the pages that `make docs` builds have no blanks."""
+"""Every public name says what it is: the pages that `make book` builds have no blanks."""
 
 import functools
 import importlib
 import inspect
-import types
 
 import pytest
 
-MODULES = [
-    "minigrad", "minigrad.nn", "minigrad.nn.functional", "minigrad.nn.init", "minigrad.ops", "minigrad.optim",
-    "minigrad.optim.lr_scheduler", "minigrad.data", "minigrad.distributed", "minigrad.explain", "minigrad.gradcheck",
-    "architectures", "kernels.loops", "kernels.reference", "kernels.cpu", "kernels.cuda",
-]  # fmt: skip
-OURS = ("minigrad", "architectures", "kernels")
-
-
-def public(module):
-    """(name, what it names) of the functions and classes that a module offers, wherever they were written."""
-    for name in dir(module):
-        value = getattr(module, name)
-        written_by = (getattr(value, "__module__", None) or "").partition(".")[0]
-        if (
-            not name.startswith("_")
-            and not isinstance(value, types.ModuleType)
-            and callable(value)
-            and written_by in OURS
-        ):
-            yield name, value
+from book.api import MODULES, public
 
 
 def members(cls):
