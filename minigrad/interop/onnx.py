@@ -115,6 +115,7 @@ class OnnxNet(Module):
         return [t.numpy() if isinstance(t, Tensor) else np.asarray(t) for t in found]
 
     def outputs(self, inputs, channels_last):
+        """The graph's outputs, one or a tuple. channels_last: of images. ValueError for another number of inputs."""
         from .onnx_values import Image, first, last
 
         if len(inputs) != len(self.input_names):

@@ -61,6 +61,7 @@ class Preprocessing:
         return np.atleast_3d(np.asarray(self.resized(image)))
 
     def resized(self, image):
+        """A Pillow image at the size that the crop is taken from."""
         from PIL import Image
 
         if self.resize is None:

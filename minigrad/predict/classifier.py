@@ -103,6 +103,7 @@ class Classifier(Module):
         ]
 
     def name(self, k):
+        """What class number k is called."""
         return f"class {k}" if self.classes is None or k >= len(self.classes) else self.classes[k]
 
 

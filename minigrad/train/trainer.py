@@ -105,6 +105,7 @@ class Trainer:
 
     @contextmanager
     def settings_in_force(self):
+        """A block in which the kernels and the products are those that the run was set to."""
         with kernels_in_force(self.session.config), products_in_force(self.session.config):
             yield
 

@@ -24,9 +24,11 @@ class Transform:
         return self.batch(images, rng) if images.ndim == 4 else self.batch(images[None], rng[None])[0]
 
     def batch(self, images: np.ndarray, rng: RandomStream) -> np.ndarray:
+        """images (N, H, W, C), each with its stream of random numbers -> (N, H', W', C)."""
         raise NotImplementedError
 
     def streams(self, shape: tuple[int, ...], rng: RandomStream | None) -> RandomStream:
+        """The streams that images of this shape draw from. TypeError or ValueError for others than one an image."""
         if not self.random:
             return RandomStream(np.zeros(shape, int)) if rng is None else rng
         if not isinstance(rng, RandomStream):
@@ -47,6 +49,7 @@ class ImageTransform(Transform):
         return np.stack([self.image(image, stream) for image, stream in zip(images, rng, strict=True)])
 
     def image(self, image: np.ndarray, rng: RandomStream) -> np.ndarray:
+        """One image (H, W, C), with its stream of random numbers -> (H', W', C)."""
         raise NotImplementedError
 
 

@@ -109,6 +109,7 @@ class Resize(ImageTransform):
         return resize("Resize", image, self.target(*image.shape[:2]))
 
     def target(self, h: int, w: int) -> tuple[int, int]:
+        """(H', W') that an image of h x w pixels is resized to."""
         if not isinstance(self.size, int):
             return self.size[0], self.size[1]
         short = min(h, w)

@@ -76,6 +76,7 @@ class ColorJitter(ImageTransform):
         return image
 
     def steps(self) -> tuple[Callable, ...]:
+        """The four changes, each a function of an image and a random number u in [0, 1)."""
         return (
             lambda image, u: blend(image, np.float32(0), factor(self.brightness, u)),
             lambda image, u: blend(image, (image @ LUMA).mean(), factor(self.contrast, u)),
