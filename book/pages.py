@@ -28,4 +28,11 @@ def with_source(notebook, path):
     cell = dict(cell_type="markdown", metadata={}, source=source)
     if notebook.get("nbformat_minor", 0) >= 5:
         cell["id"] = "source-of-page"
-    return {**notebook, "cells": [notebook["cells"][0], cell, *notebook["cells"][1:]]}
+    described = [with_description(c) for c in notebook["cells"]]
+    return {**notebook, "cells": [described[0], cell, *described[1:]]}
+
+
+def with_description(cell):
+    """The cell with the description of its picture, for who can't see it, under the name that MyST-NB knows."""
+    alt = cell["metadata"].get("alt")
+    return {**cell, "metadata": {**cell["metadata"], "mystnb": {"image": {"alt": alt}}}} if alt else cell

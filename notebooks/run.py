@@ -66,7 +66,15 @@ def normalise(notebook):
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
             cell.outputs = joined(cell.outputs)
+            describe(cell)
     return notebook
+
+
+def describe(cell):
+    """Put the cell's own description of its picture, `alt` in its metadata, where viewers look for it."""
+    for output in cell.outputs:
+        if "alt" in cell.metadata and "image/png" in output.get("data", {}):
+            output.metadata["image/png"] = {"alt": cell.metadata["alt"]}
 
 
 def joined(outputs):

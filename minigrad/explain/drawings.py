@@ -204,4 +204,5 @@ def _numbers(ax, array):
     ax.set(xticks=np.arange(array.shape[1] + 1) - 0.5, yticks=np.arange(array.shape[0] + 1) - 0.5)
     ax.set(xticklabels=[], yticklabels=[])
     ax.grid(color="0.8")
+    ax.spines[:].set_visible(True)
     ax.tick_params(length=0)

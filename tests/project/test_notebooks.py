@@ -63,6 +63,13 @@ def test_notebook_is_small_and_of_no_particular_machine(path):
     assert all(c["execution_count"] == i + 1 for i, c in enumerate(cells(path, "code"))), "make notebooks"
 
 
+@each_notebook
+def test_every_picture_is_described_for_those_who_cannot_see_it(path):
+    pictures = [c for c in cells(path, "code") if any("image/png" in o.get("data", {}) for o in c["outputs"])]
+    assert [source(c)[:60] for c in pictures if len(c["metadata"].get("alt", "")) < 20] == []
+    assert "![](" not in prose(path)
+
+
 def test_the_cuda_kernels_in_python_compute_what_numpy_does():
     """Those of notebook 11, in Numba's simulator."""
     environment = os.environ | {"NUMBA_ENABLE_CUDASIM": "1"}
