@@ -58,7 +58,7 @@ def test_notebook_states_its_goal_and_sets_exercises(path):
 @each_notebook
 def test_notebook_is_small_and_of_no_particular_machine(path):
     text = path.read_text()
-    assert len(text) < 500_000
+    assert len(text) < 1_000_000  # a stepper that clicks without a kernel is up to half of it
     assert not re.search(r"/(home|root|tmp|Users)/|site-packages|execution_state|iopub", text)
     assert all(c["execution_count"] == i + 1 for i, c in enumerate(cells(path, "code"))), "make notebooks"
 
