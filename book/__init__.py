@@ -7,5 +7,6 @@ gallery      steppers and graphs of the five nets, as pages of their own
 conf         what Sphinx is told
 docstrings   our docstrings as reStructuredText
 formulas     TeX as MathML, which browsers draw by themselves
+back_links   from a source page back to the entry
 links        what of a built site leads nowhere, or to the network
 """

@@ -5,7 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from . import api, gallery, links, pages
+from . import api, back_links, gallery, links, pages
 
 CONF = Path(__file__).with_name("conf.py")
 
@@ -24,6 +24,7 @@ def build(folder):
     flags = ["-b", "html", "-q", "-W", "--keep-going", "-d", str(folder / "cache"), "-j", "2"]
     if build_main([*flags, str(source), str(html)]):
         return ["Sphinx complained: see above"]
+    back_links.mend(html)
     return list(links.broken(html))
 
 
