@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .autograd import Form, Handle, Leaf, Node, backward, backward_steps, recording, watcher
+from .count import Count
 from .device import Device, device_of, get_device
 from .fusing import is_written_out
 from .guards import argument_names, guards, shared_version
@@ -72,7 +73,7 @@ class Tensor:
     data: Any = property(operator.attrgetter("_data"), replace_data, doc="the array, of NumPy or CuPy; may be replaced")
     shape = property(lambda self: self.data.shape, doc="the length of each axis")
     ndim = property(lambda self: self.data.ndim, doc="how many axes")
-    size = property(lambda self: self.data.size, doc="how many numbers")
+    size = property(lambda self: Count(self.data), doc="how many numbers; size() and size(dim): as in torch, see Count")
     dtype = property(lambda self: self.data.dtype, doc="the type of the numbers, NumPy's")
     device = property(lambda self: device_of(self.data), doc="the Device that the array is on")
     requires_grad = property(lambda t: t.node is not None, set_requires_grad, doc="will backward() reach it? Settable")

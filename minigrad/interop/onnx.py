@@ -19,6 +19,11 @@ FLOATS = (np.float32, np.float64, np.float16)
 
 def load(path):
     """The net in an ONNX file: an OnnxNet in evaluation mode. WeightsError, in one line, for one that can't be run."""
+    return OnnxNet(model_of(path), str(path)).eval()
+
+
+def model_of(path):
+    """What an ONNX file says, checked. WeightsError, in one line, for a file that is missing or damaged."""
     try:
         import onnx
     except ImportError:
@@ -31,7 +36,7 @@ def load(path):
     except Exception as error:  # protobuf, the checker and the file system each have their own
         text = str(error).strip().splitlines() or [type(error).__name__]
         raise WeightsError(f"{path}: damaged, or not an ONNX file: {text[0][:200]}") from None
-    return OnnxNet(model, str(path)).eval()
+    return model
 
 
 class Step:

@@ -4,7 +4,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-from . import caffe, keras, keras_zip, npz, safetensors_files, torch_files
+from . import caffe, keras, keras_zip, npz, onnx_weights, safetensors_files, torch_files
 from .contents import ORIGINS, Contents
 from .errors import WeightsError
 from .fetching import located, nearest
@@ -14,8 +14,8 @@ from .zips import opened
 def read(path, origin=None) -> Contents:
     """The arrays in a file of weights, with their names and layout as they are there.
 
-    path: torch's .pth .pt .th .tar, .safetensors, .npz, Keras' .h5 and .keras, or Caffe's raw blobs in a tar; or the
-        name or the address of one of architectures.weights(), which is downloaded unless it is there.
+    path: torch's .pth .pt .th .tar, .safetensors, .npz, Keras' .h5 and .keras, .onnx, or Caffe's raw blobs in a tar;
+        or the name or the address of one of architectures.weights(), which is downloaded unless it is there.
     origin: "torch", "keras", "caffe" or "minigrad", who wrote it; None takes what the file says.
     WeightsError, in one line, for a file that is missing, damaged, refused or of another kind. Nothing in the file is
     executed, and memory stays within a few times the file's length.
@@ -47,6 +47,8 @@ def reader(path):
         return safetensors_files
     if start[:1] == b"\x80":
         return torch_files
+    if Path(path).suffix.lower() == ".onnx":  # a protocol buffer has no mark of its own
+        return onnx_weights
     if tarfile.is_tarfile(path):
         return caffe
     raise WeightsError(f"{path}: {other_kind(path, start)}")
@@ -56,9 +58,7 @@ def other_kind(path, start):
     """What is said of a file that has no reader."""
     if str(path).endswith(".caffemodel"):
         return "Caffe's .caffemodel is not read (docs/weights.md says why): convert it to ONNX, for interop.onnx.load"
-    if str(path).endswith(".onnx"):
-        return "an ONNX file holds a net, not weights for another one: minigrad.load(path), or interop.onnx.load(path)"
-    return "no known file of weights (.pth, .safetensors, .npz, .h5, .keras, raw blobs in a tar)"
+    return "no known file of weights (.pth, .safetensors, .npz, .h5, .keras, .onnx, raw blobs in a tar)"
 
 
 def zip_reader(path):

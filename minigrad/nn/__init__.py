@@ -13,6 +13,7 @@ from .layers import GELU as GELU
 from .layers import SELU as SELU
 from .layers import AdaptiveAvgPool1d as AdaptiveAvgPool1d
 from .layers import AdaptiveAvgPool2d as AdaptiveAvgPool2d
+from .layers import AdaptiveMaxPool1d as AdaptiveMaxPool1d
 from .layers import AdaptiveMaxPool2d as AdaptiveMaxPool2d
 from .layers import AvgPool1d as AvgPool1d
 from .layers import AvgPool2d as AvgPool2d

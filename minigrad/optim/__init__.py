@@ -1,4 +1,8 @@
-"""Optimizers, learning-rate schedules, gradient clipping and averages of weights."""
+"""Optimizers, learning-rate schedules, gradient clipping and averages of weights.
+
+Names and arguments are those of torch.optim. Lion (Chen et al. 2023) is left out for this reason: torch has none whose
+name and arguments would be followed, and none of the nets here was published with it.
+"""
 
 from . import lr_scheduler as lr_scheduler
 from .adam import Adam as Adam

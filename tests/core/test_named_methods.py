@@ -80,3 +80,10 @@ def test_writing_by_name_counts_as_writing():
     x.zero_()
     with pytest.raises(RuntimeError, match="written in place"):
         loss.backward()
+
+
+def test_size_is_a_number_and_torchs_function():
+    x = mg.zeros(2, 3)
+    assert x.size == 6 and x.size + 1 == 7 and x.size() == (2, 3) and x.size(0) == 2 and x.size(-1) == 3
+    with pytest.raises(IndexError, match=r"size: dim must be an axis of shape \(2, 3\); got 2"):
+        x.size(2)

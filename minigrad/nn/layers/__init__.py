@@ -61,6 +61,7 @@ from .sample_norm import GroupNorm as GroupNorm
 from .sample_norm import InstanceNorm2d as InstanceNorm2d
 from .sample_norm import LayerNorm as LayerNorm
 from .signals import AdaptiveAvgPool1d as AdaptiveAvgPool1d
+from .signals import AdaptiveMaxPool1d as AdaptiveMaxPool1d
 from .signals import AvgPool1d as AvgPool1d
 from .signals import Conv1d as Conv1d
 from .signals import Embedding as Embedding

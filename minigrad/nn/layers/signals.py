@@ -90,6 +90,14 @@ class AdaptiveAvgPool1d(Module):
         return f"{self.output_size}"
 
 
+class AdaptiveMaxPool1d(AdaptiveAvgPool1d):
+    """The largest of each of output_size windows that cover the signal: x (N, L, C) -> (N, output_size, C)."""
+
+    def forward(self, x):
+        """x (N, L, C) -> (N, output_size, C)."""
+        return F.adaptive_max_pool1d(x, self.output_size)
+
+
 class Embedding(Module):
     """A table of vectors: x (...) integers from 0 to num_embeddings - 1 -> (..., embedding_dim).
 
