@@ -43,25 +43,31 @@ def lazy(module):
 
 def write(source):
     """Write the pages into the folder `source`; a line that says how many."""
-    folder, count = source / "api", 0
+    folder, first, count = source / "api", {}, 0
     folder.mkdir()
     for name in MODULES:
         module = importlib.import_module(name)
         entries = sorted(public(module), key=lambda entry: (not inspect.isclass(entry[1]), entry[0].lower()))
         count += len(entries)
-        (folder / f"{name}.rst").write_text(page(name, entries))
+        (folder / f"{name}.rst").write_text(page(name, entries, first))
     return f"{len(MODULES)} modules with {count} public names"
 
 
-def page(name, entries):
-    """A page as reStructuredText; Sphinx's autodoc fills it in."""
+def page(name, entries, first):
+    """A page as reStructuredText; Sphinx's autodoc fills it in. first: {class: the name that it was met by first}."""
     parts = [f"{name}\n{'=' * len(name)}", f".. automodule:: {name}\n   :no-members:"]
     for title, is_class in (("Classes", True), ("Functions", False)):
         chosen = [entry for entry in entries if inspect.isclass(entry[1]) == is_class]
         if chosen:
-            parts += [f"{title}\n{'-' * len(title)}", *(entry_of(name, n, is_class) for n, _ in chosen)]
+            parts += [f"{title}\n{'-' * len(title)}", *(entry_of(name, n, value, first) for n, value in chosen)]
     return "\n\n".join(parts) + "\n"
 
 
-def entry_of(module, name, is_class):
-    return f".. autoclass:: {module}.{name}\n   :members:" if is_class else f".. autofunction:: {module}.{name}"
+def entry_of(module, name, value, first):
+    """A function, a class with its methods; of a class under a second name, where to read about it."""
+    if not inspect.isclass(value):
+        return f".. autofunction:: {module}.{name}"
+    own = f"{module}.{name}" if value.__name__ == name else f"{module}.{value.__name__}"
+    if first.setdefault(value, own) != f"{module}.{name}":
+        return f".. py:class:: {name}\n   :module: {module}\n\n   The same as :py:class:`{first[value]}`."
+    return f".. autoclass:: {own}\n   :members:"

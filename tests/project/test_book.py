@@ -154,4 +154,4 @@ def test_a_stepper_of_the_gallery_steps(page, address):
     assert frames.count() == 5
     frame = frames.nth(0).content_frame
     frame.get_by_role("button", name="next").click()
-    frame.get_by_text("step 1 of").wait_for()
+    frame.locator(".mg-counter", has_text="step 1 of").wait_for()
