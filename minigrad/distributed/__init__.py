@@ -11,7 +11,6 @@
 Names are torch.distributed's. Without mpiexec there is one process, and all of this works and does nothing.
 """
 
-from ..data import DistributedSampler as DistributedSampler
 from .group import Group as Group
 from .norm import SyncBatchNorm as SyncBatchNorm
 from .reducer import GradientReducer as GradientReducer
@@ -22,3 +21,12 @@ from .world import broadcast as broadcast
 from .world import get_rank as get_rank
 from .world import get_world_size as get_world_size
 from .world import init_process_group as init_process_group
+
+
+def __getattr__(name):
+    """DistributedSampler, from minigrad.data, which the command's --help does without."""
+    if name == "DistributedSampler":
+        from ..data import DistributedSampler
+
+        return DistributedSampler
+    raise AttributeError(f"module 'minigrad.distributed' has no attribute {name!r}")
