@@ -66,7 +66,8 @@ def stepped(ctx, step, x):
     def backward(dy):
         return (zeros(dy),)
 
-    return step(x).astype(x.dtype, copy=False), backward
+    y = x.copy() if x.dtype.kind == "b" else step(x).astype(x.dtype, copy=False)  # True and False are whole
+    return y, backward
 
 
 @op(autocast=sums, types=promoted)

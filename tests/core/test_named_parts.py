@@ -155,3 +155,9 @@ def test_numpys_functions_keep_the_gradient():
 def test_what_makes_no_sense_is_refused(make, error, words):
     with pytest.raises(error, match=words):
         make(mg.ones(2, 3))
+
+
+@pytest.mark.parametrize("name", ["floor", "ceil", "trunc", "round", "sign"])
+def test_true_and_false_are_whole_numbers(name):
+    y = getattr(mg.tensor([True, False]), name)()
+    assert y.dtype == bool and y.tolist() == [True, False]

@@ -1,4 +1,4 @@
-"""Ops under torch's names beside torch itself, in float64. The table is in benchmarks/torch_names.py."""
+"""Ops under torch's names beside torch itself, in float64. The table is in benchmarks/torch_calls.py."""
 
 import sys
 
@@ -8,7 +8,8 @@ from conftest import needs_torch
 from op_table import CASES
 
 sys.path.append(str(benchmark_runs.FOLDER))
-from torch_names import NAMES, differences, found
+from torch_calls import NAMES
+from torch_names import differences, found
 
 import minigrad
 

@@ -202,7 +202,10 @@ def test_every_op_states_its_formula():
         assert f.__doc__ and len(f.__doc__) >= 15, name
 
 
-@pytest.mark.parametrize("path", [*SOURCES, *TESTS], ids=relative_id)
+BESIDE = [path for folder in ("benchmarks", "book", "notebooks") for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+@pytest.mark.parametrize("path", [*SOURCES, *TESTS, *BESIDE], ids=relative_id)
 def test_files_are_not_too_long(path):
     assert len(path.read_text().splitlines()) <= 350
 
