@@ -52,7 +52,7 @@ def pack(argv):
     parts = {"train": train, "val": ImageFolder(asked.folder, False, classes=train.classes)}
     for name, dataset in parts.items():
         number = pack_part(dataset, out / name, asked.images)
-        say(f"{out / name}: {len(dataset):,} images in {number} shards")
+        say(f"{out / name}: {len(dataset):,} images in {number} shard{'s' * (number > 1)}")
     write_atomically(out / CLASSES, "".join(f"{name}\n" for name in train.classes).encode())
     return 0
 

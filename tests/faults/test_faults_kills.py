@@ -5,9 +5,11 @@ import signal
 import sys
 import time
 
+import numpy as np
 import pytest
 from killed_runs import SMALL, Forks, left
 
+from minigrad.pack.__main__ import main as pack
 from minigrad.train import checkpoint
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no fork, no SIGKILL")
@@ -99,3 +101,29 @@ def killed_before(forks, whole, path, file):
     assert ended in (-signal.SIGKILL, 0)
     assert_right(path, whole[0], forks.run(*begin(path)) if ended else 0)
     return ended != 0
+
+
+@pytest.fixture
+def shards(tmp_path):
+    """A folder of shards with 40 training and 10 validation images of each of two classes."""
+    from PIL import Image
+
+    numbers = np.random.default_rng(0)
+    for part, count in ("train", 40), ("val", 10):
+        for i in range(2 * count):
+            (tmp_path / "images" / part / "ab"[i % 2]).mkdir(parents=True, exist_ok=True)
+            image = Image.fromarray(numbers.integers(0, 256, (32, 32, 3), np.uint8))
+            image.save(tmp_path / "images" / part / "ab"[i % 2] / f"{i}.png")
+    assert pack([str(tmp_path / "images"), str(tmp_path / "packed")]) == 0
+    return tmp_path / "packed"
+
+
+@pytest.mark.long
+def test_killed_in_the_middle_of_a_shard(forks, shards, tmp_path):
+    settings = (*SMALL, "--data", shards, "--checkpoint-steps", 2)
+    assert forks.run(*settings, "--output-dir", tmp_path / "whole") == 0
+    assert forks.run(*settings, "--output-dir", tmp_path / "killed", kill_at=8) == -signal.SIGKILL
+    kept = [tmp_path / "killed" / name for name in (checkpoint.LAST, "previous.safetensors")]
+    assert 0 < checkpoint.read(next(p for p in kept if p.exists()))[1]["progress"]["step"] < 5
+    assert forks.run("--resume", tmp_path / "killed", "--data-path", shards) == 0
+    assert left(tmp_path / "killed") == left(tmp_path / "whole")
