@@ -10,8 +10,9 @@ OURS = ("minigrad", "architectures", "kernels")
 MODULES = (
     "minigrad", "minigrad.nn", "minigrad.nn.functional", "minigrad.nn.init", "minigrad.ops", "minigrad.optim",
     "minigrad.optim.lr_scheduler", "minigrad.data", "minigrad.data.transforms", "minigrad.distributed",
-    "minigrad.explain", "minigrad.gradcheck", "minigrad.train", "minigrad.interop", "minigrad.interop.onnx",
-    "minigrad.predict", "architectures", "kernels.loops", "kernels.reference", "kernels.cpu", "kernels.cuda",
+    "minigrad.explain", "minigrad.explain.drawings", "minigrad.film", "minigrad.gradcheck", "minigrad.train",
+    "minigrad.interop", "minigrad.interop.onnx", "minigrad.predict", "architectures",
+    "kernels.loops", "kernels.reference", "kernels.cpu", "kernels.cuda",
 )  # fmt: skip
 
 
