@@ -3,6 +3,7 @@
 import argparse
 from dataclasses import dataclass
 
+from .. import recipes
 from ..command.arguments import Parser
 from ..command.errors import UsageError
 from .config import FIELDS, checked_all, flag, is_text, kind, read_toml
@@ -70,6 +71,15 @@ class ListArchs(argparse.Action):
         parser.exit()
 
 
+class ListRecipes(argparse.Action):
+    """--list-recipes: prints the names for --recipe with the errors that they should give, and ends."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        for name in recipes.names():
+            print(name if (error := recipes.find(name).error) is None else f"{name:<40} error {error:5.2f} %")
+        parser.exit()
+
+
 def version():
     """minigrad's, as it was installed."""
     from importlib import metadata
@@ -86,6 +96,7 @@ def add_commands(group):
     group.add_argument("--resume", metavar="PATH", help="go on with this run (its directory or a checkpoint)")
     group.add_argument("--pretrained", metavar="FILE", help="begin from these weights (the last layer's may be fresh)")
     group.add_argument("--list-archs", action=ListArchs, nargs=0, help="list the nets")
+    group.add_argument("--list-recipes", action=ListRecipes, nargs=0, help="list the names for --recipe")
     group.add_argument("--version", action="version", version=f"minigrad {version()}", help="say which this is")
     group.add_argument("--find-lr", action="store_true", help="try rising learning rates in a few steps, and draw them")
     group.add_argument("-q", "--quiet", action="store_true", help="say only how it ended, and what went wrong")

@@ -11,6 +11,7 @@ import types
 import typing
 from dataclasses import dataclass
 
+from .. import recipes
 from ..command.errors import UsageError, shortened
 from .suggest import nearest
 
@@ -19,10 +20,11 @@ WHOLE = 2**63  # TOML's integers lie below
 
 
 class Rule(typing.NamedTuple):
-    """A condition on a value, and how to say it."""
+    """A condition on a value, and how to say it; names: gives those among which the nearest is suggested."""
 
     holds: typing.Callable
     text: str
+    names: typing.Callable = tuple
 
 
 COUNT = Rule(lambda v: v >= 1, "at least 1")
@@ -54,6 +56,11 @@ def setting(group, text, default=None, rule=None, flags=(), shown=None):
 
 
 RECIPE = "the recipe's"
+RECIPES = Rule(
+    lambda name: name in ("default", "paper") or recipes.is_named(name),
+    "default, paper, or a name that --list-recipes prints",
+    recipes.names,
+)
 
 
 @dataclass(frozen=True)
@@ -89,7 +96,7 @@ class Config:
     limit_test_batches: int | None = setting("data", "only this many batches in a test", None, COUNT, (), "all")
 
     recipe: str = setting(
-        "optimizer", "default (short runs) or paper: gives what is not set", "default", one_of("default", "paper")
+        "optimizer", "gives what is not set: default (short runs), paper, or one of --list-recipes", "default", RECIPES
     )
     opt: str | None = setting("optimizer", "sgd, adam or adamw", None, one_of("sgd", "adam", "adamw"), (), RECIPE)
     lr: float | None = setting("optimizer", "highest learning rate", None, POSITIVE, (), RECIPE)
@@ -188,7 +195,8 @@ def checked(name, value, where=""):
         raise UsageError(f"{named} must be a value of type {wanted.__name__}; got {shortened(repr(value))}")
     for rule in (field.metadata["rule"], RANGES.get(wanted)):
         if rule is not None and not rule.holds(value):
-            raise UsageError(f"{named} must be {rule.text}; got {shortened(str(value))}")
+            near = nearest(str(value), rule.names())
+            raise UsageError(f"{named} must be {rule.text}; got {shortened(str(value))}{near}")
     return value
 
 

@@ -46,10 +46,10 @@ def to_number_of_images(values, layers, images):
     """({name: value} that fit few images better than a recipe's values, notes). layers: what is set already, and stays.
 
     Batches small enough for some steps an epoch, with a learning rate that fits them (it falls with the root of their
-    size), and epochs enough for some hundred steps. The papers' recipes are left as they are.
+    size), and epochs enough for some hundred steps. Recipes other than the default one are left as they are.
     """
     batch, given = values["batch_size"], {name for layer in layers for name in layer}
-    if images >= LEAST_STEPS * batch or values.get("recipe") == "paper":
+    if images >= LEAST_STEPS * batch or values["recipe"] != "default":
         return {}, ()
     better = {}
     if "batch_size" not in given:

@@ -6,6 +6,7 @@ A configuration is built in layers: the recipe, then a resumed run, then the fil
 from architectures.registry import find
 from architectures.variant import SMALL
 
+from .. import recipes
 from ..command.errors import UsageError, blaming_the_user
 from ..command.reference import is_reference
 from .config import Config, flag
@@ -64,8 +65,37 @@ def family(arch):
         return find(arch).family
 
 
+def which_recipe(layers):
+    """What --recipe is in force: that of the last of these layers to say it."""
+    return next((layer["recipe"] for layer in reversed(layers) if "recipe" in layer), "default")
+
+
+def named(layers):
+    """{name: value} of the recipe in force, if it is one of minigrad.recipes; {} for the default one and a family's."""
+    which = which_recipe(layers)
+    if not recipes.is_named(which):
+        return {}
+    found = recipes.find(which)  # a run that was made with another version's says all of its settings itself
+    return dict(found.settings) if which in (found.name, found.identity) else {}
+
+
+def identified(which):
+    """A recipe as a run notes it: a name with the checksum of what it says."""
+    return recipes.find(which).identity if recipes.is_named(which) and "@" not in which else which
+
+
+def check_current(layer):
+    """UsageError for a recipe whose checksum is not that of this version's."""
+    which = layer.get("recipe", "default")
+    if "@" in which and which != recipes.find(which).identity:
+        raise UsageError(f"--recipe {which}: this version's is {recipes.find(which).identity}")
+
+
 def recipe(arch, image_size, which):
-    """{name: value} of the default or paper recipe for a net and the side of its images."""
+    """{name: value} of the recipe for a net and the side of its images."""
+    base = {**COMMON, **OPTIMIZERS["sgd"], **SCHEDULES["onecycle"]}
+    if recipes.is_named(which):
+        return overlay({**base, "lr_warmup_epochs": 0.0}, named([{"recipe": which}]))
     name = family(arch)
     if which == "default":
         settings = DEFAULT.get(name, GENERAL)
@@ -74,16 +104,23 @@ def recipe(arch, image_size, which):
         if name not in papers:
             raise UsageError(f"--recipe paper: {arch} has no recipe of a paper")
         settings = papers[name]
-    return overlay({**COMMON, **OPTIMIZERS["sgd"], **SCHEDULES["onecycle"]}, settings)
+    return overlay(base, settings)
 
 
-def notes(arch):
-    """A sentence if the net trains with the general recipe."""
-    return (
-        ()
-        if family(arch) in DEFAULT or is_reference(arch)
-        else (f"{arch} has no recipe of its own: it trains with the general one",)
-    )
+def notes(config):
+    """Sentences on where the settings are from: a recipe's source, what differs from it, and whether it needs a GPU."""
+    if recipes.is_named(config.recipe):
+        return tuple(of_named(recipes.find(config.recipe), config))
+    if config.recipe == "paper" or family(config.arch) in DEFAULT or is_reference(config.arch):
+        return ()
+    return (f"{config.arch} has no recipe of its own: it trains with the general one",)
+
+
+def of_named(found, config):
+    yield f"{config.recipe}: {found.source}"
+    yield from (f"unlike there: {what}" for what in found.differs)
+    if found.gpu and config.device == "cpu":
+        yield "this recipe needs a GPU (--device cuda): on two cores it takes more than a day"
 
 
 def overlay(values, layer):
@@ -104,13 +141,13 @@ def overlay(values, layer):
 
 def merged(known, layers):
     """{name: value} of the recipe that fits `known` (arch, image_size, num_classes as resolved) and the layers."""
-    which = next((layer["recipe"] for layer in reversed(layers) if "recipe" in layer), "default")
+    which = which_recipe(layers)
     values = recipe(known["arch"], known["image_size"], which)
     for layer in layers:
         values = overlay(values, layer)
     if not any("lr_warmup_epochs" in layer for layer in layers):  # the recipe's own fits its own number of epochs
         values["lr_warmup_epochs"] = min(values["lr_warmup_epochs"], 0.4 * values["epochs"])
-    return {**values, **known}
+    return {**values, **known, "recipe": identified(which)}
 
 
 def complete(known, layers):

@@ -70,8 +70,10 @@ def set_up(command, saved, classes=None):
     """
     file, flags = (own_directory(layer) for layer in (command.file, command.flags))
     saved = trusted(saved, {**file, **flags})
+    for layer in (file, flags):
+        recipe.check_current(layer)
     layers = [saved, file, flags]
-    asked = Config(**{name: value for layer in layers for name, value in layer.items()})
+    asked = Config(**{name: value for layer in (recipe.named(layers), *layers) for name, value in layer.items()})
     check_data_settings(asked)
     datasets = datasets_for(command, asked, classes)
     if not command.evaluate:
@@ -83,7 +85,7 @@ def set_up(command, saved, classes=None):
     config = complete(known, [*layers, fitted])
     check_classes(config, datasets.train)
     check_unchanged(saved, config, FIXED)
-    return Setup(config, why, datasets, (*recipe.notes(arch), *sized, *chosen, *sampling.notes(config)))
+    return Setup(config, why, datasets, (*recipe.notes(config), *sized, *chosen, *sampling.notes(config)))
 
 
 def own_directory(layer):

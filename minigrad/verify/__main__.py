@@ -1,42 +1,46 @@
-"""`python -m minigrad.verify`: how often are published weights right?
+"""`python -m minigrad.verify`: does a recipe give what its paper says, and how often are published weights right?
 
-Exit status: 0 measured, 1 another accuracy than the one that is known for the same images, 2 a wrong call or file.
+Exit status: 0 measured, 1 another result than the known one (of a recipe: a worse one), 2 a wrong call or file.
 """
 
 import sys
-import time
 
 from ..command.arguments import Parser, check_counts
 from ..command.errors import UsageError
-from ..command.screen import Bar, concluded, say, writing
+from ..command.screen import concluded, writing
 from ..data import DataError
-from ..data.catalog import KINDS, load_part
-from ..interop import fetching
-from ..interop.zoo import DATA, SIZES, known
-from ..predict import load
-from .images import all_for_testing
-from .labels import numbers_of
-from .scoring import part_of, score
 
 EXAMPLES = """examples:
+  python -m minigrad.verify practical/vgg-fashion-10k --seeds 3
+  python -m minigrad.verify paper/resnet20-cifar10 --seeds 3 --data ~/.cache/minigrad/data -- --device cuda
+  python -m minigrad.verify paper/resnet20-cifar10 --runs runs/a runs/b
   python -m minigrad.verify --weights resnet20-12fca82f.th --data ~/.cache/minigrad/data
   python -m minigrad.verify --weights resnet50-0676ba61.pth --data imagenet/val --images 1000
+
+What stands after -- is for python -m minigrad.train; its --list-recipes names the recipes.
 """
-CLOSE = 0.05  # per cent: published figures are rounded
+OF_WEIGHTS, OF_RECIPES = ("arch", "images", "batch_size"), ("seeds", "runs", "output_dir")
+SEEDS, BATCH = 3, 64
 
 
 def parser():
     top = Parser(
         "verify",
-        "--weights NAME_OR_FILE --data DIR [option ...]",
-        description="Measure the accuracy of weights beside the published one.",
+        "RECIPE [option ...] [-- option of training ...]  |  --weights NAME_OR_FILE --data DIR [option ...]",
+        description="Measure the error of a recipe, or the accuracy of weights, beside the published one.",
         epilog=EXAMPLES,
     )
-    top.add_argument("--weights", required=True, metavar="NAME", help="of architectures.weights(), or a file")
-    top.add_argument("--data", required=True, metavar="DIR", help="CIFAR's files, or DIR/val/CLASS/*.jpg")
-    top.add_argument("-a", "--arch", metavar="NAME", help="the net, where the file does not tell")
-    top.add_argument("--images", type=int, metavar="N", help="only so many, spread over the data (default: all)")
-    top.add_argument("-b", "--batch-size", type=int, default=64, metavar="N", help="images at a time (default: 64)")
+    top.add_argument("recipe", nargs="?", metavar="RECIPE", help="what to train")
+    top.add_argument("--data", metavar="DIR", help="CIFAR's files, or a folder with train/ and val/CLASS/*.jpg")
+    recipe = top.add_argument_group("of a recipe")
+    recipe.add_argument("--seeds", type=int, metavar="N", help=f"runs, with seeds from 0 (default: {SEEDS})")
+    recipe.add_argument("--runs", nargs="+", metavar="DIR", help="take these finished runs, and train none")
+    recipe.add_argument("--output-dir", metavar="DIR", help="where the runs go, and go on (default: runs/RECIPE)")
+    weights = top.add_argument_group("of weights")
+    weights.add_argument("--weights", metavar="NAME", help="of architectures.weights(), or a file")
+    weights.add_argument("-a", "--arch", metavar="NAME", help="the net, where the file does not tell")
+    weights.add_argument("--images", type=int, metavar="N", help="only so many, spread over the data (default: all)")
+    weights.add_argument("-b", "--batch-size", type=int, metavar="N", help=f"images at a time (default: {BATCH})")
     return top
 
 
@@ -46,67 +50,38 @@ def main(argv=None):
 
 
 def verify(argv):
+    argv = list(sys.argv[1:] if argv is None else argv)
+    own, options = (argv[: argv.index("--")], argv[argv.index("--") + 1 :]) if "--" in argv else (argv, [])
     with writing():
-        asked = parser().parse_args(argv)
-    check(asked)
-    path = fetching.located(asked.weights)
-    classifier = load(path, asked.arch)
-    row = known(path)
-    dataset = data_for(row, asked.data)
-    matched = numbers_of(classifier, dataset)[1]
-    say(*about(asked.weights, row, classifier), f"data       {size_of(dataset, asked)}; {matched}")
-    start = time.perf_counter()
-    with Bar("measuring", -(-len(part_of(dataset, asked.images)) // asked.batch_size)) as bar:
-        found = score(classifier, dataset, asked.batch_size, 1, asked.images, tick=bar.update)
-    expected = expected_of(row, (found.images, dataset.num_classes))
-    say(f"measured   {found} ({found.images:,} images, {time.perf_counter() - start:.0f} s){verdict(found, expected)}")
-    return 0 if expected is None or agrees(found, expected) else 1
+        asked = parser().parse_args(own)
+    check(asked, options)
+    if asked.recipe is not None:
+        from .recipes import verify as verify_recipe
+
+        asked.seeds = asked.seeds or SEEDS
+        return verify_recipe(asked, options)
+    from .weights import verify as verify_weights
+
+    asked.batch_size = asked.batch_size or BATCH
+    return verify_weights(asked)
 
 
-def check(asked):
-    if "" in (asked.weights, asked.data, asked.arch):
-        raise UsageError("--weights, --data and --arch must not be empty")
-    check_counts(asked, "images", "batch_size")
-
-
-def data_for(row, directory):
-    """The test set that a row's accuracy is of; a folder of images for other files."""
-    name = DATA[row.published.data] if row else "imagefolder"
-    return all_for_testing(directory) if KINDS[name].native_size is None else load_part(name, False, directory)
-
-
-def size_of(dataset, asked):
-    images = len(part_of(dataset, asked.images))
-    return f"{images:,} of {len(dataset):,} images" if images < len(dataset) else f"{images:,} images"
-
-
-def about(name, row, classifier):
-    """What is known of the weights."""
-    if row is None:
-        yield f"weights    {name}: not one of architectures.weights()"
-        return
-    yield f"weights    {name}: {classifier.net.made.name}, {row.source} ({row.licence}), sha256 {row.sha256[:8]}..."
-    yield f"published  {row.published}"
-    if row.measured not in (None, row.published):
-        yield f"before     {row.measured}, measured with minigrad"
-
-
-def expected_of(row, size):
-    """The known accuracy on a test set of this size, (images, classes); None where there is none."""
-    there = () if row is None else (row.published, row.measured)
-    return next((known for known in there if known is not None and SIZES[known.data] == size), None)
-
-
-def agrees(found, expected):
-    """Within what rounding leaves open, in top-1 and, where it is known, in top-5?"""
-    top5 = expected.top5 is None or abs(found.top5 - expected.top5) <= CLOSE
-    return top5 and abs(found.top1 - expected.top1) <= CLOSE
-
-
-def verdict(found, expected):
-    if expected is None:
-        return ""
-    return f", as is known: {expected}" if agrees(found, expected) else f": NOT the known {expected}"
+def check(asked, options):
+    """UsageError for what is missing, empty, too little, or has no effect on what was asked for."""
+    if "" in vars(asked).values() or "" in (asked.runs or ()):
+        raise UsageError("RECIPE, --weights, --data, --arch, --runs and --output-dir must not be empty")
+    if (asked.recipe is None) == (asked.weights is None):
+        raise UsageError("give a RECIPE (train --list-recipes names them) or --weights, one of the two")
+    check_counts(asked, "images", "batch_size", "seeds")
+    idle, subject = (OF_RECIPES, "--weights") if asked.recipe is None else (OF_WEIGHTS, "a recipe")
+    for name in idle:
+        if getattr(asked, name) is not None:
+            raise UsageError(f"--{name.replace('_', '-')} has no effect with {subject}")
+    if asked.recipe is None and (asked.data is None or options):
+        raise UsageError("--weights needs --data DIR, and nothing after --")
+    for name in ("seeds", "output_dir", "data"):
+        if asked.runs and getattr(asked, name) is not None:
+            raise UsageError(f"--{name.replace('_', '-')} has no effect with --runs, whose runs are finished")
 
 
 if __name__ == "__main__":

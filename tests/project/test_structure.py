@@ -23,6 +23,8 @@ LAYERS = [
     "minigrad.device",
     "minigrad.random",
     "minigrad.command",
+    "minigrad.recipes",
+    "minigrad.runs",
     "minigrad.autograd",
     "minigrad.guards",
     "minigrad.precision",
