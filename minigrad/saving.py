@@ -72,6 +72,8 @@ def wrote(path):
     """Is this a file that save wrote?"""
     from safetensors import SafetensorError, safe_open
 
+    if not pathlib.Path(path).is_file():  # a pipe, say, whose opening might never end
+        return False
     try:
         with safe_open(path, framework="numpy") as file:
             return KEY in (file.metadata() or {})
@@ -99,7 +101,7 @@ def load(path, map_location="cpu"):
         return {name: device.asarray(array) for name, array in arrays.items()}
     try:
         return restored(json.loads(structure), arrays, device)
-    except (KeyError, ValueError, TypeError, IndexError) as e:
+    except (KeyError, ValueError, TypeError, IndexError, RecursionError) as e:
         raise ValueError(f"load: the structure in {path} does not fit its arrays ({e})") from None
 
 

@@ -4,10 +4,12 @@ The files have no shapes, so that the net gives them. Filters are (K, R, S, C) t
 (K, C, R, S); a fully-connected layer's filter has its inputs in the same order.
 """
 
+import itertools
 import tarfile
 
 import numpy as np
 
+from . import errors
 from .contents import Contents
 from .errors import WeightsError, check_count
 
@@ -18,8 +20,9 @@ def read(path):
     """Contents of such a tar: flat arrays named layer/filter and layer/bias."""
     try:
         with tarfile.open(path, "r:") as archive:
-            members = [m for m in archive if m.name.endswith(".bin")]
-            check_count(path, len(members))
+            found = list(itertools.islice(archive, errors.MAX_TENSORS + 1))
+            check_count(path, len(found))
+            members = [m for m in found if m.name.endswith(".bin")]
             if any(not m.isreg() or m.sparse is not None for m in members):
                 raise WeightsError(f"{path}: refused: links or sparse files among its weights")
             arrays = dict(array_of(path, archive, m) for m in members if suffix(m.name))

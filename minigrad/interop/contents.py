@@ -8,6 +8,7 @@ import numpy as np
 from .errors import WeightsError
 
 ORIGINS = ("torch", "keras", "caffe", "minigrad")
+NUMBERS = "fiub"  # kinds of NumPy's types: floating point, integers, truth values
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Contents:
 
 def check_values(path, name, array):
     """Refuse complex numbers, texts, NaN, infinities, and variances below 0."""
-    if array.dtype.kind not in "fiub":
+    if array.dtype.kind not in NUMBERS:
         raise WeightsError(f"{path}: {name} holds {array.dtype} values; weights are real numbers")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise WeightsError(f"{path}: {name} holds NaN or infinite values")

@@ -5,7 +5,7 @@ import json
 import os
 from contextlib import contextmanager
 
-from .contents import Contents
+from .contents import NUMBERS, Contents
 from .errors import MAX_HEADER, WeightsError, check_count, check_unpacked
 
 DEPTH = 8  # groups within groups
@@ -75,6 +75,8 @@ def datasets_below(path, group, prefix="", depth=0):
             yield from datasets_below(path, item, f"{prefix}{name}/", depth + 1)
         elif item.external or item.is_virtual:
             raise WeightsError(f"{path}: refused: the numbers of {prefix}{name} are in another file")
+        elif item.dtype.kind not in NUMBERS:
+            raise WeightsError(f"{path}: {prefix}{name} holds {item.dtype} values; weights are real numbers")
         else:
             yield prefix + name, item
 

@@ -11,6 +11,7 @@ import zipfile
 from .contents import Contents
 from .errors import MAX_HEADER, WeightsError, check_unpacked
 from .keras import arrays_in, hard, layers_of, opened, with_depthwise
+from .zips import bytes_of
 from .zips import opened as archive_of
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
@@ -33,11 +34,11 @@ def entry(path, archive, name, most=None):
     """The bytes of an entry. WeightsError if there is none, or one that is far larger than the archive."""
     if name not in archive.namelist():
         raise WeightsError(f"{path}: a .keras archive without {name}")
-    size = archive.getinfo(name).file_size
-    check_unpacked(path, os.path.getsize(path), size)
-    if most is not None and size > most:
-        raise WeightsError(f"{path}: refused: {name} of {size:,} bytes")
-    return archive.read(name)
+    found = archive.getinfo(name)
+    check_unpacked(path, os.path.getsize(path), found.file_size)
+    if most is not None and found.file_size > most:
+        raise WeightsError(f"{path}: refused: {name} of {found.file_size:,} bytes")
+    return bytes_of(archive, found)
 
 
 def named(path, file, layers):

@@ -7,9 +7,10 @@ import zipfile
 
 import numpy as np
 
+from ..data.text import reason
 from .contents import Contents
 from .errors import MAX_HEADER, WeightsError, check_count, check_unpacked
-from .zips import opened
+from .zips import bytes_of, opened
 
 
 def read(path):
@@ -28,13 +29,13 @@ def read(path):
 
 def array_of(path, archive, entry):
     """One array, its header compared with its bytes before anything is allocated."""
-    file = io.BytesIO(archive.read(entry))
+    file = io.BytesIO(bytes_of(archive, entry))
     try:
         version = np.lib.format.read_magic(file)
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = read_header(file, max_header_size=min(MAX_HEADER, 10_000))
     except ValueError as error:
-        raise WeightsError(f"{path}: {entry.filename}: not an array: {error}") from None
+        raise WeightsError(f"{path}: {entry.filename}: not an array: {reason(error)}") from None
     data = file.getbuffer()[file.tell() :]
     if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(data):
         what = "Python objects" if dtype.hasobject else f"an array {shape} in {len(data):,} bytes"

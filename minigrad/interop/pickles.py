@@ -103,7 +103,7 @@ class Machine:
 
     def on_dict(self, _):
         items = self.pop_mark()
-        self.stack.append(dict(zip(items[::2], items[1::2])))
+        self.stack.append(dict(pairs(items)))
 
     def on_append(self, _):
         value = self.stack.pop()
@@ -115,11 +115,11 @@ class Machine:
 
     def on_setitem(self, _):
         value, key = self.stack.pop(), self.stack.pop()
-        items_of(self.stack[-1])[key] = value
+        items_of(self.stack[-1]).update(pairs([key, value]))
 
     def on_setitems(self, _):
         items = self.pop_mark()
-        items_of(self.stack[-1]).update(zip(items[::2], items[1::2]))
+        items_of(self.stack[-1]).update(pairs(items))
 
     def on_put(self, index):
         self.memo[int(index)] = self.stack[-1]
@@ -145,6 +145,8 @@ class Machine:
         self.push_name(module, name)
 
     def push_name(self, module, name):
+        if not (isinstance(module, str) and isinstance(name, str)):
+            raise WeightsError(f"{self.path}: damaged: its pickle asks for a name that is no text")
         name = Name(module, name)
         self.check(name)
         self.stack.append(name)
@@ -163,11 +165,21 @@ class Machine:
             self.stack[-1].state = state
 
 
+def pairs(items):
+    """(key, value) of keys and values in turns. A key that is no text and no number is exchanged for one of its own.
+
+    To look up a tuple, Python visits all that is in it, as often as it is mentioned: a few bytes can keep it busy for
+    ever. No weight has such a name.
+    """
+    return ((key if isinstance(key, PLAIN) else object(), value) for key, value in zip(items[::2], items[1::2]))
+
+
 def items_of(container):
     """Where SETITEM writes: into a dict, or into the items of a Call (an OrderedDict)."""
     return container.items if isinstance(container, Call) else container
 
 
+PLAIN = (str, bytes, int, float, type(None))
 CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 EMPTY = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple, "EMPTY_SET": list}
 LITERALS = frozenset((

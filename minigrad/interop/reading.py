@@ -1,9 +1,11 @@
 """Which reader a file needs: told by its first bytes, not by its name."""
 
+import os
 import tarfile
 import zipfile
 from pathlib import Path
 
+from ..data.text import reason
 from . import caffe, keras, keras_zip, npz, onnx_weights, safetensors_files, torch_files
 from .contents import ORIGINS, Contents
 from .errors import WeightsError
@@ -26,13 +28,28 @@ def read(path, origin=None) -> Contents:
     if Path(path).is_dir():
         raise WeightsError(f"{path}: a directory; the weights of a run's directory are in its best.safetensors")
     if not Path(path).is_file():
-        raise WeightsError(f"{path}: no such file{nearest(path)}")
-    found = reader(path).read(path).checked()
+        what = "not a regular file" if os.path.exists(path) else f"no such file{nearest(path)}"
+        raise WeightsError(f"{path}: {what}")
+    found = contents_of(path)
     if origin is None or found.origin == origin:
         return found
     if found.origin is not None and not (found.origin == "torch" and str(path).endswith(".safetensors")):
         raise WeightsError(f"{path}: written by {found.origin}, not by {origin}")
     return Contents(found.path, found.arrays, origin, found.facts)
+
+
+def contents_of(path):
+    """What a reader finds in a file. WeightsError for all that it stumbles over.
+
+    Readers refuse what they know to be wrong; a damaged file makes zlib, lzma, struct, NumPy or h5py raise whatever
+    they have.
+    """
+    try:
+        return reader(path).read(path).checked()
+    except (WeightsError, MemoryError):
+        raise
+    except Exception as error:
+        raise WeightsError(f"{path}: damaged: {reason(error)}") from error
 
 
 def reader(path):

@@ -102,7 +102,7 @@ def numbers_of(path, storages, kind, key, numel):
     if data is None:
         raise WeightsError(f"{path}: damaged: no storage {key!r}")
     if not isinstance(numel, int) or numel < 0 or numel * dtype.itemsize > len(data):
-        raise WeightsError(f"{path}: damaged: a storage of {numel} numbers in {len(data):,} bytes")
+        raise WeightsError(f"{path}: damaged: a storage that claims more numbers than its {len(data):,} bytes hold")
     return np.frombuffer(data, dtype, numel)
 
 
@@ -228,7 +228,7 @@ def view(path, name, flat, layout, kind):
     offset, size, stride = layout
     numbers = (offset, *size, *stride) if isinstance(size, tuple) and isinstance(stride, tuple) else ()
     if not numbers or len(size) != len(stride) or any(not isinstance(n, int) or n < 0 for n in numbers):
-        raise WeightsError(f"{path}: damaged: {name} has size {size} and stride {stride}")
+        raise WeightsError(f"{path}: damaged: size, stride and offset of {name} are not numbers >= 0, one an axis each")
     last = offset + sum((n - 1) * s for n, s in zip(size, stride)) if all(size) else offset - 1
     if last >= flat.size or np.prod(size, dtype=object) > flat.size:
         raise WeightsError(f"{path}: refused: {name} of size {size} reaches outside its storage of {flat.size:,}")

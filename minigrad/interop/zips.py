@@ -22,6 +22,17 @@ def opened(path):
     return zipfile.ZipFile(path)
 
 
+def bytes_of(archive, entry):
+    """The bytes of an entry, so many as the directory says: left to itself, zipfile unpacks all before it counts.
+
+    WeightsError for LZMA and the like, which NumPy and Keras don't write: their headers may ask for gigabytes.
+    """
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise WeightsError(f"{archive.filename}: refused: {entry.filename} is compressed in an unusual way")
+    with archive.open(entry) as file:
+        return file.read(entry.file_size)
+
+
 def directory_size(path):
     """How many bytes the directory takes, at most: the largest that a record, or what looks like one, gives."""
     with open(path, "rb") as file:

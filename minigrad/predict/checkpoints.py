@@ -1,8 +1,39 @@
 """What a checkpoint of the train command says of its net, beside the weights."""
 
+import re
+from contextlib import contextmanager
+
+from architectures import registry
+
 from ..command.reference import is_reference
 from ..data.catalog import KINDS
+from ..data.text import reason
 from ..interop import WeightsError
+
+
+@contextmanager
+def believing(path):
+    """Within this block what a file says of its net is taken at its word; WeightsError where it makes no sense."""
+    try:
+        yield
+    except WeightsError:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise WeightsError(f"{path}: damaged: what it says of its net can't be read ({reason(error)})") from error
+
+
+def within(path, facts, arrays):
+    """The facts of a net, in a file of these arrays. WeightsError for a net that is larger than they are.
+
+    Depth and width, where its name gives any, classes and channels are each an axis of some array, or at most their
+    number.
+    """
+    most = max(len(arrays), *(n for array in arrays.values() for n in array.shape), 0)
+    in_name = [] if facts["arch"] in registry.VARIANTS else re.findall(r"\d+", facts["arch"])
+    sizes = [*map(int, in_name), facts["num_classes"], facts["in_channels"]]
+    if max(sizes) > most:
+        raise WeightsError(f"{path}: damaged: says that it is of a net of {max(sizes):,}; its arrays are of {most:,}")
+    return facts
 
 
 def described(path, facts):

@@ -1,16 +1,18 @@
 """From a file to a Classifier: a run of the train command, an exported net, or published weights."""
 
 import json
+import os
 from pathlib import Path
 
 import architectures
+from architectures import registry
 
 from ..data.catalog import KINDS
 from ..interop import Preprocessing, WeightsError, fetching, onnx, read
 from ..interop.loading import load_weights
 from ..interop.zoo import DATA, known
 from . import imagenet
-from .checkpoints import described
+from .checkpoints import believing, described, within
 from .classifier import Classifier
 
 BEST, LAST = "best.safetensors", "last.safetensors"
@@ -44,7 +46,8 @@ def located(path):
     if path.is_file():
         return path
     if not path.is_dir():
-        raise WeightsError(f"{path}: no such file")
+        what = "not a regular file" if os.path.exists(path) else "no such file"
+        raise WeightsError(f"{path}: {what}")
     for name in (BEST, LAST):
         if (path / name).is_file():
             return path / name
@@ -55,7 +58,9 @@ def facts_of(path):
     """What a file of minigrad's own says of its net; None for other files."""
     contents = read(path)
     text = contents.facts.get("metadata", {}).get("minigrad")
-    return contents.net_facts() if text is None else described(path, json.loads(text))
+    with believing(path):
+        found = contents.net_facts() if text is None else described(path, json.loads(text))
+        return within(path, found, contents.arrays) if found and "arch" in found else found
 
 
 def of_graph(path, preprocessing, classes, others):
@@ -63,9 +68,10 @@ def of_graph(path, preprocessing, classes, others):
     if given := [name for name, value in others.items() if value is not None]:
         raise WeightsError(f"{path}: {given[0]} has no effect with an ONNX file, which holds the net itself")
     net = onnx.load(path)
-    told = {name: json.loads(net.metadata[name]) for name in ("classes", "preprocessing") if name in net.metadata}
     usual = imagenet.names() if net.sizes()[0] == 1000 else None
-    wanted = Preprocessing(**told["preprocessing"]) if "preprocessing" in told else None
+    with believing(path):
+        told = {name: json.loads(net.metadata[name]) for name in ("classes", "preprocessing") if name in net.metadata}
+        wanted = Preprocessing(**told["preprocessing"]) if "preprocessing" in told else None
     return Classifier(net, classes or told.get("classes") or usual, preprocessing or wanted)
 
 
@@ -89,7 +95,9 @@ def usual_classes(net, row=None):
 def of_facts(path, facts, options):
     """The Classifier that a checkpoint of the train command or an exported file describes."""
     settings = {k: facts[k] for k in ("num_classes", "image_size", "in_channels")}
-    net = architectures.create(facts["arch"], **settings, **facts.get("options", {}), **options)
+    with believing(path):
+        net = registry.fresh(facts["arch"], **{**settings, **facts.get("options", {}), **options})
+        wanted = facts.get("preprocessing")
+        wanted = Preprocessing(**wanted) if wanted else None
     load_weights(net, path)
-    wanted = facts.get("preprocessing")
-    return Classifier(net, facts.get("classes"), Preprocessing(**wanted) if wanted else None)
+    return Classifier(net, facts.get("classes"), wanted)
