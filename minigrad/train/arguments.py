@@ -21,7 +21,7 @@ TESTING = frozenset((  # the settings that a test depends on
     "arch", "num_classes", "image_size", "data", "data_path", "download", "workers", "batch_size", "limit_test_batches",
     "skip_bad_images", "tta", "device", "kernels", "threads",
 ))  # fmt: skip
-VERBS = ("resume", "pretrained", "output_dir", "evaluate", "plan", "find_lr", "quiet", "config")
+VERBS = ("resume", "pretrained", "output_dir", "evaluate", "plan", "find_lr", "profile", "quiet", "config")
 FILES = """files:
   runs/NET-DATA-TIME             a run: settings, metrics, curves, confusion matrix, checkpoints (--output-dir)
   ~/.cache/minigrad/kernels      compiled kernels, in $MINIGRAD_CACHE/kernels if that is set; may be deleted
@@ -42,6 +42,7 @@ class Command:
     evaluate: bool = False
     plan: bool = False
     find_lr: bool = False
+    profile: bool = False
     quiet: bool = False
 
 
@@ -99,6 +100,7 @@ def add_commands(group):
     group.add_argument("--list-recipes", action=ListRecipes, nargs=0, help="list the names for --recipe")
     group.add_argument("--version", action="version", version=f"minigrad {version()}", help="say which this is")
     group.add_argument("--find-lr", action="store_true", help="try rising learning rates in a few steps, and draw them")
+    group.add_argument("--profile", action="store_true", help="time layers and ops in a few steps, and draw them")
     group.add_argument("-q", "--quiet", action="store_true", help="say only how it ended, and what went wrong")
     group.add_argument("--config", metavar="FILE", help="TOML file of settings; flags beat it")
     group.add_argument("--output-dir", metavar="DIR", help="where to write the run (default: runs/ARCH-DATA-TIME)")
@@ -153,9 +155,10 @@ def check_without_a_run(verbs):
     """UsageError for what has no effect where nothing is trained."""
     if "plan" in verbs and "quiet" in verbs:
         raise UsageError("--quiet has no effect with --plan, which only says what would be done: leave one out")
-    for other in ("resume", "evaluate", "plan"):
-        if "find_lr" in verbs and other in verbs:
-            raise UsageError(f"{flag(other)} has no effect with --find-lr, which begins anew: leave one out")
+    for trial in ("find_lr", "profile"):
+        for other in ("resume", "evaluate", "plan", "find_lr"):
+            if trial in verbs and other in verbs and other != trial:
+                raise UsageError(f"{flag(other)} has no effect with {flag(trial)}, which begins anew: leave one out")
 
 
 def used_in_a_test(name, value):

@@ -38,7 +38,9 @@ def tried(session):
     with Bar("finding lr", STEPS) as bar:
         for i, batch in enumerate(islice(batches, STEPS)):
             rate = LOWEST * (HIGHEST / LOWEST) ** (i / (STEPS - 1))
-            loss = stepped(session, i, rate, batch)
+            for group in session.optimizer.param_groups:
+                group["lr"] = rate
+            loss = stepped(session, i, batch)
             mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
             now = mean / (1 - SMOOTHING ** (i + 1))
             if not math.isfinite(now) or (losses and now > TOO_HIGH * min(losses)):
@@ -49,14 +51,13 @@ def tried(session):
     return np.array(rates), np.array(losses)
 
 
-def stepped(session, number, rate, batch):
-    """The loss of a step with this rate; infinite where it isn't finite."""
-    for group in session.optimizer.param_groups:
-        group["lr"] = rate
+def stepped(session, number, batch, **more):
+    """The loss of a trial step; infinite where it isn't finite. more: settings of train_step."""
     config = session.config
     reseed(session.model, config.seed, number)
     settings = dict(criterion=session.parts.criterion, scaler=session.scaler, low_type=LOW_TYPES.get(config.amp))
     settings |= dict(portions=config.grad_accum, weigh=session.parts.weigh, clip_grad_norm=config.clip_grad_norm)
+    settings |= more
     session.frozen.start_training(session.model)
     try:
         with seeded(config.seed, number):

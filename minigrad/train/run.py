@@ -17,6 +17,7 @@ from .finder import find_lr
 from .foreign import test_weights
 from .loop import fit
 from .pretrained import begin_from, from_checkpoint, from_weights
+from .profiling import profile
 from .recording import keep, recording
 from .results import class_names, draw
 from .session import Session, check_unfinished
@@ -56,6 +57,9 @@ def run(command, group=ALONE):
             if command.find_lr:
                 with session.compilation.watched(), blaming_the_user(DataError, OSError, MemoryError):
                     return find_lr(session, command)
+            if command.profile:
+                with session.compilation.watched(), blaming_the_user(DataError, OSError, MemoryError):
+                    return profile(session, command)
             return show_directory(session, command) if command.plan else train(session, command)
 
 

@@ -51,7 +51,11 @@ def check_together(command, group):
     if group.size == 1:
         return
     weights_alone = command.evaluate and command.pretrained is not None
-    for asked, name in ((command.find_lr, "--find-lr"), (weights_alone, "--evaluate --pretrained")):
+    for asked, name in (
+        (command.find_lr, "--find-lr"),
+        (command.profile, "--profile"),
+        (weights_alone, "--evaluate --pretrained"),
+    ):
         if asked:
             raise UsageError(f"{name} is for one process; {group.size} were started: leave out mpiexec")
 
