@@ -58,7 +58,7 @@ class Part(NamedTuple):
 def part(op, dy, dy_at, name, factor, factor_at=None, window=None):
     """A Part. factor: an array that factor_at points into, or without factor_at a number or one number for each row."""
     dy_at = np.asarray(dy_at, np.int64).reshape(len(dy_at), dy.ndim)
-    dys = dy[tuple(dy_at.T)].astype(np.float64)
+    dys = np.reshape(dy[tuple(dy_at.T)], len(dy_at)).astype(np.float64)  # of a number without axes: one row
     if factor_at is None:
         return Part(op, name, np.broadcast_to(np.float64(factor), dys.shape), None, dys, dy_at, None, dy, window)
     factors = factor[tuple(factor_at.T)].astype(np.float64)

@@ -71,7 +71,7 @@ class Element:
     def by_image(self):
         """{image: sum of its terms}, for terms whose dy belongs to an image of the batch (its first axis)."""
         sums = {}
-        for p in self.parts:
+        for p in (p for p in self.parts if p.dy_at.shape[1]):
             images = p.dy_at[:, 0]
             for n in np.unique(images):
                 sums[int(n)] = sums.get(int(n), 0.0) + float(p.product[images == n].sum())
@@ -136,7 +136,7 @@ def _table(e):
     yield f"gradient of element {e.index} of a tensor {e.shape}: {e.gradient:.6g}"
     for p in e.parts:
         formula = f"{p.factor_name} * dy" if p.factor_name else "sent by the op, not taken apart"
-        yield f"  {p.op}: {len(p.dy):,} terms ({formula}), sum {p.product.sum():.6g}"
+        yield f"  {p.op}: {len(p.dy):,} term{'s' * (len(p.dy) != 1)} ({formula}), sum {p.product.sum():z.6g}"
     top = e.largest(ROWS)
     header = ("product", "= factor", "at", "* dy", "at", "op")
     rows = [header, *(_cells(term) for term in top)]
@@ -144,10 +144,10 @@ def _table(e):
     yield from ("  ".join(cell.rjust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
     if e.count > len(top):
         rest = e.total - sum(term.product for term in top)
-        yield f"and {e.count - len(top):,} smaller terms, sum {rest:.6g}"
+        yield f"and {e.count - len(top):,} smaller terms, sum {rest:z.6g}"
 
 
 def _cells(term):
     at = "" if term.factor_at is None else str(term.factor_at)
     factor = f"{term.factor_name} {term.factor:.4g}".strip()
-    return f"{term.product:.4g}", factor, at, f"{term.dy:.4g}", str(term.dy_at), term.op
+    return f"{term.product:z.4g}", factor, at, f"{term.dy:.4g}", str(term.dy_at), term.op

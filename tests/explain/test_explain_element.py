@@ -173,3 +173,13 @@ def test_bad_arguments():
     loss.backward()
     with pytest.raises((RuntimeError, ValueError)):
         element(loss, w, (0, 0))
+
+
+def test_a_number_without_axes_is_taken_apart():
+    """H = x w + x: what comes by the addition, and what comes by the product."""
+    x, w = mg.tensor(2.0, requires_grad=True), mg.tensor(0.25, requires_grad=True)
+    found = element(x * w + x, x, ())
+    assert [(p.op, p.product.tolist()) for p in found.parts] == [("add", [1.0]), ("mul", [0.25])]
+    assert (found.total, found.count, found.by_image()) == (1.25, 2, {})
+    assert "add: 1 term (sent by the op" in str(found)
+    assert found.plot().axes
