@@ -64,10 +64,20 @@ def normalise(notebook):
     )
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
+        cell.metadata["slideshow"] = {"slide_type": slide_type(cell)}
         if cell.cell_type == "code":
             cell.outputs = joined(cell.outputs)
             describe(cell)
     return notebook
+
+
+def slide_type(cell):
+    """Where `jupyter nbconvert --to slides` begins a slide: at a heading, and below it at each text."""
+    if cell.cell_type == "code":
+        return "skip" if cell.source.startswith(("# On Colab", "import ", "from ")) else "-"
+    if "<details>" in cell.source:
+        return "notes"  # solutions, which the speaker sees
+    return "slide" if cell.source.startswith(("# ", "## ")) else "subslide"
 
 
 def describe(cell):
@@ -82,7 +92,9 @@ def joined(outputs):
     result = []
     for output in outputs:
         output.get("metadata", {}).clear()
-        output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)  # it lives as long as its kernel
+        widget = output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+        if widget and not output.data:
+            continue  # it lives as long as its kernel, and nothing is left of it
         if output.output_type == "stream" and result and result[-1].get("name") == output.name:
             result[-1].text += output.text
         else:
