@@ -1,6 +1,7 @@
 """The argument parser of the commands, and checks of what it found."""
 
 import argparse
+import sys
 
 from .errors import UsageError
 
@@ -27,3 +28,10 @@ def check_counts(asked, *names):
         value = getattr(asked, name)
         if value is not None and value < 1:
             raise UsageError(f"--{name.replace('_', '-')} must be an int >= 1; got {value}")
+
+
+def parted(argv):
+    """(arguments of this command, those after --, which are for the train command); of the process, if argv is None."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    end = argv.index("--") if "--" in argv else len(argv)
+    return argv[:end], argv[end + 1 :]

@@ -9,6 +9,7 @@ import numpy as np
 from ..device import CPU, device_of, get_num_threads, set_num_threads
 from ..tensor import Tensor
 from .group import Group
+from .watchdog import VARIABLE, Watchdog, seconds_of
 
 STDERR = 2
 GRACE = 2.0  # seconds that others wait with an error of theirs: if the first process has it too, it says so for all
@@ -17,32 +18,45 @@ GRACE = 2.0  # seconds that others wait with an error of theirs: if the first pr
 class MpiGroup(Group):
     """The processes of one of MPI's communicators. See Group."""
 
-    def __init__(self, mpi, communicator):
+    def __init__(self, mpi, communicator, watchdog=None):
         self.mpi, self.communicator = mpi, communicator
         self.rank, self.size = communicator.rank, communicator.size
+        self.watchdog = watchdog or Watchdog(seconds_of(), self.give_up)
 
     def all_reduce(self, x):
-        return changed(x, lambda array: self.communicator.Allreduce(self.mpi.IN_PLACE, array))
+        with self.watchdog.waiting():
+            return changed(x, lambda array: self.communicator.Allreduce(self.mpi.IN_PLACE, array))
 
     def start_all_reduce(self, array):
-        return Message(self.communicator.Iallreduce(self.mpi.IN_PLACE, array))
+        return Message(self.communicator.Iallreduce(self.mpi.IN_PLACE, array), self.watchdog)
 
     def broadcast(self, x, src=0):
         if not 0 <= src < self.size:
             raise ValueError(f"broadcast: src must be a rank from 0 to {self.size - 1}; got {src}")
-        return changed(x, lambda array: self.communicator.Bcast(array, src))
+        with self.watchdog.waiting():
+            return changed(x, lambda array: self.communicator.Bcast(array, src))
 
     def all_gather_object(self, value):
-        return self.communicator.allgather(value)
+        with self.watchdog.waiting():
+            return self.communicator.allgather(value)
 
     def sums(self, *numbers):
         return self.all_reduce(np.array(numbers, np.float64)).tolist()
 
     def barrier(self):
-        self.communicator.Barrier()
+        with self.watchdog.waiting():
+            self.communicator.Barrier()
 
     def twin(self):
-        return MpiGroup(self.mpi, self.communicator.Dup())
+        with self.watchdog.waiting():
+            return MpiGroup(self.mpi, self.communicator.Dup(), self.watchdog)
+
+    def give_up(self, seconds):
+        """One of the others hangs: say so, and end all."""
+        waited = f"process {self.rank} of {self.size} has waited {seconds:g} seconds for the others"
+        print(f"minigrad: error: {waited}: one of them hangs. All are ended. (${VARIABLE} is how long to wait)",
+              file=sys.stderr)  # fmt: skip
+        self.abort(1)
 
     def wait_for_first(self):
         if self.rank:
@@ -60,14 +74,15 @@ class MpiGroup(Group):
 class Message:
     """One of MPI's requests. MPI works on it only while it is called: test() pushes it on."""
 
-    def __init__(self, request):
-        self.request = request
+    def __init__(self, request, watchdog):
+        self.request, self.watchdog = request, watchdog
 
     def test(self):
         return self.request.Test()
 
     def wait(self):
-        self.request.Wait()
+        with self.watchdog.waiting():
+            self.request.Wait()
 
 
 def changed(x, change):

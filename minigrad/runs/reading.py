@@ -54,7 +54,8 @@ def lines_of(path):
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return []
-    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+    whole = [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
+    return [json.loads(line, parse_constant=lambda name: None) for line in whole]  # NaN is no number in JSON
 
 
 def found(root):

@@ -40,17 +40,17 @@ class Study:
             )
 
     def run(self, name, *arguments):
-        """The finished Run of this name: trained now, gone on with, or there already. None, and a line: it failed."""
+        """(0, the finished Run of this name): trained now, gone on with, or there already; (the status, None): not."""
         place = self.directory / name
         if (place / CONFIG).exists() and (run := Run.read(place)).is_over():
             say(f"{place}: is there")
-            return run
+            return 0, run
         where = "--resume" if any((place / file).exists() for file in CHECKPOINTS) else "--output-dir"
         status = train(where, str(place), *arguments, *self.options)
         if status:
             say(f"{place}: training ended with status {status}", always=True)
-            return None
-        return Run.read(place)
+            return status, None
+        return 0, Run.read(place)
 
 
 def train(*arguments):

@@ -5,7 +5,7 @@ Exit status: 0 measured, 1 another result than the known one (of a recipe: a wor
 
 import sys
 
-from ..command.arguments import Parser, check_counts
+from ..command.arguments import Parser, check_counts, parted
 from ..command.errors import UsageError
 from ..command.screen import concluded, writing
 from ..data import DataError
@@ -50,8 +50,7 @@ def main(argv=None):
 
 
 def verify(argv):
-    argv = list(sys.argv[1:] if argv is None else argv)
-    own, options = (argv[: argv.index("--")], argv[argv.index("--") + 1 :]) if "--" in argv else (argv, [])
+    own, options = parted(argv)
     with writing():
         asked = parser().parse_args(own)
     check(asked, options)

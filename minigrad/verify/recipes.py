@@ -66,7 +66,7 @@ def trained(recipe, asked, options):
     runs = []
     for seed in range(asked.seeds):
         say(f"seed {seed}, {seed + 1} of {asked.seeds}")
-        run = study.run(f"seed-{seed}", "--recipe", recipe.name, "--seed", str(seed))
+        _, run = study.run(f"seed-{seed}", "--recipe", recipe.name, "--seed", str(seed))
         if run is None:
             say(f"The same command goes on in {place}.")
             return None

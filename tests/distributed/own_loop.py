@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 
 import numpy as np
 
@@ -32,5 +33,7 @@ for _ in range(2):
         raise ArithmeticError("it broke here")
     if end == "kill" and group.rank == group.size - 1:
         os.kill(os.getpid(), signal.SIGKILL)
+    while end == "hang" and group.rank == group.size - 1:
+        time.sleep(1)
 if group.rank == 0:
     np.savez(path, **net.state_dict())

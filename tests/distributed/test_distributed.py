@@ -1,6 +1,7 @@
 """Gradients, batch norm and shares of batches of several processes (here threads) against one process with all."""
 
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from minigrad.data.transforms import Mixup
 from minigrad.distributed import GradientReducer, Group, SyncBatchNorm
 from minigrad.distributed.launcher import processes
 from minigrad.distributed.norm import sync_batch_norm
+from minigrad.distributed.watchdog import Watchdog, seconds_of
 from minigrad.nn import functional as F
 from minigrad.optim import SGD
 from minigrad.train.__main__ import main
@@ -271,3 +273,24 @@ def test_without_mpi4py_the_package_is_named(monkeypatch):
     distributed.init_process_group.cache_clear()
     with pytest.raises(RuntimeError, match=r"2 processes were started, but mpi4py is missing.*minigrad\[mpi\]"):
         distributed.init_process_group()
+
+
+# One that hangs
+
+
+def test_a_wait_that_takes_too_long_is_given_up():
+    given_up = threading.Event()
+    watchdog = Watchdog(0.05, lambda seconds: given_up.set())
+    for _ in range(3):  # work between waits is no waiting
+        with watchdog.waiting():
+            pass
+    assert not watchdog.is_late()
+    with watchdog.waiting():
+        assert given_up.wait(20) and watchdog.is_late()
+
+
+def test_how_long_to_wait():
+    assert seconds_of({}) == 1800 and seconds_of({"MINIGRAD_TIMEOUT": "2.5"}) == 2.5
+    for wrong in ("0", "-1", "nan", "inf", "soon", "1e300"):
+        with pytest.raises(RuntimeError, match="MINIGRAD_TIMEOUT must be a number of seconds greater than 0"):
+            seconds_of({"MINIGRAD_TIMEOUT": wrong})

@@ -80,6 +80,15 @@ def test_one_that_is_killed_ends_all(tmp_path):
     assert done.returncode not in (0, None) and not (tmp_path / "net.npz").exists()
 
 
+@pytest.mark.parametrize("number", [2, 3])
+def test_one_that_hangs_ends_all(number, tmp_path):
+    done = many(number, HERE / "own_loop.py", tmp_path / "net.npz", "hang", MINIGRAD_TIMEOUT="2")
+    assert done.returncode not in (0, None) and not (tmp_path / "net.npz").exists()
+    assert "has waited 2 seconds for the others: one of them hangs. All are ended." in done.stderr
+    done = many(number, HERE / "own_loop.py", tmp_path / "net.npz", "well", MINIGRAD_TIMEOUT="soon")
+    assert done.returncode == 1 and "MINIGRAD_TIMEOUT must be a number of seconds greater than 0" in done.stderr
+
+
 def test_a_loop_of_ones_own(tmp_path):
     """Weights begin as the first one's, cores are shared; the result is that of one process with the same batches."""
     for number in (1, 2, 2):

@@ -48,6 +48,8 @@ LAYERS = [
     "minigrad.film",
     "minigrad.export",
     "minigrad.verify",
+    "minigrad.watch",
+    "minigrad.sweep",
     "minigrad.pack",
     "minigrad.train",
 ]

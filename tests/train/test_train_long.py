@@ -1,12 +1,21 @@
 """Long runs: 2,000 steps in flat memory, no file and no thread left open."""
 
+import gc
 import json
 import pathlib
 import subprocess
 import sys
 
+import emulator
+import numpy as np
 import pytest
+from cuda_cases import needs_emulator
+from places import prepare
 from train_runs import environment
+
+from minigrad import nn, optim
+from minigrad.device import get_device
+from minigrad.train.loop import train_step
 
 PROGRAM = """
 import json, os, sys, threading
@@ -46,3 +55,21 @@ def test_memory_files_and_threads_of_2000_steps(tmp_path):
     early, late = max(pages[2:6]), max(pages[-5:-1])  # in the last, matplotlib is imported
     assert late < 1.01 * early, pages
     assert files[-2] <= files[2] and threads[-2] <= threads[2], (files, threads)
+
+
+@pytest.mark.long
+@needs_emulator
+def test_memory_of_the_emulated_device_over_60_steps():
+    """What the device holds after a step is the same each time, with all that was unused given back."""
+    prepare("emulated")
+    device = get_device("emulated")
+    net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3)).to(device)
+    optimizer = optim.SGD(net.parameters(), 0.01, momentum=0.9)
+    x, labels = np.random.default_rng(0).standard_normal((4, 8, 8, 1)).astype(np.float32), np.arange(4) % 3
+    held = []
+    for _ in range(60):
+        train_step(net, optimizer, x, labels)
+        gc.collect()
+        device.free_unused()
+        held.append(emulator.memory.Held.now)
+    assert len(set(held[2:])) == 1, held

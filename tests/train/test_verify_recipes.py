@@ -151,7 +151,7 @@ def test_what_was_stopped_is_gone_on_with(tmp_path, monkeypatch):
     (tmp_path / "half" / "metrics.jsonl").write_text("")
     (tmp_path / "half" / "previous.safetensors").write_text("")
     runs = study.Study(tmp_path, ["--lr", "1"])
-    assert runs.run("half", "--seed", "0") is None and runs.run("new", "--seed", "1") is None
+    assert runs.run("half", "--seed", "0") == runs.run("new", "--seed", "1") == (3, None)
     assert calls == [
         ("--resume", str(tmp_path / "half"), "--seed", "0", "--lr", "1"),
         ("--output-dir", str(tmp_path / "new"), "--seed", "1", "--lr", "1"),

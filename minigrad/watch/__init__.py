@@ -1,0 +1,1 @@
+"""`python -m minigrad.watch runs/`: a page on this machine that shows running and past runs, and compares them."""
