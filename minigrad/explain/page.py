@@ -88,7 +88,8 @@ PAGE = """<!doctype html>
 <script type="module">
 {script}
 const state = {state}, listeners = [];
-const theme = window === parent ? undefined : parent.document.body?.dataset.jpThemeLight; // of the notebook around it
+let theme; // of the notebook around it
+try {{ theme = parent.document.body?.dataset.jpThemeLight; }} catch {{ /* a file may not look outside its frame */ }}
 if (theme) document.body.dataset.jpThemeLight = theme;
 const model = {{
   get: key => state[key],

@@ -302,3 +302,14 @@ def test_the_widget_in_jupyterlab_through_a_whole_pass(page, tmp_path):
         run_cell(page, 1, page.locator(".jp-OutputArea", has_text=f"grads {expected['w']:.4f}"[:-1]))
         run_cell(page, 2, page.get_by_text("step 6 of 7", exact=True))
         page.goto("about:blank")
+
+
+def test_a_page_steps_in_a_frame_of_a_page_from_the_disk(page, tmp_path):
+    """There a frame may not look at the page around it."""
+    w = mg.tensor(2.0, requires_grad=True)
+    explain.Stepper(w * w + w).to_html(tmp_path / "inner.html")
+    (tmp_path / "outer.html").write_text('<!doctype html><iframe src="inner.html" width="900" height="600"></iframe>')
+    page.goto(f"file://{tmp_path}/outer.html")
+    frame = page.locator("iframe").content_frame
+    frame.get_by_role("button", name="next").click()
+    frame.locator(".mg-counter", has_text="step 1 of").wait_for()
