@@ -280,7 +280,7 @@ def main():
         )
         sys.exit(2)
     print(" " * 76 + "".join(f"{name:>12}" for name in SIDES) + "   ratio", flush=True)
-    report("bench_gpu", args.peer, measure(rows, args, start), line, args)
+    report("bench_gpu", measure(rows, args, start), line, args, "gpu")
 
 
 if __name__ == "__main__":

@@ -82,8 +82,8 @@ def parse():
     parser.add_argument("--rounds", type=int, default=3, help="quiet windows of each candidate (default 3)")
     parser.add_argument("--seconds", type=float, default=0.1, help="least length of a window (default 0.1)")
     parser.add_argument("--budget", type=float, default=5, help="seconds for one line of the table (default 5)")
-    parser.add_argument("--json", type=Path, help="write the rows there, with machine and versions")
-    parser.add_argument("--plot", type=Path, help="draw the ratios there")
+    parser.add_argument("--json", type=Path, help="write the rows there (a file, or a directory), with the machine")
+    parser.add_argument("--plot", type=Path, help="draw the ratios there, likewise")
     args = parser.parse_args()
     if args.op:
         check_ops(parser, args.op)
@@ -103,7 +103,7 @@ def main():
     columns = "".join(f"{layout.replace('_', ' '):>12}" for layout in LAYOUTS[args.peer])
     progress(f"{args.threads} threads; milliseconds; ratio = the better of {args.peer}'s layouts / ours")
     print(f"{'op, shapes, settings':72} {'pass':9}{'ours':>10}{columns}{'ratio' if columns else '':>7}", flush=True)
-    rows = report("bench_ops", args.peer, measure(args), line, args)
+    rows = report("bench_ops", measure(args), line, args, "ops")
     if args.net and args.peer != "none" and rows:
         print(sum_line(rows))
 

@@ -2,6 +2,7 @@
 
 python benchmarks/bench_train.py --peer torch                              the eight standard nets
 python benchmarks/bench_train.py --peer torch --small --mode forward       the nets of the default runs, 28x28x1
+python benchmarks/bench_train.py --peer torch onnxruntime openvino --mode forward --batch 1    several peers
 python benchmarks/bench_train.py --peer torch --net resnet18 --batch 1 8 32 --json resnet18.json --plot resnet18.png
 """
 
@@ -32,19 +33,28 @@ def case(net, image, channels, batch, mode, threads):
 
 
 def finalists(peer, task, args):
-    """The peer's fastest candidate, and the next one if it is close, by one window each. {name: settings, variables}"""
+    """(names of the peer's fastest candidate, and of the next one if it is close, {name: answer}), by one window each.
+
+    A candidate that can't run is left out, unless none can: torch.compile needs a compiler.
+    """
     candidates = PEERS[peer].candidates
     if len(candidates) < 2:
-        return candidates, {}
-    seconds, answers = {}, {}
+        return tuple(candidates), {}
+    answers, errors = {}, []
     for name, (settings, environment) in candidates.items():
-        with Worker(peer, args.threads, environment, args.python) as worker:
-            answers[name] = worker.measure({**task, **settings}, SCREENING_SECONDS)
-        seconds[name] = answers[name]["median_s"]
-        progress(f"  {name}: {1000 * seconds[name]:.0f} ms, {answers[name]['peak_rss_mb']:.0f} MB")
-    best, second = sorted(seconds, key=seconds.get)[:2]
-    chosen = (best, second) if seconds[second] < CLOSE * seconds[best] else (best,)
-    return {name: candidates[name] for name in chosen}, answers
+        try:
+            with Worker(peer, args.threads, environment, args.python) as worker:
+                answers[name] = worker.measure({**task, **settings}, SCREENING_SECONDS)
+        except PeerError as error:
+            progress(f"  {name}: left out ({error})")
+            errors.append(error)
+            continue
+        progress(f"  {name}: {1000 * answers[name]['median_s']:.0f} ms, {answers[name]['peak_rss_mb']:.0f} MB")
+    if not answers:
+        raise errors[0]
+    seconds = {name: answer["median_s"] for name, answer in answers.items()}
+    fastest = sorted(seconds, key=seconds.get)[:2]
+    return tuple(name for name in fastest if seconds[name] < CLOSE * seconds[fastest[0]] or name == fastest[0]), answers
 
 
 def first_step_without_cache(task, threads):
@@ -59,14 +69,18 @@ def run_case(task, args):
     progress(f"{task['net']} {task['image']}x{task['image']}x{task['channels']}, batch {task['batch']}, {task['mode']}")
     with Worker("minigrad", args.threads) as worker:
         worker.measure(task, 0)  # compiles what is not in the cache yet: that takes time and memory of its own
-    chosen, screened = finalists(args.peer, task, args)
+    chosen, screened = {}, {}
+    for peer in args.peer:
+        names, answers = finalists(peer, task, args)
+        chosen |= {name: (peer, *PEERS[peer].candidates[name]) for name in names}
+        screened |= answers
     with contextlib.ExitStack() as stack:
         jobs = {"minigrad": (stack.enter_context(Worker("minigrad", args.threads)), task)}
-        for name, (settings, environment) in chosen.items():
-            worker = stack.enter_context(Worker(args.peer, args.threads, environment, args.python))
+        for name, (peer, settings, environment) in chosen.items():
+            worker = stack.enter_context(Worker(peer, args.threads, environment, args.python))
             jobs[name] = worker, {**task, **settings}
         answers = in_turns(jobs, args.seconds, args.rounds, args.budget)
-    row = ours(task, answers["minigrad"], args) | theirs(args.peer, answers, screened)
+    row = ours(task, answers["minigrad"], args) | theirs(answers, screened)
     row["ratio"] = round(row["peer_ms"] / row["ours_ms"], 3) if chosen else None
     row["disturbed"] = any(disturbed(a) for a in answers.values())
     return row
@@ -82,7 +96,7 @@ def ours(task, answers, args):
     }
 
 
-def theirs(peer, answers, screened):
+def theirs(answers, screened):
     """The fastest candidate's figures, and those of all."""
     all_ms = {name: 1000 * a["median_s"] for name, a in screened.items()}
     all_ms |= {name: milliseconds(a) for name, a in answers.items() if name != "minigrad"}
@@ -97,6 +111,7 @@ def theirs(peer, answers, screened):
         "peer_first_step_s": round(answers[best][0]["first_step_s"], 2),
         "all_ms": {name: round(ms, 2) for name, ms in all_ms.items()},
         "all_rss_mb": {name: round(a["peak_rss_mb"]) for name, a in screened.items()},
+        "versions": {name: a[0]["version"] for name, a in answers.items() if name != "minigrad"},
     }
 
 
@@ -117,21 +132,29 @@ def line(row):
     )
 
 
+def nets_of(peer, nets, asked):
+    """Those of the nets that a peer has, or else all that it has. PeerError where others were asked for by name."""
+    known = PEERS[peer].nets
+    if not known:
+        raise PeerError(f"{peer} can't be measured: {PEERS[peer].hint}")
+    missing = [n for n in nets if n not in known]
+    if asked and peer != "none" and missing:
+        raise PeerError(f"{peer} has no net {missing[0]!r} here; it has {', '.join(known)}")
+    return nets if asked else [n for n in nets if n in known] or known
+
+
 def wanted(args):
     """The cases that the arguments ask for. PeerError for a net that the peer has not."""
-    known = PEERS[args.peer].nets
-    if not known:
-        raise PeerError(f"{args.peer} can't be measured: {PEERS[args.peer].hint}")
-    nets = args.net or [n for n in (SMALL if args.small else STANDARD) if n in known] or known
-    if args.peer != "none" and (missing := [n for n in nets if n not in known]):
-        raise PeerError(f"{args.peer} has no net {missing[0]!r} here; it has {', '.join(known)}")
+    nets = args.net or list(SMALL if args.small else STANDARD)
+    for peer in args.peer:
+        nets = nets_of(peer, nets, asked=args.net)
     image, channels = (args.image or 28, 1) if args.small else (args.image, None)
     return [case(n, image, channels, b, args.mode, args.threads) for n in nets for b in args.batch or [None]]
 
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peer", choices=PEERS, default="none")
+    parser.add_argument("--peer", choices=PEERS, nargs="+", default=["none"], help="one, or several in one run")
     parser.add_argument(
         "--python", default=sys.executable, help="the interpreter that has the peer (default: this one)"
     )
@@ -145,8 +168,8 @@ def parse():
     parser.add_argument("--seconds", type=float, default=1.0, help="least length of a window (default 1.0)")
     parser.add_argument("--budget", type=float, default=60, help="seconds for the windows of a case (default 60)")
     parser.add_argument("--cold", action="store_true", help="also time the first step with an empty kernel cache")
-    parser.add_argument("--json", type=Path, help="write the rows there, with machine and versions")
-    parser.add_argument("--plot", type=Path, help="draw the ratios there")
+    parser.add_argument("--json", type=Path, help="write the rows there (a file, or a directory), with the machine")
+    parser.add_argument("--plot", type=Path, help="draw the ratios there, likewise")
     return parser.parse_args()
 
 
@@ -158,9 +181,16 @@ def measure(args):
         yield run_case(task, args)
 
 
+def stem(args):
+    """What the files of these measurements are called, before the processor and the day."""
+    parts = "forward" if args.mode == "forward" else "train_step", "28x28" if args.small else None
+    batch = f"batch{args.batch[0]}" if args.batch and len(args.batch) == 1 else None
+    return "_".join(filter(None, (*parts, batch)))
+
+
 def main():
     args = parse()
-    report("bench_train", args.peer, measure(args), line, args)
+    report("bench_train", measure(args), line, args, stem(args))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import statistics
 import subprocess
 import sys
 import time
+from datetime import date
 from pathlib import Path
 
 from worker import version
@@ -94,14 +95,28 @@ def disturbed(answers):
     return len(quiet(answers)) < 2
 
 
+def processor():
+    """What Linux says of the first processor, {name: text}; {} elsewhere."""
+    try:
+        first = Path("/proc/cpuinfo").read_text().partition("\n\n")[0]
+    except OSError:
+        return {}
+    return {name.strip(): text.strip() for name, _, text in (line.partition(":") for line in first.splitlines())}
+
+
+def kind():
+    """What decides how fast the kernels are, and so stands in a table's name: "avx512", "avx2", or the architecture."""
+    flags = processor().get("flags", "").split()
+    return next((name for name, flag in (("avx512", "avx512f"), ("avx2", "avx2")) if flag in flags), platform.machine())
+
+
 def machine(threads):
     """What the numbers were measured on."""
-    model = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        names = [l.split(":")[1].strip() for l in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in l]
-        model = names[0] if names else model
+    told = processor()
+    model = told.get("model name") or platform.processor() or platform.machine()
+    about = {"cpu": model, "family": told.get("cpu family"), "model": told.get("model"), "kind": kind()}
     versions = {package: version(package) for package in ("numpy", "numba")}
-    return {"cpu": model, "cores": os.cpu_count(), "threads": threads, "python": platform.python_version(), **versions}
+    return {**about, "cores": os.cpu_count(), "threads": threads, "python": platform.python_version(), **versions}
 
 
 def progress(text):
@@ -109,11 +124,18 @@ def progress(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def report(name, peer, rows, line, args):
+def named(path, stem, ending):
+    """The path, or in a directory STEM_KIND_DATE: tables of different processors are never one."""
+    return path / f"{stem}_{kind()}_{date.today()}{ending}" if path and path.is_dir() else path
+
+
+def report(name, rows, line, args, stem):
     """Print each row as soon as it is measured, and keep it in args.json: what was measured survives what comes next.
 
-    A plot at the end, if args.plot. A peer that can't go on ends the program with one line and exit status 2.
+    A plot at the end, if args.plot. Both are paths; in a directory the files are called stem, processor and day. A peer
+    that can't go on ends the program with one line and exit status 2.
     """
+    table, picture = named(args.json, stem, ".json"), named(args.plot, stem, ".png")
     from peers import explained
 
     done = []
@@ -121,15 +143,15 @@ def report(name, peer, rows, line, args):
         for row in rows:
             done.append(row)
             print(line(row), flush=True)
-            if args.json:
-                write_json(args.json, done, args.threads)
+            if table:
+                write_json(table, done, args.threads)
     except PeerError as error:
-        print(f"{name}: {explained(error, peer)}", file=sys.stderr)
+        print(f"{name}: {explained(error)}", file=sys.stderr)
         sys.exit(2)
-    if args.plot and done:
+    if picture and done:
         from plot import draw
 
-        draw(done, args.plot)
+        draw(done, picture)
     return done
 
 

@@ -27,7 +27,9 @@ TORCH = {
     "torch channels last": ({"layout": "channels_last"}, {}),
     "torch contiguous, huge pages": ({"layout": "contiguous"}, HUGE_PAGES),
     "torch channels last, huge pages": ({"layout": "channels_last"}, HUGE_PAGES),
+    "torch compiled": ({"layout": "channels_last", "compiled": True}, HUGE_PAGES),  # it chooses layouts itself
 }
+ENGINES = "in an environment that has minigrad"
 STANDARD = (
     "vgg16", "alexnet_owt", "resnet18", "googlenet_torchvision", "resnet50", "densenet121", "resnet20",
     "densenet_bc_100_12",
@@ -38,6 +40,8 @@ ALL = tuple(dict.fromkeys(STANDARD + SMALL))
 PEERS = {
     "none": Peer(ALL, {}, ""),
     "torch": Peer(ALL, TORCH, "pip install torch"),
+    "onnxruntime": Peer(ALL, {"onnxruntime": ({}, {})}, f"pip install onnxruntime onnx, {ENGINES}"),
+    "openvino": Peer(ALL, {"openvino": ({}, {})}, f"pip install openvino onnx, {ENGINES}"),
     "tinygrad": Peer(("resnet20", "vgg_small_bn"), {"tinygrad": ({}, {})}, "pip install tinygrad (it needs clang)"),
     "mygrad": Peer(("vgg_small_bn",), {"mygrad": ({}, {})}, "pip install mygrad"),
     "chainer": Peer(
@@ -47,6 +51,7 @@ PEERS = {
 }
 
 
-def explained(error, peer):
-    """The error's line, with what to do if the peer is missing."""
-    return f"{error}; {PEERS[peer].hint}" if "ModuleNotFoundError" in str(error) else str(error)
+def explained(error):
+    """The error's line, which begins with the module's name, and what to do if the peer is missing."""
+    peer = PEERS.get(str(error).partition(":")[0].partition("_")[0])
+    return f"{error}; {peer.hint}" if peer and "ModuleNotFoundError" in str(error) else str(error)

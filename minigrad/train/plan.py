@@ -20,7 +20,6 @@ from .setup import within_memory
 PROBE, PROBES = 512, 8  # side and number of the matrix products that tell how fast this machine multiplies
 EFFICIENCY = 0.25  # of a whole training step beside a matrix product: layers that only move memory take their time too
 FEW_STEPS = 20  # fewer of them in all teach a net next to nothing
-TRAINING_MACS = 3  # a step computes a forward product and the gradients by input and by weight
 OPTIMIZER_SLOTS = {"sgd": 1, "adam": 2, "adamw": 2}
 
 
@@ -81,7 +80,7 @@ def notes(session, memory, device):
         yield "one class only: there is nothing to tell apart, and any net is right"
     if session.frozen.names:
         kept, all_of = (sum(p.size for p in some) for some in (session.frozen.parameters, session.model.parameters()))
-        yield f"frozen: {kept:,} of {count(all_of, 'parameter')}; time and memory are estimated as if none were"
+        yield f"frozen: {kept:,} of {count(all_of, 'parameter')}; the memory is estimated as if none were"
     if memory > device.memory():
         low = " or --amp bf16" if device is not CPU and session.config.amp == "none" else ""
         there = f"{device.memory() / 2**20:,.0f} MiB of memory"
@@ -120,8 +119,26 @@ def estimate(found, session):
     config, progress = session.config, session.progress
     images = session.steps * step_images(config)
     tested = min(len(session.datasets.test), (config.limit_test_batches or 10**9) * config.batch_size)
-    macs = (TRAINING_MACS * images + tested) * found.macs
+    macs = training_macs(found.rows, session) * images + tested * found.macs
     return (config.epochs - progress.epoch) * macs / (EFFICIENCY * macs_per_second() * session.group.size)
+
+
+def training_macs(rows, session):
+    """MACs of a training step, for one image: forward, and the gradients by input and by weight.
+
+    A layer that is frozen needs none by weight, and before the first one that is trained none by input either.
+    """
+    frozen = {name for name, module in session.model.named_modules() if is_one_of(module, session.frozen.modules)}
+    total, reached = 0, False
+    for layer in (r for r in rows if r.macs):
+        trained = layer.name not in frozen
+        reached = reached or trained
+        total += layer.macs * (1 + reached + trained)
+    return total
+
+
+def is_one_of(module, modules):
+    return any(module is other for other in modules)
 
 
 def macs_per_second():

@@ -20,7 +20,7 @@ from .pretrained import begin_from, from_checkpoint, from_weights
 from .profiling import profile
 from .recording import keep, recording
 from .results import class_names, draw
-from .session import Session, check_unfinished
+from .session import Session, nothing_left
 from .setup import chosen_device, kernels_in_force, products_in_force, set_up
 from .together import check_device, check_together
 
@@ -37,6 +37,8 @@ def run(command, group=ALONE):
         setup, source = set_up(command, settings, saved and class_names_of(saved[1])), None
         check_device(setup.config, group)
         setup = replace(setup, group=group)
+        if command.evaluate:  # a test counts all classes alike
+            setup = replace(setup, config=replace(setup.config, class_weights=None))
         if saved:
             setup = replace(setup, conventions=from_checkpoint(saved[1]))
         if command.pretrained is not None:
@@ -139,7 +141,9 @@ def train(session, command):
     session.group.barrier()  # all have read what the first will write
     if session.is_over() and not (planned(session.config, command) / checkpoint.LAST).exists():
         put_in_place(session, command)
-    check_unfinished(session)
+    if (why := nothing_left(session)) is not None:  # no mistake: a script may start a run again until it is through
+        say(why, always=True)
+        return 0
     session.share()
     with blaming_the_user(DataError, OSError, MemoryError), recording(session, command) as (log, request):
         return fit_or_stop(session, log, request)

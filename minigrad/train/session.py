@@ -6,7 +6,7 @@ from itertools import islice
 import numpy as np
 
 from .. import optim
-from ..command.errors import UsageError, blaming_the_user
+from ..command.errors import blaming_the_user
 from ..command.screen import Bar, say
 from ..data import DataError
 from ..device import CPU
@@ -222,12 +222,12 @@ def part(arrays, name):
     return {key.removeprefix(f"{name}."): a for key, a in arrays.items() if key.startswith(f"{name}.")}
 
 
-def check_unfinished(session):
+def nothing_left(session):
+    """Why there is nothing left to train, and what goes on; None where there is."""
     if session.progress.epoch >= session.config.epochs:
         done = count(session.progress.epoch, "epoch")
-        raise UsageError(f"this run is complete ({done}); --epochs N goes on to epoch N")
+        return f"this run is complete ({done}); --epochs N goes on to epoch N"
     if session.out_of_patience():
         waited = count(session.progress.epochs_since_best(), "epoch")
-        raise UsageError(
-            f"this run ended {waited} after its best; a --patience above {session.config.patience} goes on"
-        )
+        return f"this run ended {waited} after its best; a --patience above {session.config.patience} goes on"
+    return None

@@ -161,6 +161,51 @@ def test_the_plot_has_a_bar_a_row(module, tmp_path):
     assert (tmp_path / "bars.png").stat().st_size > 5000
 
 
+def test_tables_carry_the_kind_of_processor_in_their_names(tmp_path, module, monkeypatch):
+    measure = module("measure")
+    for flags, kind in (("fpu avx2 avx512f", "avx512"), ("fpu avx2", "avx2"), ("fpu", measure.platform.machine())):
+        monkeypatch.setattr(measure, "processor", lambda flags=flags: {"flags": flags})
+        assert measure.kind() == measure.machine(1)["kind"] == kind
+        name = f"forward_{kind}_{measure.date.today()}.json"
+        assert measure.named(tmp_path, "forward", ".json") == tmp_path / name
+    assert measure.named(tmp_path / "a.json", "forward", ".json") == tmp_path / "a.json"
+    assert measure.named(None, "forward", ".json") is None
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_an_engine_evaluates_our_net(engine, module):
+    pytest.importorskip(engine)
+    pytest.importorskip("onnx")
+    build = module(f"peers.{engine}").build
+    task = dict(net="vgg_small_bn", image=28, channels=1, classes=10, batch=2, threads=1)
+    build(**task, mode="forward")()
+    with pytest.raises(ValueError, match="it evaluates only: --mode forward"):
+        build(**task, mode="train")
+
+
+def test_candidates_that_cannot_run_are_left_out_unless_none_can(module, monkeypatch):
+    bench, measure = module("bench_train"), module("measure")
+
+    class Candidate:
+        def __init__(self, peer, threads, environment, python):
+            self.able = able
+
+        __enter__, __exit__ = (lambda self: self), (lambda self, *_: None)
+
+        def measure(self, task, seconds):
+            if task.get("compiled") or not self.able:
+                raise measure.PeerError("torch: no compiler")
+            return {"median_s": 1.0 if task["layout"] == "contiguous" else 2.0, "peak_rss_mb": 1}
+
+    monkeypatch.setattr(bench, "Worker", Candidate)
+    args, able = SimpleNamespace(threads=1, python="python"), True
+    names, answers = bench.finalists("torch", {}, args)
+    assert names == ("torch contiguous", "torch contiguous, huge pages") and len(answers) == 4
+    able = False
+    with pytest.raises(measure.PeerError, match="no compiler"):
+        bench.finalists("torch", {}, args)
+
+
 def test_rows_are_kept_when_a_later_one_fails(tmp_path, module, capsys):
     measure = module("measure")
     args = SimpleNamespace(json=tmp_path / "rows.json", plot=None, threads=1)
@@ -170,6 +215,6 @@ def test_rows_are_kept_when_a_later_one_fails(tmp_path, module, capsys):
         raise measure.PeerError("torch: out of memory")
 
     with pytest.raises(SystemExit) as stop:
-        measure.report("bench_train", "torch", rows(), str, args)
+        measure.report("bench_train", rows(), str, args, "train_step")
     assert stop.value.code == 2 and "out of memory" in capsys.readouterr().err
     assert [row["net"] for row in json.loads(args.json.read_text())] == ["first"]

@@ -179,7 +179,6 @@ MISTAKES = {
     ),
     "damaged checkpoint": (lambda t, run: ["--resume", damaged(t)], "bad.safetensors: damaged, or not a checkpoint"),
     "missing checkpoint": (lambda t, run: ["--resume", t], "last.safetensors: no such checkpoint"),
-    "complete run": (lambda t, run: ["--resume", run], "this run is complete (2 epochs)"),
     "evaluate what": (lambda t, run: ["--evaluate"], "--evaluate needs --resume"),
     "a file as directory": (lambda t, run: ["--output-dir", plain_file(t) / "run"], "--output-dir"),
     "a run is there already": (lambda t, run: ["--output-dir", run], "holds a run already"),

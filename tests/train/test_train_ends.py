@@ -29,8 +29,8 @@ def test_patience_ends_a_run_that_gets_no_better_and_more_of_it_goes_on(tmp_path
     assert train(tmp_path / "run", *STUCK, "--epochs", 6, "--patience", 2) == 0
     assert "stopped early: 2 epochs without a better test accuracy" in capsys.readouterr().out
     assert len(records(tmp_path / "run")) == 3
-    assert main(["--resume", str(tmp_path / "run")]) == 2
-    assert "this run ended 2 epochs after its best; a --patience above 2 goes on" in capsys.readouterr().err
+    assert main(["--resume", str(tmp_path / "run")]) == 0
+    assert "this run ended 2 epochs after its best; a --patience above 2 goes on" in capsys.readouterr().out
     assert main(["--resume", str(tmp_path / "run"), "--patience", "3"]) == 0
     assert len(records(tmp_path / "run")) == 4
     assert train(tmp_path / "whole", *STUCK, "--epochs", 6, "--patience", 3) == 0

@@ -1,11 +1,15 @@
 """--freeze: what is frozen stays bit for bit, running statistics too, through steps and through a resume."""
 
+from types import SimpleNamespace
+
 import pytest
 from train_runs import TINY, arrays, same, train
 
 import architectures
-from minigrad.train import checkpoint
+from minigrad import nn
+from minigrad.train import checkpoint, plan
 from minigrad.train.__main__ import main
+from minigrad.train.freezing import Frozen
 
 CONSTANT = (*TINY, "--lr-scheduler", "constant", "--lr-warmup-epochs", "0", "-a")
 WITHIN = ("features.conv0", "features.norm0", "features.denseblock1.denselayer1.")  # a layer of a block, not all
@@ -67,3 +71,19 @@ def test_a_test_has_no_use_for_it(tmp_path, capsys):
     assert main(["--resume", str(tmp_path / "run"), "--evaluate"]) == 0
     assert main(["--resume", str(tmp_path / "run"), "--evaluate", "--freeze", "conv1"]) == 2
     assert "--freeze has no effect with --evaluate" in capsys.readouterr().err
+
+
+def test_what_is_frozen_makes_steps_shorter():
+    """A layer costs one product forward, one for its weights, and one for its input if something before it learns."""
+    net = architectures.create("lenet5", 10, 28, 1)
+    rows = nn.summary(net, (28, 28, 1)).rows
+    macs = {row.name: row.macs for row in rows}
+
+    def steps(patterns):
+        return plan.training_macs(rows, SimpleNamespace(model=net, frozen=Frozen(net, patterns)))
+
+    assert steps(None) == 3 * sum(macs.values())
+    for p in net.parameters():
+        p.requires_grad_(True)
+    before = macs["c1"] + macs["c3"]
+    assert steps("c1,c3,f6") == before + 2 * macs["f6"] + 3 * (sum(macs.values()) - before - macs["f6"])

@@ -88,6 +88,12 @@ def test_grad_accum_makes_larger_steps_of_the_same_images(tmp_path):
 # Class weights
 
 
+def test_a_test_needs_no_class_weights(tmp_path, capsys):
+    assert train(tmp_path / "run", *RUN, "--class-weights", "balanced") == 0
+    assert main(["--resume", str(tmp_path / "run"), "--evaluate"]) == 0
+    assert "test accuracy" in capsys.readouterr().out
+
+
 def dataset(labels):
     return ArrayDataset(np.zeros((len(labels), 2, 2, 1), np.uint8), np.array(labels), "abc")
 
