@@ -1,7 +1,8 @@
 """Options that every net takes, for weights that were trained elsewhere with other conventions."""
 
-from minigrad.nn import BatchNorm2d, Conv2d
+from minigrad.nn import BatchNorm2d, Conv2d, MaxPool2d
 from minigrad.nn import functional as F
+from minigrad.ops.checks import pair
 
 OPTIONS = ("eps", "padding")
 
@@ -10,7 +11,8 @@ def adapt(name, net, options):
     """The net with these of OPTIONS. ValueError for a value that makes no sense.
 
     eps      of every batch norm (Keras has 1e-3)
-    padding  "same": convolutions with a stride and a padding pad as TensorFlow does, less before than after
+    padding  "same": convolutions and max-pools with a stride and a padding pad as TensorFlow does, less before than
+             after
     """
     eps, padding = options.get("eps"), options.get("padding")
     if eps is not None:
@@ -35,6 +37,14 @@ def replace_strided(net):
         for name, child in list(module.named_children()):
             if type(child) is Conv2d and max(child.stride) > 1 and max(child.padding) > 0:
                 setattr(module, name, SameConv2d(child))
+            if type(child) is MaxPool2d and is_strided_and_padded(child):
+                setattr(module, name, SameMaxPool2d(child))
+
+
+def is_strided_and_padded(pool):
+    """Does a pool pad, and move by more than a pixel? One of stride 1 pads alike here and there."""
+    stride = pair("MaxPool2d", "stride", pool.stride or pool.kernel_size, 1)
+    return max(stride) > 1 and max(pair("MaxPool2d", "padding", pool.padding, 0)) > 0
 
 
 class SameConv2d(Conv2d):
@@ -52,6 +62,20 @@ class SameConv2d(Conv2d):
         sizes = zip(x.shape[1:3], self.kernel_size, self.stride, self.dilation)
         pads = [same(n, size, stride, dilation) for n, size, stride, dilation in sizes]
         return super().forward(F.pad(x, ((0, 0), *pads, (0, 0))), relu)
+
+
+class SameMaxPool2d(MaxPool2d):
+    """A max-pool that pads as TensorFlow's "same", as SameConv2d does, with what never wins."""
+
+    def __init__(self, pool):
+        vars(self).update(vars(pool))
+        self.ceil_mode = False
+
+    def forward(self, x):
+        size = pair("MaxPool2d", "kernel_size", self.kernel_size, 1)
+        stride = pair("MaxPool2d", "stride", self.stride or size, 1)
+        (top, bottom), (left, right) = (same(*axis, 1) for axis in zip(x.shape[1:3], size, stride))
+        return F.max_pool2d(x, size, stride, (left, right, top, bottom))
 
 
 def same(n, size, stride, dilation):

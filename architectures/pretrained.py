@@ -14,7 +14,7 @@ def create(name, num_classes=None, image_size=None, in_channels=None, seed=0, we
     weights      a file of weights, see pretrained, which also takes origin and strict as options. The net is then in
                  evaluation mode
     options      the builder's own, such as shortcut="C" (ResNet) or memory_efficient=True (DenseNet); and, for every
-                 net, eps (of batch norm) and padding="same" (TensorFlow's, at convolutions with a stride)
+                 net, eps (of batch norm) and padding="same" (TensorFlow's, where there is a stride)
 
     ValueError for an unknown name (with the nearest ones), an unknown option, or an image too small for the net.
     """

@@ -3,14 +3,16 @@
 What takes one number for a pair (stride, padding, dilation, kernel_size) also takes a (vertical, horizontal) pair.
 """
 
+import math
 from typing import Any
 
 from .. import ops
 from ..ops import lookup
 from ..ops.by_position import by_position
-from ..ops.padding import padded_windows, pairs_of
+from ..ops.padding import padded_pool, padded_windows, pairs_of
 from ..random import fresh_seed
 from ..recompute import draw, recomputing
+from ..tensor import Tensor
 
 Size = int | tuple[int, int]
 
@@ -65,6 +67,11 @@ one_hot = lookup.one_hot
 scaled_dot_product_attention = lookup.scaled_dot_product_attention
 
 
+def is_four(padding):
+    """Is this (left, right, top, bottom)?"""
+    return isinstance(padding, tuple | list) and len(padding) == 4
+
+
 def relu(x, inplace=False):
     """max(x, 0). inplace is taken for torch's sake: no op writes into its input."""
     return ops.relu(x)
@@ -76,7 +83,7 @@ def conv2d(x, w, b=None, stride: Size = 1, padding: Size = 0, dilation: Size = 1
     padding may also be "same" (with stride 1, y is as large as x) or (left, right, top, bottom).
     """
     run = ops.conv2d_relu if relu else ops.conv2d
-    if isinstance(padding, str) or (isinstance(padding, tuple | list) and len(padding) == 4):
+    if isinstance(padding, str) or is_four(padding):
         x, padding = padded_windows(x, padding, w.shape[1:3], stride, dilation)
     return run(x, w, b, stride=stride, padding=padding, dilation=dilation, groups=groups)
 
@@ -126,7 +133,9 @@ def local_response_norm(x, size, alpha=1e-4, beta=0.75, k=1.0):
 def max_pool2d(
     x, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1, ceil_mode=False
 ):
-    """The largest of each window. See ops.max_pool2d."""
+    """The largest of each window. See ops.max_pool2d. padding may also be (left, right, top, bottom)."""
+    if is_four(padding):
+        x, padding = padded_pool("max_pool2d", x, padding, kernel_size, stride, -math.inf)
     settings = dict(kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode)
     return ops.max_pool2d(x, **settings)
 
@@ -160,11 +169,26 @@ def avg_pool2d(
     x, kernel_size: Size, stride: Size | None = None, padding: Size = 0, ceil_mode=False, count_include_pad=True,
     divisor_override=None,
 ):  # fmt: skip
-    """The mean of each window, or with divisor_override its sum by that. See ops.avg_pool2d."""
+    """The mean of each window, or with divisor_override its sum by that. See ops.avg_pool2d.
+
+    padding may also be (left, right, top, bottom).
+    """
+    if is_four(padding):
+        shape, whole = x.shape, (x, padding)
+        x, padding = padded_pool("avg_pool2d", *whole, kernel_size, stride)
+        if not count_include_pad and x.shape != shape and divisor_override is None:
+            return mean_of_pixels(*whole, kernel_size, stride, ceil_mode)
     window: dict[str, Any] = dict(kernel_size=kernel_size, stride=stride, padding=padding, ceil_mode=ceil_mode)
     if divisor_override is not None:
         return ops.sum_pool2d(x, **window, divisor=divisor_override)
     return ops.avg_pool2d(x, **window, count_include_pad=count_include_pad)
+
+
+def mean_of_pixels(x, padding, kernel_size, stride, ceil_mode):
+    """avg_pool2d that leaves a padding of four out of its means: the mean with it, by the share that are pixels."""
+    ones = Tensor(x.device.xp.ones((1, *x.shape[1:3], 1), x.dtype))
+    settings = kernel_size, stride, padding, ceil_mode
+    return avg_pool2d(x, *settings) / avg_pool2d(ones, *settings)
 
 
 def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):

@@ -86,12 +86,25 @@ def window_padding(name, padding, size, stride, dilation):
     return ((0, 0), *extra, (0, 0)) if any(map(any, extra)) else None, common
 
 
-def padded_windows(x, padding, size, stride, dilation):
+def padded_windows(x, padding, size, stride, dilation, name="conv2d", value=0.0):
     """(x with what kernels can't pad put around it, the pair for the kernel) for conv2d's "same" and four ints."""
-    images("conv2d", x)
-    stride, dilation = pair("conv2d", "stride", stride, 1), pair("conv2d", "dilation", dilation, 1)
-    extra, padding = window_padding("conv2d", padding, size, stride, dilation)
-    return x if extra is None else pad(x, pads=extra), padding
+    images(name, x)
+    stride, dilation = pair(name, "stride", stride, 1), pair(name, "dilation", dilation, 1)
+    extra, padding = window_padding(name, padding, size, stride, dilation)
+    return x if extra is None else pad(x, pads=extra, value=value), padding
+
+
+def padded_pool(name, x, padding, size, stride, value=0.0):
+    """The same for a pool's (left, right, top, bottom). value: what the padding counts as, minus infinity or zero.
+
+    ValueError for a side of more than half the window, which might hold nothing but padding.
+    """
+    size = pair(name, "kernel_size", size, 1)
+    if not all(is_whole(p, 0) and 2 * p <= k for p, k in zip(padding, (size[1], size[1], size[0], size[0]))):
+        raise ValueError(
+            f"{name}: padding (left, right, top, bottom) must be ints from 0 to half the window {size}; got {padding!r}"
+        )
+    return padded_windows(x, padding, size, size if stride is None else stride, 1, name, value)
 
 
 def pairs_of(pads, ndim):

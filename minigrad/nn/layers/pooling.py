@@ -16,7 +16,8 @@ class MaxPool2d(Module):
 
     kernel_size   (R, S), the size of a window in pixels
     stride        pixels from one window to the next; None: kernel_size
-    padding       pixels that count as minus infinity around the image; at most half of kernel_size
+    padding       pixels that count as minus infinity around the image; at most half of kernel_size; also (left, right,
+                  top, bottom)
     dilation      pixels from one element of a window to the next
     ceil_mode     round P and Q up?
 
@@ -27,7 +28,7 @@ class MaxPool2d(Module):
     def __init__(self, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
         self.kernel_size = checked("MaxPool2d", "kernel_size", kernel_size, 1)
         self.stride = None if stride is None else checked("MaxPool2d", "stride", stride, 1)
-        self.padding = checked("MaxPool2d", "padding", padding, 0)
+        self.padding = checked_padding("MaxPool2d", padding)
         self.dilation, self.ceil_mode = checked("MaxPool2d", "dilation", dilation, 1), ceil_mode
 
     def forward(self, x):
@@ -45,7 +46,7 @@ class AvgPool2d(Module):
 
     kernel_size         (R, S), the size of a window in pixels
     stride              pixels from one window to the next; None: kernel_size
-    padding             zeros around the image; at most half of kernel_size
+    padding             zeros around the image; at most half of kernel_size; also (left, right, top, bottom)
     ceil_mode           round P and Q up?
     count_include_pad   do the zeros of the padding count in the mean?
     divisor_override    what each window's sum is divided by, in the place of how many numbers it has
@@ -59,7 +60,7 @@ class AvgPool2d(Module):
     ):
         self.kernel_size = checked("AvgPool2d", "kernel_size", kernel_size, 1)
         self.stride = None if stride is None else checked("AvgPool2d", "stride", stride, 1)
-        self.padding = checked("AvgPool2d", "padding", padding, 0)
+        self.padding = checked_padding("AvgPool2d", padding)
         self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
         self.divisor_override = divisor_override
 
@@ -110,6 +111,13 @@ class AdaptiveAvgPool2d(Module):
     def extra_repr(self):
         """The size of the output."""
         return f"{self.output_size}"
+
+
+def checked_padding(name, padding):
+    """The padding as it came: an int, a pair, or four ints. ValueError for others."""
+    if F.is_four(padding):
+        return tuple(checked(name, "padding", p, 0) for p in padding)
+    return checked(name, "padding", padding, 0)
 
 
 def checked(name, what, value, least):
