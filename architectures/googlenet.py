@@ -14,6 +14,8 @@ with its own filter counts (the 7x7 stem is 9.4 K); the filters decide here. Nam
 from functools import partial
 from typing import NamedTuple
 
+import numpy as np
+
 from minigrad import Tensor
 from minigrad.nn import (
     AdaptiveAvgPool2d,
@@ -128,6 +130,22 @@ def auxiliary_head(c, num_classes, hw, adaptive, norm):
     return Sequential({"pool": pool, "conv": conv, "flatten": Flatten(), **full, "fc2": Linear(1024, num_classes)})
 
 
+class TransformInput(Module):
+    """Images of ImageNet's mean and standard deviation as those of 0.5: what torchvision's weights were trained on.
+
+    x (N, H, W, 3), (v - mean) / std of values v from 0 to 1 -> (v - 0.5) / 0.5. No parameters. ValueError for other
+    channels.
+    """
+
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+    def forward(self, x):
+        if x.shape[-1] != 3:
+            raise ValueError(f"googlenet: transform_input is for images of 3 channels; got x {x.shape}")
+        scale, shift = np.array(self.std) / 0.5, (np.array(self.mean) - 0.5) / 0.5
+        return x * x.device.asarray(scale.astype(x.dtype)) + x.device.asarray(shift.astype(x.dtype))
+
+
 class GoogLeNet(Sequential):
     """x (N, H, W, in_channels) -> logits (N, num_classes); in training GoogLeNetOutputs, if it has auxiliary heads.
 
@@ -176,9 +194,13 @@ def stem(in_channels, norm):
 
 
 def googlenet(
-    num_classes=1000, in_channels=3, image_size=(224, 224), aux_logits=True, *, size, norm, last_pool, adaptive, dropout
-):
-    """Figure 3. aux_logits: with the two auxiliary heads, which are used in training only."""
+    num_classes=1000, in_channels=3, image_size=(224, 224), aux_logits=True, transform_input=False,
+    *, size, norm, last_pool, adaptive, dropout,
+):  # fmt: skip
+    """Figure 3. aux_logits: with the two auxiliary heads, which are used in training only.
+
+    transform_input: images come with ImageNet's mean and standard deviation, see TransformInput.
+    """
     first, maxpool3 = stem(in_channels, norm), MaxPool2d(3, 2, ceil_mode=True)
     maxpool4 = MaxPool2d(last_pool, 2, ceil_mode=True)
     pools = {"inception4a": {"maxpool3": maxpool3}, "inception5a": {"maxpool4": maxpool4}}
@@ -186,7 +208,8 @@ def googlenet(
     hw = output_size([*first.values(), maxpool3], image_size)
     depths = {"aux1": out_channels(TABLE_1["inception4a"]), "aux2": out_channels(TABLE_1["inception4d"])}
     heads = {name: auxiliary_head(depth, num_classes, hw, adaptive, norm) for name, depth in depths.items()}
-    return GoogLeNet({**first, **modules}, heads if aux_logits else {}, c, num_classes, dropout)
+    front = {"transform_input": TransformInput()} if transform_input else {}
+    return GoogLeNet({**front, **first, **modules}, heads if aux_logits else {}, c, num_classes, dropout)
 
 
 def googlenet_small(num_classes=10, in_channels=3, dropout=0.4):

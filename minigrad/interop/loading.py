@@ -1,6 +1,7 @@
 """Weights from a file into a net: recognise, rename, convert, check, and only then change anything."""
 
 import warnings
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -103,7 +104,7 @@ def fill(net, source, strict=True, image_size=None, head=False):
     loaded = check_fit(net, source, found, state, own, strict, shown.head if head else None)
     net.load_state_dict({n: a for n, a in state.items() if n not in loaded.missing}, strict=False)
     net.eval()
-    net.preprocessing = source.preprocessing or usual_preprocessing(net, source)
+    net.preprocessing = turned_inside(net, source.preprocessing or usual_preprocessing(net, source))
     return loaded
 
 
@@ -225,6 +226,15 @@ def classes_in(net, source):
     return None if bias is None else bias.size
 
 
+def turned_inside(net, preprocessing):
+    """The preprocessing of a net that makes 0.5 of ImageNet's mean and standard deviation itself (transform_input)."""
+    made = getattr(net, "made", None)
+    if preprocessing is None or made is None or not made.settings.get("transform_input"):
+        return preprocessing
+    mean, std = IMAGENET_MEAN_STD
+    return replace(preprocessing, mean=mean, std=std) if preprocessing.mean == HALF[0] else preprocessing
+
+
 def usual_preprocessing(net, source):
     """What torch's nets of ImageNet's 1000 classes expect, by their net; None for others, and where it can't be told.
 
@@ -234,7 +244,7 @@ def usual_preprocessing(net, source):
     made = getattr(net, "made", None)
     if source.contents.origin != "torch" or made is None or made.num_classes != 1000 or min(made.image_size) <= 64:
         return None
-    if made.name == "googlenet_torchvision":
+    if made.name == "googlenet_torchvision" and not made.settings.get("transform_input"):
         return None
     size, usual = made.image_size[0], HALF if made.name == "inception_v4" else IMAGENET_MEAN_STD
     return Preprocessing(size, *usual, resize=round(size * 256 / 224))
