@@ -7,7 +7,7 @@ import numpy as np
 
 from ..autograd import no_grad
 from ..data import BadImage
-from ..data.image import read_image, to_rgb
+from ..data.image import UPRIGHT, orientation, read_image, to_rgb
 from ..interop import Preprocessing, WeightsError
 from ..nn import Module
 from ..nn import functional as F
@@ -108,10 +108,14 @@ class Classifier(Module):
 
 
 def as_trained_on(picture):
-    """A Pillow image in RGB: 16 bits become 8, and transparent parts white, as where training reads a file."""
+    """A Pillow image as where training reads a file: RGB of 8 bits, transparent parts white, upright as EXIF says."""
     from PIL import Image
 
-    return picture if picture.mode in ("RGB", "L") else Image.fromarray(to_rgb(picture))
+    turn = UPRIGHT.get(orientation(picture))
+    if turn is None and picture.mode in ("RGB", "L"):
+        return picture
+    array = to_rgb(picture)
+    return Image.fromarray(array if turn is None else np.ascontiguousarray(turn(array)))
 
 
 def opened(path):

@@ -206,3 +206,19 @@ def test_a_folder_that_can_not_be_read_is_not_passed_over(bright_or_dark, capsys
     assert main([str(bright_or_dark), "--run", str(bright_or_dark / "net.safetensors")]) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1 and "closed: cannot read this folder: Permission denied" in err
+
+
+def test_a_pillow_image_is_seen_as_its_file_is(tmp_path):
+    """A photograph of a camera that was held on its side is turned upright, whether its path or its image is given."""
+    from PIL import Image
+
+    from minigrad.predict.classifier import as_trained_on, opened
+
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8)
+    for mode, orientation in (("RGB", 6), ("L", 8), ("RGB", 1), ("LA", 1)):
+        picture = Image.fromarray(pixels).convert(mode)
+        picture.getexif()[0x0112] = orientation
+        picture.save(tmp_path / "a.png", exif=picture.getexif())
+        seen = as_trained_on(Image.open(tmp_path / "a.png"))
+        assert seen.size == ((4, 6) if orientation > 1 else (6, 4))
+        assert np.array_equal(np.asarray(seen.convert("RGB")), np.asarray(opened(tmp_path / "a.png")))

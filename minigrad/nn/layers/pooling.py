@@ -6,6 +6,8 @@ Windows have R x S pixels. With ceil_mode P and Q are rounded up instead: a wind
 right edge, but must begin inside the image or its upper or left padding.
 """
 
+from typing import Any
+
 from ...ops.checks import pair
 from .. import functional as F
 from ..module import Module
@@ -113,7 +115,7 @@ class AdaptiveAvgPool2d(Module):
         return f"{self.output_size}"
 
 
-def checked_padding(name, padding):
+def checked_padding(name, padding) -> Any:
     """The padding as it came: an int, a pair, or four ints. ValueError for others."""
     if F.is_four(padding):
         return tuple(checked(name, "padding", p, 0) for p in padding)
