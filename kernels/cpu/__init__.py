@@ -11,7 +11,7 @@ The words that all files use, one for one thing:
     part      a piece of all blocks with sums of its own; parts are cut by shape alone, and added in order
     portion   the steps of a long sum between two visits of the result to memory
     stretch   the depths of a filter that a task packs at a time
-    task      one turn of the loop that the threads share
+    task      one turn of the loop that the threads share (tasks.py)
     tap       one position of a filter, or of a pooling window; its offset in memory
     depth     how many numbers a sum has at each tap: the input channels of a group
     patch     4x4 outputs of Winograd's algorithm; a strip is a row of patches; each has 36 points

@@ -1,13 +1,13 @@
 """Dropout with the reference's counter-based mask, computed where it is used: no mask is ever stored."""
 
 import numpy as np
-from numba import prange
 
 from ..reference.dropout import MASK32
 from ..reference.dropout import mix32 as mix32_int
 from .layout import deliver
 from .rows import result, row, row_views
 from .runtime import parallel, serial
+from .tasks import share
 
 MULTIPLIER_1, MULTIPLIER_2, LOW_BITS = np.uint64(0x85EBCA6B), np.uint64(0xC2B2AE35), np.uint64(0xFFFFFFFF)
 SHIFT_16, SHIFT_13 = np.uint32(16), np.uint32(13)
@@ -27,19 +27,22 @@ def mix32(h):
     return np.uint32(h ^ (h >> SHIFT_16))
 
 
+@serial
+def dropout_row(r, x, y, width, keys, threshold, scale):
+    """keys: what the low and the high half of an element's number are mixed with"""
+    xs, ys, zero, (low_key, high_key) = row(x, r, width), row(y, r, width), x[0].dtype.type(0), keys
+    first = np.uint64(r * width)
+    first_low, high = np.uint32(first & LOW_BITS), np.uint32(first >> np.uint64(32))
+    for i in range(xs.size):
+        low = np.uint32((np.uint64(first_low) + np.uint64(i)) & LOW_BITS)
+        carry = np.uint32(1) if low < first_low else np.uint32(0)
+        bits = mix32(np.uint32(mix32(np.uint32(low ^ low_key)) ^ np.uint32(np.uint32(high + carry) ^ high_key)))
+        ys[i] = xs[i] * scale if bits >= threshold else zero
+
+
 @parallel
 def dropout_rows(x, y, size, keys, threshold, scale):
-    """keys: what the low and the high half of an element's number are mixed with"""
-    zero, (low_key, high_key) = x[0].dtype.type(0), keys
-    for r in prange(size[0]):
-        xs, ys = row(x, r, size[1]), row(y, r, size[1])
-        first = np.uint64(r * size[1])
-        first_low, high = np.uint32(first & LOW_BITS), np.uint32(first >> np.uint64(32))
-        for i in range(xs.size):
-            low = np.uint32((np.uint64(first_low) + np.uint64(i)) & LOW_BITS)
-            carry = np.uint32(1) if low < first_low else np.uint32(0)
-            bits = mix32(np.uint32(mix32(np.uint32(low ^ low_key)) ^ np.uint32(np.uint32(high + carry) ^ high_key)))
-            ys[i] = xs[i] * scale if bits >= threshold else zero
+    share(dropout_row, size[0], (x, y, size[1], keys, threshold, scale))
 
 
 def dropout_forward(x, p, seed, out=None):

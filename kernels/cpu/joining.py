@@ -1,23 +1,27 @@
 """Joining feature maps: the output is written once, from first to last, each pixel from all sources."""
 
 import numpy as np
-from numba import prange
 
 from .layout import deliver
 from .llvm import copy_bytes
 from .rows import pixels, places, result
-from .runtime import parallel
+from .runtime import parallel, serial
+from .tasks import share
+
+
+@serial
+def join_row(r, sources, y):
+    """sources: an address, a step from row to row and a width for each, in bytes; y: address and step."""
+    target = y[0] + r * y[1]
+    for s in range(len(sources)):
+        width = sources[s, 2]
+        copy_bytes(target, sources[s, 0] + r * sources[s, 1], width)
+        target += width
 
 
 @parallel
 def join_rows(sources, y, rows):
-    """sources: an address, a step from row to row and a width for each, in bytes; y: address and step."""
-    for r in prange(rows):
-        target = y[0] + r * y[1]
-        for s in range(len(sources)):
-            width = sources[s, 2]
-            copy_bytes(target, sources[s, 0] + r * sources[s, 1], width)
-            target += width
+    share(join_row, rows, (sources, y))
 
 
 def concat_forward(xs, out=None):

@@ -12,7 +12,6 @@ cores over and over, and take from the kernels that follow up to a third of thei
 
 import math
 
-import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
@@ -24,7 +23,8 @@ from .convolution.pack import filters_of
 from .layout import LINE, deliver, odd_lines, round_up, with_contiguous_channels
 from .llvm import INT, INT32, at, emit_fma, for_vectors, load, prefetch, splat, store, unpacked, variable, vector
 from .rows import Rows
-from .runtime import get_num_threads, parallel
+from .runtime import get_num_threads, parallel, serial
+from .tasks import share
 
 FEW = 32  # rows up to which streaming is faster (measured)
 PIECE = 512  # columns of w at a time: four rows' pieces are 8 kB of float32
@@ -72,28 +72,31 @@ def add_rows(typingctx, rows, zero, weights, x, count, y, ahead):
     return types.void(rows, zero, types.int64, x, *[types.int64] * 3), codegen
 
 
-@parallel
-def stream_rows(zero, item, size, dy, w, dx, piece):
+@serial
+def stream_piece(part, zero, item, size, dy, w, dx, piece):
     """dx (N, C) += dy w: pieces of four rows of w meet all rows of dx, while the next four are on their way.
 
     size: N, K, C; dy, w: addresses; dx: address and bytes from row to row
     """
     n, k, columns = size
-    w_step = columns * item
-    for part in numba.prange(-(-columns // piece)):
-        c = part * piece
-        count = min(piece, columns - c)
-        for row in range(0, k - 3, 4):
-            source = w + row * w_step + c * item
-            for i in range(n):
-                weights, target = dy + (i * k + row) * item, dx[0] + i * dx[1] + c * item
-                ahead = source + (4 + i % 4) * w_step
-                add_rows(FOUR, zero, weights, Rows(source, w_step), count, target, ahead)
-        for row in range(k - k % 4, k):
-            source = w + row * w_step + c * item
-            for i in range(n):
-                weights, target = dy + (i * k + row) * item, dx[0] + i * dx[1] + c * item
-                add_rows(FOUR[:1], zero, weights, Rows(source, w_step), count, target, source)
+    w_step, c = columns * item, part * piece
+    count = min(piece, columns - c)
+    for row in range(0, k - 3, 4):
+        source = w + row * w_step + c * item
+        for i in range(n):
+            weights, target = dy + (i * k + row) * item, dx[0] + i * dx[1] + c * item
+            ahead = source + (4 + i % 4) * w_step
+            add_rows(FOUR, zero, weights, Rows(source, w_step), count, target, ahead)
+    for row in range(k - k % 4, k):
+        source = w + row * w_step + c * item
+        for i in range(n):
+            weights, target = dy + (i * k + row) * item, dx[0] + i * dx[1] + c * item
+            add_rows(FOUR[:1], zero, weights, Rows(source, w_step), count, target, source)
+
+
+@parallel
+def stream_rows(zero, item, size, dy, w, dx, piece):
+    share(stream_piece, -(-size[2] // piece), (zero, item, size, dy, w, dx, piece))
 
 
 def stream(dy, w):
@@ -158,13 +161,16 @@ def sum_of_lanes(b, vectors):
     return b.extract_element(total, ir.Constant(INT32, 0))
 
 
+@serial
+def row_times_row(k, x, w, b, low, y):
+    total = dot(b[k], np.int64(x.ctypes.data), np.int64(w.ctypes.data) + k * w.strides[0], len(x))
+    y[k] = low if total < low else total
+
+
 @parallel
 def row_times_weights(x, w, b, low, y):
     """y (K,) = max(w x + b, low): as fast as the weights can be read."""
-    row = w.strides[0]
-    for k in numba.prange(len(w)):
-        total = dot(b[k], np.int64(x.ctypes.data), np.int64(w.ctypes.data) + k * row, len(x))
-        y[k] = low if total < low else total
+    share(row_times_row, len(w), (x, w, b, low, y))
 
 
 def single_row(x, w, b, relu):

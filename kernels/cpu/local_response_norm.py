@@ -1,10 +1,10 @@
 """Local response normalisation: a pixel's channels are normalised by their neighbours, in the first-level cache."""
 
 import numpy as np
-from numba import prange
 
 from .rows import pixels, row
 from .runtime import parallel, serial
+from .tasks import share
 
 
 @serial
@@ -27,35 +27,43 @@ def window_sum(x, size, before, total):
             kept[c] += shifted[c]
 
 
+@serial
+def normalise_row(r, x, y, d, channels, size, factors):
+    """factors: alpha / size, beta, k"""
+    xs, ys, ds, (alpha, beta, k) = row(x, r, channels), row(y, r, channels), row(d, r, channels), factors
+    square = np.empty(channels, xs.dtype)
+    for c in range(channels):
+        square[c] = xs[c] * xs[c]
+    window_sum(square, size, size // 2, ds)
+    for c in range(channels):
+        ds[c] = k + alpha * ds[c]
+        ys[c] = xs[c] * inverse_power(ds[c], beta)
+
+
 @parallel
 def normalise(x, y, d, rows, size, factors):
-    """rows: (how many, channels); factors: alpha / size, beta, k"""
-    channels, (alpha, beta, k) = rows[1], factors
-    for r in prange(rows[0]):
-        xs, ys, ds = row(x, r, channels), row(y, r, channels), row(d, r, channels)
-        square = np.empty(channels, xs.dtype)
-        for c in range(channels):
-            square[c] = xs[c] * xs[c]
-        window_sum(square, size, size // 2, ds)
-        for c in range(channels):
-            ds[c] = k + alpha * ds[c]
-            ys[c] = xs[c] * inverse_power(ds[c], beta)
+    """rows: (how many, channels)"""
+    share(normalise_row, rows[0], (x, y, d, rows[1], size, factors))
+
+
+@serial
+def normalise_row_backward(r, dy, x, d, dx, channels, size, factors):
+    """factors: beta, 2 alpha beta / size"""
+    dys, xs, (beta, factor) = row(dy, r, channels), row(x, r, channels), factors
+    ds, dxs = row(d, r, channels), row(dx, r, channels)
+    through, total = np.empty(channels, xs.dtype), np.empty(channels, xs.dtype)
+    for c in range(channels):
+        dxs[c] = dys[c] * inverse_power(ds[c], beta)
+        through[c] = dxs[c] * xs[c] / ds[c]
+    window_sum(through, size, (size - 1) - size // 2, total)
+    for c in range(channels):
+        dxs[c] -= factor * xs[c] * total[c]
 
 
 @parallel
 def normalise_backward(dy, x, d, dx, rows, size, factors):
-    """rows: (how many, channels); factors: beta, 2 alpha beta / size"""
-    channels, (beta, factor) = rows[1], factors
-    for r in prange(rows[0]):
-        dys, xs = row(dy, r, channels), row(x, r, channels)
-        ds, dxs = row(d, r, channels), row(dx, r, channels)
-        through, total = np.empty(channels, xs.dtype), np.empty(channels, xs.dtype)
-        for c in range(channels):
-            dxs[c] = dys[c] * inverse_power(ds[c], beta)
-            through[c] = dxs[c] * xs[c] / ds[c]
-        window_sum(through, size, (size - 1) - size // 2, total)
-        for c in range(channels):
-            dxs[c] -= factor * xs[c] * total[c]
+    """rows: (how many, channels)"""
+    share(normalise_row_backward, rows[0], (dy, x, d, dx, rows[1], size, factors))
 
 
 def pixel_rows(x):

@@ -8,13 +8,13 @@ is accurate, and the same for any number of threads.
 """
 
 import numpy as np
-from numba import prange
 
 from .layout import deliver
 from .llvm import fma
 from .norm_rows import add_through_moments
 from .rows import Rows, pixels, places, result, row, row_views, rows_of
 from .runtime import parallel, serial
+from .tasks import share
 
 LANES = 512  # a row has about this many: loops over it are long, and its sums still fit the first-level cache
 SAMPLES = 16  # pixels from which the pivot is taken
@@ -23,7 +23,7 @@ SAMPLES = 16  # pixels from which the pivot is taken
 silently = np.errstate(over="ignore", invalid="ignore")
 
 
-@serial
+@parallel
 def sampled_mean(x, rows, channels):
     """Roughly the mean of each channel, from a few pixels evenly spread: a pivot for the sums, 0 if not finite."""
     samples, total = min(rows, SAMPLES), np.zeros(channels)
@@ -46,65 +46,79 @@ def fold_lanes(lanes, totals):
             totals[c] += lanes[start + c]
 
 
-@parallel
-def moment_sums(x, size, pivot, sums):
+@serial
+def moment_part(part, x, size, pivot, sums):
     """sums[part] (2, C): the sums of x - pivot and of its square over a part of the rows."""
     parts, (rows, width) = sums.shape[0], size
-    for part in prange(parts):
-        s, q = np.zeros(width, pivot.dtype), np.zeros(width, pivot.dtype)
-        for r in range(rows * part // parts, rows * (part + 1) // parts):
-            xs = row(x, r, width)
-            for i in range(xs.size):
-                d = xs[i] - pivot[i]
-                s[i] += d
-                q[i] = fma(d, d, q[i])
-        fold_lanes(s, sums[part, 0])
-        fold_lanes(q, sums[part, 1])
+    s, q = np.zeros(width, pivot.dtype), np.zeros(width, pivot.dtype)
+    for r in range(rows * part // parts, rows * (part + 1) // parts):
+        xs = row(x, r, width)
+        for i in range(xs.size):
+            d = xs[i] - pivot[i]
+            s[i] += d
+            q[i] = fma(d, d, q[i])
+    fold_lanes(s, sums[part, 0])
+    fold_lanes(q, sums[part, 1])
 
 
 @parallel
-def gradient_sums(dy, x, size, terms, floor, sums):
+def moment_sums(x, size, pivot, sums):
+    share(moment_part, len(sums), (x, size, pivot, sums))
+
+
+@serial
+def gradient_part(part, dy, x, size, terms, floor, sums):
     """sums[part] (2, C): the sums of dy and of dy (x - mean) over a part; dy is 0 where the output was cut off.
 
     terms: scale, shift and mean
     """
     scale, shift, mean = terms
     parts, (rows, width), zero = sums.shape[0], size, mean.dtype.type(0)
-    for part in prange(parts):
-        s, q = np.zeros(width, mean.dtype), np.zeros(width, mean.dtype)
-        for r in range(rows * part // parts, rows * (part + 1) // parts):
-            dys, xs = row(dy, r, width), row(x, r, width)
-            for i in range(xs.size):
-                dy_i, z = dys[i], fma(xs[i], scale[i], shift[i])
-                d = zero if z <= floor else dy_i
-                s[i] += d
-                q[i] = fma(d, xs[i] - mean[i], q[i])
-        fold_lanes(s, sums[part, 0])
-        fold_lanes(q, sums[part, 1])
+    s, q = np.zeros(width, mean.dtype), np.zeros(width, mean.dtype)
+    for r in range(rows * part // parts, rows * (part + 1) // parts):
+        dys, xs = row(dy, r, width), row(x, r, width)
+        for i in range(xs.size):
+            dy_i, z = dys[i], fma(xs[i], scale[i], shift[i])
+            d = zero if z <= floor else dy_i
+            s[i] += d
+            q[i] = fma(d, xs[i] - mean[i], q[i])
+    fold_lanes(s, sums[part, 0])
+    fold_lanes(q, sums[part, 1])
+
+
+@parallel
+def gradient_sums(dy, x, size, terms, floor, sums):
+    share(gradient_part, len(sums), (dy, x, size, terms, floor, sums))
+
+
+@serial
+def scale_row(r, x, y, width, terms, floor):
+    """y = max(x scale + shift, floor), NaN where that is NaN. terms: scale and shift"""
+    xs, ys, (scale, shift) = row(x, r, width), row(y, r, width), terms
+    for i in range(xs.size):
+        z = fma(xs[i], scale[i], shift[i])
+        ys[i] = floor if z < floor else z
 
 
 @parallel
 def scale_rows(x, y, size, terms, floor):
-    """y = max(x scale + shift, floor), NaN where that is NaN. terms: scale and shift"""
-    scale, shift = terms
-    for r in prange(size[0]):
-        xs, ys = row(x, r, size[1]), row(y, r, size[1])
-        for i in range(xs.size):
-            z = fma(xs[i], scale[i], shift[i])
-            ys[i] = floor if z < floor else z
+    share(scale_row, size[0], (x, y, size[1], terms, floor))
+
+
+@serial
+def gradient_row(r, dy, x, dx, width, terms, floor):
+    """dx = scale dy + slope (x - mean) + offset, dy as in gradient_part. terms: scale, shift, mean, slope, offset"""
+    scale, shift, mean, slope, offset = terms
+    dys, xs, dxs, zero = row(dy, r, width), row(x, r, width), row(dx, r, width), mean.dtype.type(0)
+    for i in range(xs.size):
+        dy_i, z = dys[i], fma(xs[i], scale[i], shift[i])
+        d = zero if z <= floor else dy_i
+        dxs[i] = fma(scale[i], d, fma(slope[i], xs[i] - mean[i], offset[i]))
 
 
 @parallel
 def gradient_rows(dy, x, dx, size, terms, floor):
-    """dx = scale dy + slope (x - mean) + offset, dy as in gradient_sums. terms: scale, shift, mean, slope, offset"""
-    scale, shift, mean, slope, offset = terms
-    zero = mean.dtype.type(0)
-    for r in prange(size[0]):
-        dys, xs, dxs = row(dy, r, size[1]), row(x, r, size[1]), row(dx, r, size[1])
-        for i in range(xs.size):
-            dy_i, z = dys[i], fma(xs[i], scale[i], shift[i])
-            d = zero if z <= floor else dy_i
-            dxs[i] = fma(scale[i], d, fma(slope[i], xs[i] - mean[i], offset[i]))
+    share(gradient_row, size[0], (dy, x, dx, size[1], terms, floor))
 
 
 def lane_views(*arrays):
@@ -215,12 +229,16 @@ def batch_norm_apply_backward(dy, x, gamma, beta, mean, var, eps, relu=False):
     return backward(dy, x, gamma, beta, mean, var, eps, relu, np.inf)
 
 
+@serial
+def add_row(r, like, g, x, dx, terms):
+    """terms (3, C): mean, slope and offset"""
+    at_g, at_x, at_dx = Rows(g[0] + r * g[1], 0), Rows(x[0] + r * x[1], 0), Rows(dx[0] + r * dx[1], 0)
+    add_through_moments(like, at_g, at_x, at_dx, (1, terms.shape[1]), rows_of(terms))
+
+
 @parallel
 def add_rows(like, g, x, dx, pixel_count, terms):
-    """terms (3, C): mean, slope and offset"""
-    for r in prange(pixel_count):
-        at_g, at_x, at_dx = Rows(g[0] + r * g[1], 0), Rows(x[0] + r * x[1], 0), Rows(dx[0] + r * dx[1], 0)
-        add_through_moments(like, at_g, at_x, at_dx, (1, terms.shape[1]), rows_of(terms))
+    share(add_row, pixel_count, (like, g, x, dx, terms))
 
 
 def through_moments(g, x, mean, slope, offset, out=None):

@@ -1,48 +1,58 @@
 """Optimizer steps, in place, each in one pass over the weights and their state."""
 
 import numpy as np
-from numba import prange
 
 from .. import reference
 from .rows import row, row_views
-from .runtime import parallel
+from .runtime import parallel, serial
+from .tasks import share
+
+
+@serial
+def sgd_row(r, w, dw, width, lr, weight_decay):
+    ws, dws = row(w, r, width), row(dw, r, width)
+    for i in range(ws.size):
+        ws[i] -= lr * (dws[i] + weight_decay * ws[i])
 
 
 @parallel
 def sgd_rows(w, dw, size, lr, weight_decay):
-    for r in prange(size[0]):
-        ws, dws = row(w, r, size[1]), row(dw, r, size[1])
-        for i in range(ws.size):
-            ws[i] -= lr * (dws[i] + weight_decay * ws[i])
+    share(sgd_row, size[0], (w, dw, size[1], lr, weight_decay))
+
+
+@serial
+def momentum_row(r, w, dw, v, width, factors, nesterov):
+    """factors: lr, momentum, gain of the gradient, weight decay"""
+    ws, dws, vs, (lr, momentum, gain, weight_decay) = row(w, r, width), row(dw, r, width), row(v, r, width), factors
+    for i in range(ws.size):
+        g = dws[i] + weight_decay * ws[i]
+        velocity = momentum * vs[i] + gain * g
+        vs[i] = velocity
+        ws[i] -= lr * (g + momentum * velocity if nesterov else velocity)
 
 
 @parallel
 def momentum_rows(w, dw, v, size, factors, nesterov):
-    """factors: lr, momentum, gain of the gradient, weight decay"""
-    lr, momentum, gain, weight_decay = factors
-    for r in prange(size[0]):
-        ws, dws, vs = row(w, r, size[1]), row(dw, r, size[1]), row(v, r, size[1])
-        for i in range(ws.size):
-            g = dws[i] + weight_decay * ws[i]
-            velocity = momentum * vs[i] + gain * g
-            vs[i] = velocity
-            ws[i] -= lr * (g + momentum * velocity if nesterov else velocity)
+    share(momentum_row, size[0], (w, dw, v, size[1], factors, nesterov))
+
+
+@serial
+def adam_row(r, w, dw, m, v, width, factors):
+    """factors: beta1, 1 - beta1, beta2, 1 - beta2, and those of the weights, of L2, of the root, of the step; eps"""
+    beta1, gain1, beta2, gain2, shrink, l2, scale, lr, eps = factors
+    ws, dws, ms, vs = row(w, r, width), row(dw, r, width), row(m, r, width), row(v, r, width)
+    for i in range(ws.size):
+        weight = ws[i] * shrink
+        g = dws[i] + l2 * weight
+        mean = beta1 * ms[i] + gain1 * g
+        square = beta2 * vs[i] + gain2 * g * g
+        ms[i], vs[i] = mean, square
+        ws[i] = weight - lr * mean / (np.sqrt(square) * scale + eps)
 
 
 @parallel
 def adam_rows(w, dw, m, v, size, factors):
-    """factors: beta1, 1 - beta1, beta2, 1 - beta2, and those of the weights, of L2, of the root, of the step; eps"""
-    beta1, gain1, beta2, gain2, shrink, l2, scale, lr, eps = factors
-    for r in prange(size[0]):
-        ws, dws = row(w, r, size[1]), row(dw, r, size[1])
-        ms, vs = row(m, r, size[1]), row(v, r, size[1])
-        for i in range(ws.size):
-            weight = ws[i] * shrink
-            g = dws[i] + l2 * weight
-            mean = beta1 * ms[i] + gain1 * g
-            square = beta2 * vs[i] + gain2 * g * g
-            ms[i], vs[i] = mean, square
-            ws[i] = weight - lr * mean / (np.sqrt(square) * scale + eps)
+    share(adam_row, size[0], (w, dw, m, v, size[1], factors))
 
 
 SMALL = 1 << 15  # elements: up to here copying an array is cheaper than a kernel call

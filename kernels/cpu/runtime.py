@@ -17,6 +17,8 @@ import numba
 import numpy as np
 import threadpoolctl
 
+from .helpers import HelperCompiler
+
 # ---------------------------------------------------------------------------- the cache of compiled kernels
 KEPT_VERSIONS = 3  # of the kernels' sources; the folders of older ones are removed
 
@@ -167,7 +169,7 @@ def start_threads():
 # ---------------------------------------------------------------------------- compilation
 # No "fastmath": every sum is added in the order in which it is written, and x y + z is rounded once where fma says so,
 # else twice. What the compiler may choose it chooses differently from one compilation to the next, and results with it.
-OPTIONS = {"nogil": True, "cache": True, "error_model": "numpy"}  # x / 0 is inf or NaN, no error
+OPTIONS = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}  # x / 0 is inf or NaN, no error
 KERNEL_LOCK = threading.Lock()
 KERNELS = []  # the functions of all kernels, in the order in which they were defined
 
@@ -196,15 +198,15 @@ def from_any_thread(kernel):
 
 
 def parallel(fn):
-    """Compile fn with prange over threads, on first call, cached on disk: a kernel."""
+    """Compile fn on first call, cached on disk: a kernel, whose tasks the threads share (see tasks.py)."""
     KERNELS.append(fn)
-    kernel = from_any_thread(numba.njit(parallel=True, **OPTIONS)(fn))
+    kernel = from_any_thread(numba.njit(cache=True, **OPTIONS)(fn))
     return one_at_a_time(kernel) if numba.threading_layer() == "workqueue" else kernel
 
 
 def serial(fn):
-    """Compile fn for use inside parallel kernels."""
-    return numba.njit(**OPTIONS)(fn)
+    """Compile fn for use inside kernels; Python can't call it."""
+    return numba.njit(pipeline_class=HelperCompiler, no_cpython_wrapper=True, **OPTIONS)(fn)
 
 
 numba.config.CACHE_DIR = cache_directory()

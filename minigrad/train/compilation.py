@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from ..command.screen import Bar, say
 from ..device import CPU
 
-MESSAGE = "compiling kernels for this processor (once, about 40 s)"
+MESSAGE = "compiling kernels for this processor (once, about 20 s)"
 
 
 class Compilation:

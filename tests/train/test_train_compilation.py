@@ -44,7 +44,7 @@ def compiles_in_the_first_step(monkeypatch):
 def test_compiling_is_said_once(compiles_in_the_first_step, tmp_path, capsys):
     assert train(tmp_path, *RUN) == 0
     out = capsys.readouterr().out
-    assert out.count("compiling kernels for this processor (once, about 40 s)") == 1
+    assert out.count("compiling kernels for this processor (once, about 20 s)") == 1
     assert compiles_in_the_first_step == []
 
 

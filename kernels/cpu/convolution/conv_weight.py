@@ -29,18 +29,11 @@ from ..layout import odd_lines, single_tap, with_contiguous_channels
 from ..llvm import copy_bytes, zero_bytes
 from ..product import Panels, numbers_of
 from ..runtime import get_num_threads, parallel, serial
-from ..tile import (
-    Left,
-    Out,
-    Taps,
-    Tile,
-    copy_tile_height,
-    copy_tile_width,
-    multiply_tile,
-    tile_shape,
-    tile_types,
-    tile_width,
-)
+from ..tasks import share
+
+from ..tile import (  # isort: skip
+    Left, Out, Taps, Tile, copy_tile_height, copy_tile_width, multiply_tile, tile_shape, tile_types, tile_width,
+)  # fmt: skip
 from . import depthwise, winograd
 from .blocks import Blocks, Image, block_at, blocks_of, copy_with_border, divide_evenly, flat, image_of, image_part
 
@@ -273,39 +266,45 @@ def sum_block(g, tile, index, group, panels, places, memory, slots, accumulator,
     )  # fmt: skip
 
 
+@serial
+def sum_part(task, fields, tile, places, slots, memory, tables, sums):
+    """A part's sum over its blocks, of some panels."""
+    g, here, thread = plan_of(fields), Tile(*tile), numba.get_thread_id()
+    part, chunk = task // g.chunks, task % g.chunks
+    part, group = part // g.groups, part % g.groups
+    some = chunk * g.chunk_panels, min((chunk + 1) * g.chunk_panels, g.panels)
+    accumulator, blocks = np.int64(sums[part, group, some[0]].ctypes.data), g.block.of_images * g.block.of_rows
+    begin, mine = blocks * part // g.parts, (memory[0][thread], memory[1][thread], memory[2][thread])
+    for block in range(begin, blocks * (part + 1) // g.parts):
+        sum_block(g, here, block, group, some, places, mine, slots, accumulator, tables, block - begin)
+
+
 @parallel
-def sum_blocks(fields, tile, places, slots, memory, tables, sums):
+def sum_blocks(fields, tile, places, slots, memory, tables, sums, tasks):
     """Every part's sum over its blocks: sums (parts, groups, panels, slots, tile rows, tile columns).
 
     tables: where the rows of a tile begin in x and in the sums; a row of zeros
     """
-    parts, groups, chunks = sums.shape[0], sums.shape[1], plan_of(fields).chunks
-    tile_rows, tile_vectors, low = tile
-    for task in numba.prange(parts * groups * chunks):
-        g, here, thread = plan_of(fields), Tile(tile_rows, tile_vectors, low), numba.get_thread_id()
-        part, chunk = task // g.chunks, task % g.chunks
-        part, group = part // g.groups, part % g.groups
-        some = chunk * g.chunk_panels, min((chunk + 1) * g.chunk_panels, g.panels)
-        accumulator, blocks = np.int64(sums[part, group, some[0]].ctypes.data), g.block.of_images * g.block.of_rows
-        begin, mine = blocks * part // g.parts, (memory[0][thread], memory[1][thread], memory[2][thread])
-        for block in range(begin, blocks * (part + 1) // g.parts):
-            sum_block(g, here, block, group, some, places, mine, slots, accumulator, tables, block - begin)
+    share(sum_part, tasks, (fields, tile, places, slots, memory, tables, sums))
+
+
+@serial
+def collect_panel(task, sums, row_of, out_channels, dw):
+    panels, width = sums.shape[2], sums.shape[4]
+    group, panel = task // panels, task % panels
+    first = group * out_channels + panel * width
+    for i in range(len(row_of)):
+        for lane in range(min(width, out_channels - panel * width)):
+            total = sums[0, group, panel, row_of[i], lane]
+            for part in range(1, sums.shape[0]):
+                total += sums[part, group, panel, row_of[i], lane]
+            dw[first + lane, i] = total
 
 
 @parallel
 def collect(sums, row_of, out_channels, dw):
     """dw (K, R S C) from the accumulators, the parts added in order."""
-    parts, groups, panels, width = sums.shape[0], sums.shape[1], sums.shape[2], sums.shape[4]
-    for task in numba.prange(groups * panels):
-        group, panel = task // panels, task % panels
-        lanes = min(width, out_channels - panel * width)
-        first = group * out_channels + panel * width
-        for i in range(len(row_of)):
-            for lane in range(lanes):
-                total = sums[0, group, panel, row_of[i], lane]
-                for part in range(1, parts):
-                    total += sums[part, group, panel, row_of[i], lane]
-                dw[first + lane, i] = total
+    share(collect_panel, sums.shape[1] * sums.shape[2], (sums, row_of, out_channels, dw))
 
 
 def conv2d_backward_weight(dy, x, w_shape, stride, padding, dilation, groups):
@@ -344,7 +343,7 @@ def sum_products(dy, x, w_shape, stride, padding, dilation, groups):
     sums = np.empty((g.parts, groups, g.panels, len(slots) * high, width), x.dtype)
     numbers = np.arange(high) * x.itemsize
     tables, places = (numbers, numbers * width, np.zeros(width, x.dtype)), (x.ctypes.data, dy.ctypes.data)
-    sum_blocks(fields, tile_types(x.dtype), places, slots, memory, tables, sums)
+    sum_blocks(fields, tile_types(x.dtype), places, slots, memory, tables, sums, g.parts * groups * g.chunks)
     dw = np.empty(w_shape, x.dtype)
     collect(sums, row_of, g.out_channels, dw.reshape(w_shape[0], -1))
     return dw

@@ -5,11 +5,11 @@ which the filter needs in its last axis: w (R, S, C). A tap (r, s) ties the outp
 (p stride + r dilation - padding, q stride + s dilation - padding).
 """
 
-import numba
 import numpy as np
 
 from ..llvm import fma
 from ..runtime import parallel, serial
+from ..tasks import share
 
 PARTS = 16  # of the output rows, each with its own sums: whatever the number of threads
 STRIDE, PADDING, DILATION = range(3)  # rows of the array `how`; its columns are the axes
@@ -33,59 +33,72 @@ def output_position(h, r, axis, how):
     return distance // how[STRIDE, axis] if distance % how[STRIDE, axis] == 0 else -1
 
 
+@serial
+def forward_row(task, x, w, b, low, how, y):
+    _, p_size, q_size, channels = y.shape
+    n, p = task // p_size, task % p_size
+    for q in range(q_size):
+        for c in range(channels):
+            y[n, p, q, c] = b[c]
+        for r in range(w.shape[0]):
+            for s in range(w.shape[1]):
+                i, j = input_position(p, r, 0, how), input_position(q, s, 1, how)
+                if 0 <= i < x.shape[1] and 0 <= j < x.shape[2]:
+                    for c in range(channels):
+                        y[n, p, q, c] = fma(x[n, i, j, c], w[r, s, c], y[n, p, q, c])
+        for c in range(channels):
+            y[n, p, q, c] = low if y[n, p, q, c] < low else y[n, p, q, c]  # keeps NaN
+
+
 @parallel
 def forward(x, w, b, low, how, y):
-    n_size, p_size, q_size, channels = y.shape
-    for task in numba.prange(n_size * p_size):
-        n, p = task // p_size, task % p_size
-        for q in range(q_size):
-            y[n, p, q] = b
-            for r in range(w.shape[0]):
-                for s in range(w.shape[1]):
-                    i, j = input_position(p, r, 0, how), input_position(q, s, 1, how)
-                    if 0 <= i < x.shape[1] and 0 <= j < x.shape[2]:
-                        for c in range(channels):
-                            y[n, p, q, c] = fma(x[n, i, j, c], w[r, s, c], y[n, p, q, c])
-            for c in range(channels):
-                y[n, p, q, c] = low if y[n, p, q, c] < low else y[n, p, q, c]  # keeps NaN
+    share(forward_row, y.shape[0] * y.shape[1], (x, w, b, low, how, y))
+
+
+@serial
+def backward_input_row(task, dy, w, how, dx):
+    _, h_size, w_size, channels = dx.shape
+    n, i = task // h_size, task % h_size
+    for j in range(w_size):
+        for c in range(channels):
+            dx[n, i, j, c] = 0
+        for r in range(w.shape[0]):
+            for s in range(w.shape[1]):
+                p, q = output_position(i, r, 0, how), output_position(j, s, 1, how)
+                if 0 <= p < dy.shape[1] and 0 <= q < dy.shape[2]:
+                    for c in range(channels):
+                        dx[n, i, j, c] = fma(dy[n, p, q, c], w[r, s, c], dx[n, i, j, c])
 
 
 @parallel
 def backward_input(dy, w, how, dx):
-    n_size, h_size, w_size, channels = dx.shape
-    for task in numba.prange(n_size * h_size):
-        n, i = task // h_size, task % h_size
-        for j in range(w_size):
-            dx[n, i, j] = 0
-            for r in range(w.shape[0]):
-                for s in range(w.shape[1]):
-                    p, q = output_position(i, r, 0, how), output_position(j, s, 1, how)
-                    if 0 <= p < dy.shape[1] and 0 <= q < dy.shape[2]:
+    share(backward_input_row, dx.shape[0] * dx.shape[1], (dy, w, how, dx))
+
+
+@serial
+def backward_weight_part(part, dy, x, how, sums):
+    """sums (parts, R, S, C): every part adds up its own rows of the output, a row at a time for accuracy."""
+    parts, r_size, s_size, channels = sums.shape
+    _, p_size, q_size, _ = dy.shape
+    rows, row_sum = len(dy) * p_size, np.empty(channels, x.dtype)
+    for task in range(rows * part // parts, rows * (part + 1) // parts):
+        n, p = task // p_size, task % p_size
+        for r in range(r_size):
+            i = input_position(p, r, 0, how)
+            for s in range(s_size if 0 <= i < x.shape[1] else 0):
+                row_sum[:] = 0
+                for q in range(q_size):
+                    j = input_position(q, s, 1, how)
+                    if 0 <= j < x.shape[2]:
                         for c in range(channels):
-                            dx[n, i, j, c] = fma(dy[n, p, q, c], w[r, s, c], dx[n, i, j, c])
+                            row_sum[c] = fma(dy[n, p, q, c], x[n, i, j, c], row_sum[c])
+                for c in range(channels):
+                    sums[part, r, s, c] += row_sum[c]
 
 
 @parallel
 def backward_weight(dy, x, how, sums):
-    """sums (parts, R, S, C): every part adds up its own rows of the output, a row at a time for accuracy."""
-    parts, r_size, s_size, channels = sums.shape
-    _, p_size, q_size, _ = dy.shape
-    rows = len(dy) * p_size
-    for part in numba.prange(parts):
-        row_sum = np.empty(channels, x.dtype)
-        for task in range(rows * part // parts, rows * (part + 1) // parts):
-            n, p = task // p_size, task % p_size
-            for r in range(r_size):
-                i = input_position(p, r, 0, how)
-                for s in range(s_size if 0 <= i < x.shape[1] else 0):
-                    row_sum[:] = 0
-                    for q in range(q_size):
-                        j = input_position(q, s, 1, how)
-                        if 0 <= j < x.shape[2]:
-                            for c in range(channels):
-                                row_sum[c] = fma(dy[n, p, q, c], x[n, i, j, c], row_sum[c])
-                    for c in range(channels):
-                        sums[part, r, s, c] += row_sum[c]
+    share(backward_weight_part, len(sums), (dy, x, how, sums))
 
 
 def channels_last_filter(w):

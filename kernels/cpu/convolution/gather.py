@@ -26,6 +26,7 @@ from numba.np.unsafe.ndarray import to_fixed_tuple
 from ..layout import LINE
 from ..rows import Rows
 from ..runtime import get_num_threads, parallel, serial
+from ..tasks import share
 from ..tile import PORTION, Left, Out, Taps, Tile, multiply_tile, tile_shape, tile_types, tile_width
 from .blocks import Blocks, Image, block_at, blocks_of, chunk_size, copy_with_border, divide_evenly, flat, image_of
 from .pack import Source, fill_portion, pack
@@ -227,13 +228,15 @@ def gather_block(g, task, tiles, x, out, filters, bias, offsets, scratch, table)
     multiply_block(g, tiles, table, listed, panels, weights, taps, bias[group], offsets)
 
 
+@serial
+def gather_task(task, fields, tile, low, x, out, filters, bias, offsets, scratch, tables):
+    thread, tiles = numba.get_thread_id(), (Tile(tile[0], tile[1], low), Tile(*tile))
+    gather_block(plan_of(fields), task, tiles, x, out, filters, bias, offsets, scratch[thread], tables[thread])
+
+
 @parallel
 def gather_blocks(fields, tile, low, x, out, filters, bias, offsets, scratch, tables):
-    tile_rows, tile_vectors, lowest = tile
-    for task in numba.prange(fields[-1]):
-        g, thread = plan_of(fields), numba.get_thread_id()
-        tiles = Tile(tile_rows, tile_vectors, low), Tile(tile_rows, tile_vectors, lowest)
-        gather_block(g, task, tiles, x, out, filters, bias, offsets, scratch[thread], tables[thread])
+    share(gather_task, fields[-1], (fields, tile, low, x, out, filters, bias, offsets, scratch, tables))
 
 
 def gather(x, out, offsets, filters, bias, relu, stride):

@@ -10,7 +10,6 @@ channels of the forward pass.
 import math
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
@@ -19,6 +18,7 @@ from numba.extending import intrinsic
 from ..llvm import INT, INT32, copy_fixed, load, store, unpacked, zero_bytes
 from ..rows import Rows, moved
 from ..runtime import parallel, serial
+from ..tasks import share
 from ..tile import Emitter, Tile, copy_tile_width, tile_types, tile_width
 
 STRETCH = 64  # depths that a task handles: so many neighbouring numbers of a filter it reads at a time
@@ -136,22 +136,25 @@ def fill_portion(tile, target, source, taps, depth, begin, end, count, item):
         begin, target = begin + stop - k, moved(target, stop - k, 0)
 
 
+@serial
+def fill_stretch(task, tile, w, steps, taps, channels, packed):
+    """A stretch of the depth, in all panels of a group."""
+    _, panels, _, depth, lanes = packed.shape
+    stretches, item, here = -(-depth // STRETCH), packed.itemsize, Tile(*tile)
+    group, begin = task // stretches, task % stretches * STRETCH
+    for t in range(len(taps)):
+        for panel in range(panels):
+            at = w + group * steps[0] + panel * lanes * steps[1] + taps[t]
+            source = Source(at=at, channel=steps[1], number=steps[2])
+            target = Rows(at=np.int64(packed[group, panel, t, begin:].ctypes.data), step=lanes * item)
+            end, count = min(begin + STRETCH, depth), min(lanes, channels - panel * lanes)
+            fill_tap(here, target, source, begin, end, count, item)
+
+
 @parallel
 def fill_panels(tile, w, steps, taps, channels, packed):
-    """Each task fills a stretch of the depth, in all panels of a group."""
-    groups, panels, _, depth, lanes = packed.shape
-    tile_rows, tile_vectors, low = tile
-    stretches, item = -(-depth // STRETCH), packed.itemsize
-    for task in numba.prange(groups * stretches):
-        here = Tile(rows=tile_rows, vectors=tile_vectors, low=low)
-        group, begin = task // stretches, task % stretches * STRETCH
-        for t in range(len(taps)):
-            for panel in range(panels):
-                at = w + group * steps[0] + panel * lanes * steps[1] + taps[t]
-                source = Source(at=at, channel=steps[1], number=steps[2])
-                target = Rows(at=np.int64(packed[group, panel, t, begin:].ctypes.data), step=lanes * item)
-                end, count = min(begin + STRETCH, depth), min(lanes, channels - panel * lanes)
-                fill_tap(here, target, source, begin, end, count, item)
+    tasks = packed.shape[0] * -(-packed.shape[3] // STRETCH)
+    share(fill_stretch, tasks, (tile, w, steps, taps, channels, packed))
 
 
 def pack(filters):

@@ -30,6 +30,7 @@ from ..layout import odd_lines
 from ..llvm import copy_bytes
 from ..product import NOTHING, Panelled, Panels, multiply, numbers_of
 from ..runtime import get_num_threads, parallel, serial
+from ..tasks import share
 from ..tile import Left, Tile, tile_shape, tile_types, tile_width, vector_registers
 from .blocks import chunk_size, copy_with_border, divide_evenly
 from .pack import filters_of, pack
@@ -79,6 +80,25 @@ def patch_place(index, grid):
     return n, inside // grid[1] * PATCH, inside % grid[1] * PATCH
 
 
+@serial
+def transform_patch(i, reach, padding, x, grid, first, target, scratch):
+    at, steps, size, channels = x
+    pixel, (to, t_point, t_patch, t_panel) = channels * ITEM, target
+    n, row, column = patch_place(first + i, grid)
+    row, column = row - padding[0], column - padding[1]
+    image = at + n * steps[0]
+    source = Grid(at=image + row * steps[1] + column * steps[2], row=steps[1], column=steps[2])
+    if row < 0 or column < 0 or row + reach > size[0] or column + reach > size[1]:
+        there = np.int64(scratch[numba.get_thread_id()].ctypes.data)
+        copy_with_border(image, (steps[1], steps[2]), size, pixel, (row, column), (reach, reach), there)
+        source = Grid(at=there, row=reach * pixel, column=pixel)
+    points, vectors = Grid(at=to + i * t_patch, row=6 * t_point, column=t_point), pixel // VECTOR
+    if reach == REACH:
+        transform_input(source, points, vectors, t_panel)
+    else:
+        transform_gradient(source, points, vectors, t_panel)
+
+
 @parallel
 def transform_patches(reach, padding, x, grid, patches, target, scratch):
     """V from x (reach 6), or its counterpart from dy (reach 4), for `patches`, (first, count).
@@ -86,22 +106,18 @@ def transform_patches(reach, padding, x, grid, patches, target, scratch):
     x: what image_place gives; target: address, bytes from point to point of the 36, from patch to patch, and from panel
     to panel of channels.
     """
-    at, steps, size, channels = x
-    pixel, (first, count), (to, t_point, t_patch, t_panel) = channels * ITEM, patches, target
-    for i in numba.prange(count):
-        n, row, column = patch_place(first + i, grid)
-        row, column = row - padding[0], column - padding[1]
-        image = at + n * steps[0]
-        source = Grid(at=image + row * steps[1] + column * steps[2], row=steps[1], column=steps[2])
-        if row < 0 or column < 0 or row + reach > size[0] or column + reach > size[1]:
-            there = np.int64(scratch[numba.get_thread_id()].ctypes.data)
-            copy_with_border(image, (steps[1], steps[2]), size, pixel, (row, column), (reach, reach), there)
-            source = Grid(at=there, row=reach * pixel, column=pixel)
-        points, vectors = Grid(at=to + i * t_patch, row=6 * t_point, column=t_point), pixel // VECTOR
-        if reach == REACH:
-            transform_input(source, points, vectors, t_panel)
-        else:
-            transform_gradient(source, points, vectors, t_panel)
+    share(transform_patch, patches[1], (reach, padding, x, grid, patches[0], target, scratch))
+
+
+@serial
+def multiply_point(task, tile, a, a_rows, b, depth, c, c_rows, panels, add, base):
+    (count, chunk), row = panels, len(base) * ITEM
+    chunks, b_panel = -(-count // chunk), depth * row
+    point, first = task // chunks, task % chunks * chunk
+    left = Left(at=a[0] + point * a[1], rows=numbers_of(a_rows), step=a[2])
+    right = Panels(at=b[0] + point * b[1] + first * b_panel, step=b_panel, count=min(chunk, count - first))
+    out = Panelled(at=c[0] + point * c[1] + first * c[2], rows=numbers_of(c_rows), panel=c[2])
+    multiply(Tile(*tile), left, len(a_rows), right, depth, out, add, base, NOTHING)
 
 
 @parallel
@@ -111,15 +127,26 @@ def multiply_points(tile, a, a_rows, b, depth, c, c_rows, panels, add, base):
     a: address, bytes from point to point and of a step; b: address, from point to point; c: address, from point to
     point and from panel to panel; panels: in all, and of a chunk
     """
-    (count, chunk), row = panels, len(base) * ITEM
-    chunks, b_panel = -(-count // chunk), depth * row
-    tile_rows, tile_vectors, low = tile
-    for task in numba.prange(POINTS * chunks):
-        point, first = task // chunks, task % chunks * chunk
-        left = Left(at=a[0] + point * a[1], rows=numbers_of(a_rows), step=a[2])
-        right = Panels(at=b[0] + point * b[1] + first * b_panel, step=b_panel, count=min(chunk, count - first))
-        out = Panelled(at=c[0] + point * c[1] + first * c[2], rows=numbers_of(c_rows), panel=c[2])
-        multiply(Tile(tile_rows, tile_vectors, low), left, len(a_rows), right, depth, out, add, base, NOTHING)
+    tasks = POINTS * -(-panels[0] // panels[1])
+    share(multiply_point, tasks, (tile, a, a_rows, b, depth, c, c_rows, panels, add, base))
+
+
+@serial
+def transform_patch_back(i, m, y, grid, first, bias, low, scratch):
+    at, steps, size, channels = y
+    pixel, base = channels * ITEM, np.int64(bias.ctypes.data)
+    n, row, column = patch_place(first + i, grid)
+    target = Grid(at=at + n * steps[0] + row * steps[1] + column * steps[2], row=steps[1], column=steps[2])
+    points = Grid(at=m[0] + i * m[2], row=6 * m[1], column=m[1])
+    if row + PATCH <= size[0] and column + PATCH <= size[1]:
+        transform_output(points, target, pixel // VECTOR, base, low)
+    else:
+        there = np.int64(scratch[numba.get_thread_id()].ctypes.data)
+        inside = Grid(at=there, row=PATCH * pixel, column=pixel)
+        transform_output(points, inside, pixel // VECTOR, base, low)
+        for r in range(min(PATCH, size[0] - row)):
+            for s in range(min(PATCH, size[1] - column)):
+                copy_bytes(target.at + r * steps[1] + s * steps[2], there + (r * PATCH + s) * pixel, pixel)
 
 
 @parallel
@@ -128,52 +155,51 @@ def transform_back(m, y, grid, patches, bias, low, scratch):
 
     m: address, bytes from point to point and from patch to patch; y: what image_place gives
     """
-    at, steps, size, channels = y
-    pixel, (first, count), base = channels * ITEM, patches, np.int64(bias.ctypes.data)
-    for i in numba.prange(count):
-        n, row, column = patch_place(first + i, grid)
-        target = Grid(at=at + n * steps[0] + row * steps[1] + column * steps[2], row=steps[1], column=steps[2])
-        points = Grid(at=m[0] + i * m[2], row=6 * m[1], column=m[1])
-        if row + PATCH <= size[0] and column + PATCH <= size[1]:
-            transform_output(points, target, pixel // VECTOR, base, low)
-        else:
-            there = np.int64(scratch[numba.get_thread_id()].ctypes.data)
-            inside = Grid(at=there, row=PATCH * pixel, column=pixel)
-            transform_output(points, inside, pixel // VECTOR, base, low)
-            for r in range(min(PATCH, size[0] - row)):
-                for s in range(min(PATCH, size[1] - column)):
-                    copy_bytes(target.at + r * steps[1] + s * steps[2], there + (r * PATCH + s) * pixel, pixel)
+    share(transform_patch_back, patches[1], (m, y, grid, patches[0], bias, low, scratch))
+
+
+@serial
+def transform_weight(task, packed, u):
+    _, _, depth, lanes = u.shape
+    row, point, panel, c = lanes * ITEM, u.strides[0], task // depth, task % depth
+    at = np.int64(packed.ctypes.data) + (panel * 9 * depth + c) * row
+    source = Grid(at=at, row=3 * depth * row, column=depth * row)
+    target = Grid(at=np.int64(u.ctypes.data) + task * row, row=6 * point, column=point)
+    transform_filter(source, target, row // VECTOR, row)
 
 
 @parallel
 def transform_weights(packed, u):
     """U = G g G^T: packed (panels, 9, C, lanes) -> u (36, panels, C, lanes)."""
-    _, panels, depth, lanes = u.shape
-    row, point = lanes * ITEM, u.strides[0]
-    for task in numba.prange(panels * depth):
-        panel, c = task // depth, task % depth
-        at = np.int64(packed.ctypes.data) + (panel * 9 * depth + c) * row
-        source = Grid(at=at, row=3 * depth * row, column=depth * row)
-        target = Grid(at=np.int64(u.ctypes.data) + task * row, row=6 * point, column=point)
-        transform_filter(source, target, row // VECTOR, row)
+    share(transform_weight, u.shape[1] * u.shape[2], (packed, u))
+
+
+@serial
+def transform_back_panel(panel, sums, taps, dw):
+    """sums: address, bytes from point to point and from panel to panel."""
+    (at, point, step), here, lanes = sums, taps[panel], taps.shape[2]
+    row = lanes * ITEM
+    for c in range(dw.shape[2]):
+        source = Grid(at=at + panel * step + c * row, row=6 * point, column=point)
+        target = Grid(at=np.int64(here.ctypes.data), row=3 * row, column=row)
+        transform_sums(source, target, row // VECTOR, row)
+        for lane in range(min(lanes, dw.shape[0] - panel * lanes)):
+            for tap in range(9):
+                dw[panel * lanes + lane, tap, c] = here[tap, lane]
 
 
 @parallel
-def transform_back_weights(sums, dw):
-    """dw (K, 9, C) = G^T sums G from sums (36, panels, C, lanes)."""
-    _, panels, depth, lanes = sums.shape
-    row, point = lanes * ITEM, sums.strides[0]
+def transform_back_panels(sums, taps, dw):
+    share(transform_back_panel, len(taps), (sums, taps, dw))
+
+
+def transform_back_weights(sums, k, c):
+    """dw (K, 3, 3, C) = G^T sums G from sums (36, panels, C or a few more, lanes)."""
+    _, panels, _, lanes = sums.shape
+    dw = np.empty((k, 3, 3, c), np.float32)
     taps = np.empty((panels, 9, lanes), np.float32)
-    for panel in numba.prange(panels):
-        here = taps[panel]
-        for c in range(dw.shape[2]):
-            at = np.int64(sums.ctypes.data) + (panel * depth + c) * row
-            source = Grid(at=at, row=6 * point, column=point)
-            target = Grid(at=np.int64(here.ctypes.data), row=3 * row, column=row)
-            transform_sums(source, target, row // VECTOR, row)
-            for lane in range(min(lanes, dw.shape[0] - panel * lanes)):
-                for tap in range(9):
-                    dw[panel * lanes + lane, tap, c] = here[tap, lane]
+    transform_back_panels((sums.ctypes.data, *sums.strides[:2]), taps, dw.reshape(k, 9, c))
+    return dw
 
 
 def point_arrays(*shape):
@@ -259,6 +285,4 @@ def convolve_weight(dy, x, padding):
             (d.ctypes.data, d.strides[0]), count, (sums.ctypes.data, sums.strides[0], sums.strides[1]), channels * row,
             (k_panels, chunk), first, np.zeros(lanes, np.float32),
         )  # fmt: skip
-    dw = np.empty((k, 3, 3, c), np.float32)
-    transform_back_weights(sums, dw.reshape(k, 9, c))
-    return dw
+    return transform_back_weights(sums, k, c)

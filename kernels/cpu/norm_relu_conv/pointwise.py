@@ -27,6 +27,7 @@ from ..norm_rows import activate, add_through_moments, copy_and_sum, through_nor
 from ..product import NOTHING, Panelled, Panels, make_scratch, multiply, numbers_of, row_table
 from ..rows import Rows, moved, pixels, places, result, rows_of
 from ..runtime import parallel, serial
+from ..tasks import share
 from ..tile import Left, Tile, tile_shape, tile_types, tile_width
 
 BLOCK = 96  # pixels in a block at most,
@@ -38,29 +39,30 @@ PARTS = 8  # of the pixels, each with its own weight gradient,
 PARTS_BYTES = 2 << 20  # if they take no more memory than this
 
 
+@serial
+def forward_task(task, tile, x, y, size, terms, pivot, packed, rows, nothing, scratch, sums):
+    """size: (pixels, of a block); terms (2, C): scale and shift; rows (2, block): of z and y; sums (tasks, 2, K)."""
+    (panels, _, lanes), (pixel_count, block), low = packed.shape, size, tile[2]
+    channels, item, blocks, tasks = terms.shape[1], terms.itemsize, -(-pixel_count // block), len(sums)
+    here, from_x, to_y = Tile(*tile), Rows(*x), Rows(*y)
+    z = Rows(at=np.int64(scratch[numba.get_thread_id()].ctypes.data), step=rows[0, 1])
+    fresh = Rows(at=z.at + block * z.step, step=rows[1, 1])
+    a = Left(at=z.at, rows=numbers_of(rows[0]), step=item)
+    b = Panels(at=np.int64(packed.ctypes.data), step=packed.strides[0], count=panels)
+    c = Panelled(at=fresh.at, rows=numbers_of(rows[1]), panel=lanes * item)
+    for first in range(blocks * task // tasks * block, blocks * (task + 1) // tasks * block, block):
+        count = min(block, pixel_count - first)
+        next_x = moved(from_x, first + block, 0)
+        ahead = ((next_x.at, next_x.step, channels * item if first + 2 * block <= pixel_count else 0),)
+        activate(low, moved(from_x, first, 0), z, (count, channels), rows_of(terms))
+        multiply(here, a, count, b, channels, c, 0, nothing, ahead)
+        of_block = count, len(pivot)
+        copy_and_sum(low, fresh, moved(to_y, first, 0), of_block, np.int64(pivot.ctypes.data), rows_of(sums[task]))
+
+
 @parallel
 def forward_blocks(tile, x, y, size, terms, pivot, packed, rows, nothing, scratch, sums):
-    """size: (pixels, of a block); terms (2, C): scale and shift; rows (2, block): of z and y; sums (tasks, 2, K)."""
-    (panels, _, lanes), (pixel_count, block) = packed.shape, size
-    channels, item, blocks, tasks = terms.shape[1], terms.itemsize, -(-pixel_count // block), len(sums)
-    tile_rows, tile_vectors, low = tile
-    for task in numba.prange(tasks):
-        here, from_x, to_y = Tile(tile_rows, tile_vectors, low), Rows(x[0], x[1]), Rows(y[0], y[1])
-        z = Rows(at=np.int64(scratch[numba.get_thread_id()].ctypes.data), step=rows[0, 1])
-        fresh = Rows(at=z.at + block * z.step, step=rows[1, 1])
-        a = Left(at=z.at, rows=numbers_of(rows[0]), step=item)
-        b = Panels(at=np.int64(packed.ctypes.data), step=packed.strides[0], count=panels)
-        c = Panelled(at=fresh.at, rows=numbers_of(rows[1]), panel=lanes * item)
-        for first in range(blocks * task // tasks * block, blocks * (task + 1) // tasks * block, block):
-            count = min(block, pixel_count - first)
-            next_x = moved(from_x, first + block, 0)
-            ahead = ((next_x.at, next_x.step, channels * item if first + 2 * block <= pixel_count else 0),)
-            activate(low, moved(from_x, first, 0), z, (count, channels), rows_of(terms))
-            multiply(here, a, count, b, channels, c, 0, nothing, ahead)
-            copy_and_sum(
-                low, fresh, moved(to_y, first, 0), (count, len(pivot)), np.int64(pivot.ctypes.data),
-                rows_of(sums[task]),
-            )  # fmt: skip
+    share(forward_task, len(sums), (tile, x, y, size, terms, pivot, packed, rows, nothing, scratch, sums))
 
 
 @serial
@@ -73,8 +75,8 @@ def finish_dy(like, g, y, dy, size, line):
             copy_bytes(dy.at + i * dy.step, g.at + i * g.step, size[1] * line.itemsize)
 
 
-@parallel
-def backward_blocks(tile, arrays, add, size, line, terms, packed, rows, nothing, scratch, products, sums):
+@serial
+def backward_task(task, tile, arrays, add, size, line, terms, packed, rows, nothing, scratch, products, sums):
     """arrays: g, y, x, dx; size: (pixels, of a block, panels of a chunk); terms (3, C): scale, shift, mean.
 
     rows (3, ...): of dy, dy^T and panels; products (parts, panels, K, lanes)
@@ -82,36 +84,39 @@ def backward_blocks(tile, arrays, add, size, line, terms, packed, rows, nothing,
     (parts, panels, high, lanes), (pixel_count, block, chunk) = products.shape, size
     channels, out_channels, item = terms.shape[1], line.shape[1], terms.itemsize
     blocks, chunks, row = -(-pixel_count // block), -(-panels // chunk), lanes * item
-    (tile_rows, tile_vectors, low), (at_g, at_y, at_x, at_dx) = tile, arrays
-    for task in numba.prange(parts * chunks):
-        part, begin = task // chunks, task % chunks * chunk
-        this, g, y = Tile(tile_rows, tile_vectors, low), Rows(at_g[0], at_g[1]), Rows(at_y[0], at_y[1])
-        x, dx = Rows(at_x[0], at_x[1]), Rows(at_dx[0], at_dx[1])
-        dy = Rows(at=np.int64(scratch[numba.get_thread_id()].ctypes.data), step=high * item)
-        z = Rows(at=dy.at + block * dy.step, step=row)
-        dz = Rows(at=z.at + block * row, step=row)
-        for first in range(blocks * part // parts * block, blocks * (part + 1) // parts * block, block):
-            count = min(block, pixel_count - first)
-            finish_dy(low, moved(g, first, 0), moved(y, first, 0), dy, (count, out_channels), line)
-            for panel in range(begin, min(begin + chunk, panels)):
-                c = panel * lanes
-                here, there = moved(x, first, c * item), moved(dx, first, c * item)
-                size_here, of_panel = (count, min(lanes, channels - c)), moved(rows_of(terms), 0, c * item)
-                activate(low, here, z, size_here, of_panel)
-                multiply(
-                    this, Left(at=dy.at, rows=numbers_of(rows[1]), step=dy.step), out_channels,
-                    Panels(at=z.at, step=0, count=1), count,
-                    Panelled(at=np.int64(products[part, panel].ctypes.data), rows=numbers_of(rows[2]), panel=0),
-                    1, nothing, NOTHING,
-                )  # fmt: skip
-                multiply(
-                    this, Left(at=dy.at, rows=numbers_of(rows[0]), step=item), count,
-                    Panels(at=np.int64(packed[panel].ctypes.data), step=0, count=1), out_channels,
-                    Panelled(at=dz.at, rows=numbers_of(rows[2]), panel=0),
-                    0, nothing, ((here.at + row, here.step, 64), (there.at + row, there.step, 64)),
-                )  # fmt: skip
-                to_sums = moved(rows_of(sums[part]), 0, c * 8)
-                through_norm_relu(low, dz, here, there, size_here, of_panel, to_sums, add)
+    part, begin, this, low = task // chunks, task % chunks * chunk, Tile(*tile), tile[2]
+    g, y, x, dx = Rows(*arrays[0]), Rows(*arrays[1]), Rows(*arrays[2]), Rows(*arrays[3])
+    dy = Rows(at=np.int64(scratch[numba.get_thread_id()].ctypes.data), step=high * item)
+    z = Rows(at=dy.at + block * dy.step, step=row)
+    dz = Rows(at=z.at + block * row, step=row)
+    for first in range(blocks * part // parts * block, blocks * (part + 1) // parts * block, block):
+        count = min(block, pixel_count - first)
+        finish_dy(low, moved(g, first, 0), moved(y, first, 0), dy, (count, out_channels), line)
+        for panel in range(begin, min(begin + chunk, panels)):
+            c = panel * lanes
+            here, there = moved(x, first, c * item), moved(dx, first, c * item)
+            size_here, of_panel = (count, min(lanes, channels - c)), moved(rows_of(terms), 0, c * item)
+            activate(low, here, z, size_here, of_panel)
+            multiply(
+                this, Left(at=dy.at, rows=numbers_of(rows[1]), step=dy.step), out_channels,
+                Panels(at=z.at, step=0, count=1), count,
+                Panelled(at=np.int64(products[part, panel].ctypes.data), rows=numbers_of(rows[2]), panel=0),
+                1, nothing, NOTHING,
+            )  # fmt: skip
+            multiply(
+                this, Left(at=dy.at, rows=numbers_of(rows[0]), step=item), count,
+                Panels(at=np.int64(packed[panel].ctypes.data), step=0, count=1), out_channels,
+                Panelled(at=dz.at, rows=numbers_of(rows[2]), panel=0),
+                0, nothing, ((here.at + row, here.step, 64), (there.at + row, there.step, 64)),
+            )  # fmt: skip
+            to_sums = moved(rows_of(sums[part]), 0, c * 8)
+            through_norm_relu(low, dz, here, there, size_here, of_panel, to_sums, add)
+
+
+@parallel
+def backward_blocks(tile, arrays, add, size, line, terms, packed, rows, nothing, scratch, products, sums):
+    tasks = len(products) * -(-len(packed) // size[2])
+    share(backward_task, tasks, (tile, arrays, add, size, line, terms, packed, rows, nothing, scratch, products, sums))
 
 
 def block_of(bytes_each):

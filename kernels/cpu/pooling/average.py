@@ -1,61 +1,67 @@
 """Average pooling, plain and adaptive: both are means over windows, given by where each starts and ends."""
 
 import numpy as np
-from numba import prange
 
 from ...reference.arrays import write
 from ...reference.pool import MANY, adaptive_windows, window_lengths
 from ...shapes import window_counts
 from ..layout import deliver
 from ..rows import pixels, places, result
-from ..runtime import parallel
+from ..runtime import parallel, serial
+from ..tasks import share
 from .taps import weighted_sum
 
 TILE = 256  # channels that one task averages: a global pooling has few windows, and still work for all threads
 
 
-@parallel
-def mean_windows(zero, x, y, size, windows, weights_along):
+@serial
+def mean_row(t, zero, x, y, size, windows, weights_along):
     """y = the sum over each window of row weight times column weight times x. Arrays: address and step of a pixel.
 
     size: of x (N, H, W, C); windows: rows (P, 2), columns (Q, 2), the first position of each and the one after its
     last; weights_along: of rows (P,), of columns (Q,)
     """
-    (images, height, width, channels), (rows, columns), (row_weights, column_weights) = size, windows, weights_along
+    (_, height, width, channels), (rows, columns), (row_weights, column_weights) = size, windows, weights_along
     p_count, q_count, tiles = len(rows), len(columns), (channels + TILE - 1) // TILE
-    for t in prange(images * p_count * tiles):
-        n, p, first = t // tiles // p_count, t // tiles % p_count, t % tiles * TILE
-        lanes, offset, weights = (
-            min(TILE, channels - first),
-            first * row_weights.itemsize,
-            np.empty(width, row_weights.dtype),
-        )
-        top, bottom = rows[p, 0], rows[p, 1]
-        for q in range(q_count):
-            left, count = columns[q, 0], columns[q, 1] - columns[q, 0]
-            weights[:count] = row_weights[p] * column_weights[q]
-            target = y[0] + ((n * p_count + p) * q_count + q) * y[1] + offset
-            for h in range(top, max(bottom, top + 1)):  # once even in an empty window, to write its zeros
-                source = x[0] + ((n * height + h) * width + left) * x[1] + offset
-                weighted_sum(zero, (source, x[1]), weights, target, (count if h < bottom else 0, lanes), h > top)
+    n, p, first = t // tiles // p_count, t // tiles % p_count, t % tiles * TILE
+    lanes, offset, top, bottom = min(TILE, channels - first), first * row_weights.itemsize, rows[p, 0], rows[p, 1]
+    weights = np.empty(width, row_weights.dtype)
+    for q in range(q_count):
+        left, count = columns[q, 0], columns[q, 1] - columns[q, 0]
+        for k in range(count):
+            weights[k] = row_weights[p] * column_weights[q]
+        target = y[0] + ((n * p_count + p) * q_count + q) * y[1] + offset
+        for h in range(top, max(bottom, top + 1)):  # once even in an empty window, to write its zeros
+            source = x[0] + ((n * height + h) * width + left) * x[1] + offset
+            weighted_sum(zero, (source, x[1]), weights, target, (count if h < bottom else 0, lanes), h > top)
+
+
+@parallel
+def mean_windows(zero, x, y, size, windows, weights_along):
+    tiles = (size[3] + TILE - 1) // TILE
+    share(mean_row, size[0] * len(windows[0]) * tiles, (zero, x, y, size, windows, weights_along))
+
+
+@serial
+def share_row(t, zero, y, x, size, holding, weights_along):
+    """The transpose of mean_row: x from y. size: of y (N, P, Q, C); holding (H, 2), (W, 2): the windows there."""
+    (_, p_count, q_count, channels), (rows, columns), (row_weights, column_weights) = size, holding, weights_along
+    height, width = len(rows), len(columns)
+    n, h = t // height, t % height
+    top, bottom, weights = rows[h, 0], rows[h, 1], np.empty(q_count, row_weights.dtype)
+    for w in range(width):
+        left, count = columns[w, 0], columns[w, 1] - columns[w, 0]
+        target = x[0] + (t * width + w) * x[1]
+        for p in range(top, max(bottom, top + 1)):
+            for k in range(count):
+                weights[k] = row_weights[min(p, p_count - 1)] * column_weights[left + k]
+            source = y[0] + ((n * p_count + p) * q_count + left) * y[1]
+            weighted_sum(zero, (source, y[1]), weights, target, (count if p < bottom else 0, channels), p > top)
 
 
 @parallel
 def share_windows(zero, y, x, size, holding, weights_along):
-    """The transpose of mean_windows: x from y. size: of y (N, P, Q, C); holding (H, 2), (W, 2): the windows there."""
-    (images, p_count, q_count, channels), (rows, columns), (row_weights, column_weights) = size, holding, weights_along
-    height, width = len(rows), len(columns)
-    for t in prange(images * height):
-        n, h = t // height, t % height
-        top, bottom, weights = rows[h, 0], rows[h, 1], np.empty(q_count, row_weights.dtype)
-        for w in range(width):
-            left, count = columns[w, 0], columns[w, 1] - columns[w, 0]
-            target = x[0] + (t * width + w) * x[1]
-            for p in range(top, max(bottom, top + 1)):
-                for k in range(count):
-                    weights[k] = row_weights[min(p, p_count - 1)] * column_weights[left + k]
-                source = y[0] + ((n * p_count + p) * q_count + left) * y[1]
-                weighted_sum(zero, (source, y[1]), weights, target, (count if p < bottom else 0, channels), p > top)
+    share(share_row, size[0] * len(holding[0]), (zero, y, x, size, holding, weights_along))
 
 
 def windows_holding(windows, size):
