@@ -53,6 +53,7 @@ from .optim import GradScaler as GradScaler
 from .precision import autocast as autocast
 from .random import manual_seed as manual_seed
 from .recompute import checkpoint as checkpoint
+from .replay import capture as capture
 from .saving import save as save
 from .tensor import Tensor as Tensor
 from .tensor import op as op

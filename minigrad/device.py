@@ -9,8 +9,11 @@ import sys
 import weakref
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from typing import Any
 
 import numpy as np
+
+from kernels.recording import HERE, record
 
 _chosen_kernels: ContextVar = ContextVar("chosen_kernels", default=None)
 
@@ -61,8 +64,29 @@ class Device:
         raise ValueError(f"device: '{self.name}:{number}': only GPUs have numbers")
 
     def capturing(self):
-        """Is what runs now captured in a CUDA graph? Then no number may be read, and nothing waited for."""
-        return False
+        """Is what runs now captured, to be replayed? Then no number may be read, and nothing waited for."""
+        return HERE.recording is not None
+
+    def capture(self, fn, inputs=()) -> tuple[Any, Any]:
+        """Call fn() and take down what it computes: (Recording, what fn returned). launch() computes it again.
+
+        inputs: the arrays that have other numbers then; what depends on other arrays alone is not computed again.
+        """
+        return record(fn, inputs)
+
+    def run(self, fn, ctx, arrays, settings):
+        """The (y, backward) of an op.
+
+        Where something is captured, an op that does not leave all to compiled kernels is taken down as a whole, and so
+        is one whose vectors (biases, batch norm's) are no weights.
+        """
+        recording = HERE.recording
+        if recording is None:
+            return fn(ctx, *arrays, **settings)
+        launches = fn.kernels_only and getattr(ctx.kernels, "recordable", False)
+        if launches and not any(a is not None and a.ndim < 2 and recording.computes(a) for a in arrays):
+            return fn(ctx, *arrays, **settings)
+        return recording.run_op(functools.partial(fn, ctx), arrays, settings)
 
     def memory(self):
         """Bytes that a training step can have; infinite where the system doesn't tell. A GPU tells what is free."""
@@ -117,6 +141,10 @@ class Gpu(Device):
         there = self.xp.asarray(array)
         return there if there.device.id == self.number else there.copy()  # CuPy's copy is on the current GPU
 
+    def run(self, fn, ctx, arrays, settings):
+        """The (y, backward) of an op. What it launches is captured by the stream."""
+        return fn(ctx, *arrays, **settings)
+
     def capturing(self):
         """Is what runs now captured in a CUDA graph? Then no number may be read, and nothing waited for."""
         return self.xp.cuda.get_current_stream().is_capturing()
@@ -125,7 +153,7 @@ class Gpu(Device):
         """Bytes that arrays to come can have."""
         return self.xp.cuda.Device().mem_info[0] + self.xp.cuda.get_default_memory_pool().free_bytes()
 
-    def capture(self, fn):
+    def capture(self, fn, inputs=()) -> tuple[Any, Any]:
         """Call fn() with its launches captured instead of made: (CudaGraph that makes them, what fn returned).
 
         RuntimeError where something can't be captured, MemoryError where the GPU has too little memory left for it.
@@ -217,6 +245,12 @@ def use_kernels(choice):
 
 
 CPU = Device("cpu", np, "kernels.cpu")
+
+
+def refuse_while_capturing(what):
+    """RuntimeError while something is captured on the CPU, where nothing would keep from it what no replay can do."""
+    if CPU.capturing():
+        raise RuntimeError(f"{what} is not possible while something is captured")
 
 
 @functools.cache

@@ -13,7 +13,7 @@ import numpy as np
 
 from .autograd import Form, Handle, Leaf, Node, backward, backward_steps, recording, watcher
 from .count import Count
-from .device import Device, device_of, get_device
+from .device import Device, device_of, get_device, refuse_while_capturing
 from .fusing import is_written_out
 from .guards import argument_names, guards, shared_version
 from .leaf import fitting_gradient, leaf_node, replace_data, set_requires_grad
@@ -137,6 +137,7 @@ class Tensor:
 
     def _on_host(self):
         """The numbers as a NumPy array (shared memory on the CPU, a copy from the GPU)."""
+        refuse_while_capturing("reading a tensor's numbers")
         return get_device("cpu").asarray(self.data)
 
     def numpy(self):
@@ -153,6 +154,7 @@ class Tensor:
         """The only number of a one-element tensor, as a Python number."""
         if self.size != 1:
             raise ValueError(f"item: only a tensor of one element has an item; this one has shape {self.shape}")
+        refuse_while_capturing("reading a tensor's numbers")
         return self.data.item()
 
     def detach(self):
@@ -222,11 +224,14 @@ class Tensor:
         """The array, for who overwrites it at once. RuntimeError where a gradient would come out wrong."""
         if recording.get() and self.node is not None:
             raise RuntimeError("writing in place into a tensor that requires a gradient; use no_grad() or detach()")
+        refuse_while_capturing("writing into a tensor")
         self.version[0] += 1
         return self.data
 
 
-def op(fn: Callable | None = None, *, autocast=widest, types=as_given, written=None) -> Callable[..., Any]:
+def op(
+    fn: Callable | None = None, *, autocast=widest, types=as_given, written=None, kernels_only=False
+) -> Callable[..., Any]:
     """Make a differentiable operation of fn(ctx, *arrays, **settings) -> (y, backward).
 
     Positional arguments are tensors (or arrays, numbers or None, which become constants), settings go by keyword.
@@ -234,11 +239,13 @@ def op(fn: Callable | None = None, *, autocast=widest, types=as_given, written=N
     shape, which is converted to its type. What backward captures is what is kept until the backward pass.
     types: which types of numbers fn takes, and which become others; autocast: what it wants in mixed precision (both
     precision.py). written: the composition of plain ops that a fused one stands for, a function of the same arguments,
-    which runs in its place within written_out(). TypeError where fn returns anything else than (y, backward).
+    which runs in its place within written_out(). kernels_only: forward, fn computes nothing itself of inputs with more
+    than one axis but leaves it to kernels, so that a capture can take down those. TypeError where fn returns anything
+    else than (y, backward).
     """
     if fn is None:
-        return functools.partial(op, autocast=autocast, types=types, written=written)
-    fn.written = written  # pyright: ignore[reportFunctionMemberAccess]
+        return functools.partial(op, autocast=autocast, types=types, written=written, kernels_only=kernels_only)
+    fn.written, fn.kernels_only = written, kernels_only  # pyright: ignore[reportFunctionMemberAccess]
     parameters = [p for p in inspect.signature(fn).parameters.values() if p.kind is not p.KEYWORD_ONLY][1:]
     arity = sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)
     names = [p.name for p in parameters]
@@ -258,7 +265,8 @@ def op(fn: Callable | None = None, *, autocast=widest, types=as_given, written=N
         parents = tuple(None if t is None else t.node for t in inputs)
         needs = tuple(p is not None and tracked for p in parents)
         ctx = Context(device, needs)
-        y, backward = made(fn.__name__, fn(ctx, *(None if t is None else t.data for t in inputs), **settings))
+        arrays = [None if t is None else t.data for t in inputs]
+        y, backward = made(fn.__name__, device.run(fn, ctx, arrays, settings))
         out = Tensor(y, version=shared_version(y, inputs))
         if tracked and is_floating_point(y.dtype):  # integers have no gradient
             out.node = Node(fn.__name__, parents, backward, fn, settings=settings, form=Form.of(y))

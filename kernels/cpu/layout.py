@@ -2,12 +2,14 @@
 
 import numpy as np
 
+from ..recording import assign, copied, empty, written
+
 LINE = 64  # bytes of a cache line
 
 
 def with_contiguous_channels(a):
     """a itself if the channels of a pixel are contiguous (a channel slice is), else a copy."""
-    return a if a.strides[-1] == a.itemsize else np.ascontiguousarray(a)
+    return a if a.strides[-1] == a.itemsize else copied(a)
 
 
 def merge_pixels(a):
@@ -30,15 +32,15 @@ def single_tap(x, y, stride=(1, 1)):
 def result_array(out, shape, dtype):
     """What the kernel writes: `out` where its channels are contiguous, else a fresh array (deliver copies it)."""
     if out is not None and out.strides[-1] == out.itemsize:
-        return out
-    return np.empty(shape, dtype)
+        return written(out)
+    return empty(shape, dtype)
 
 
 def deliver(y, out):
     """What the caller gets back: y, or `out` holding y where the kernel could not write there itself."""
     if out is None or y is out:
         return y
-    out[...] = y
+    assign(out, y)
     return out
 
 

@@ -18,6 +18,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from ..recording import address, also, contiguous, empty
 from .convolution.gather import gather
 from .convolution.pack import filters_of
 from .layout import LINE, deliver, odd_lines, round_up, with_contiguous_channels
@@ -39,7 +40,7 @@ def as_rows(a):
 
 def product(a, b, transposed=False):
     """a b^T, or a b if transposed: the rows of a for pixels, b for the weights."""
-    c = np.empty((len(a), b.shape[1] if transposed else len(b)), a.dtype)
+    c = empty((len(a), b.shape[1] if transposed else len(b)), a.dtype)
     if c.size == 0 or a.size == 0:
         return np.zeros_like(c)
     rows, filters = with_contiguous_channels(a), filters_of(b[:, None, None, :], [(0, 0)], 1, transposed)
@@ -105,7 +106,7 @@ def stream(dy, w):
     apart = odd_lines(columns * dy.itemsize) // dy.itemsize
     dx = np.zeros((n, apart), dy.dtype)
     tasks = round_up(max(-(-columns // PIECE), 1), get_num_threads())
-    places = dy.ctypes.data, w.ctypes.data, (dx.ctypes.data, dx.strides[0])
+    places = address(dy), address(w), (address(dx), dx.strides[0])
     stream_rows(dy.dtype.type(0), dy.itemsize, (n, k, columns), *places, max(-(-columns // tasks), 1))
     return np.ascontiguousarray(dx[:, :columns])
 
@@ -175,18 +176,25 @@ def row_times_weights(x, w, b, low, y):
 
 def single_row(x, w, b, relu):
     """y (1, K): one row leaves most columns of the tile empty, and the weights wait for their turn."""
-    y = np.empty((1, len(w)), x.dtype)
+    y = empty((1, len(w)), x.dtype)
     b = np.zeros_like(y[0]) if b is None else np.ascontiguousarray(b)
-    x, w = np.ascontiguousarray(x), np.ascontiguousarray(w)
+    x, w = contiguous(x), contiguous(w)
     row_times_weights(x[0], w, b, x.dtype.type(0 if relu else -np.inf), y[0])
     return y
 
 
 def many_rows(x, w, b, relu):
     """y (N, K)"""
-    y = np.empty((len(x), len(w)), x.dtype)
-    np.add(product(w, x).T, 0 if b is None else b, out=y)
-    return np.maximum(y, 0, out=y) if relu else y
+    y = empty((len(x), len(w)), x.dtype)
+    also(finish, y, product(w, x).T, 0 if b is None else b, relu)
+    return y
+
+
+def finish(y, sums, b, relu):
+    """y = sums + b, cut off at 0 if relu"""
+    np.add(sums, b, out=y)
+    if relu:
+        np.maximum(y, 0, out=y)
 
 
 def linear_forward(x, w, b, relu=False, out=None):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..recording import empty
 from .rows import pixels, row
 from .runtime import parallel, serial
 from .tasks import share
@@ -73,7 +74,7 @@ def pixel_rows(x):
 
 def local_response_norm_forward(x, size, alpha, beta, k):
     """y = x / d^beta with d = k + (alpha / size) sum of x^2 over `size` neighbouring channels. Returns y, d."""
-    y, d = np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype)
+    y, d = empty(x.shape, x.dtype), empty(x.shape, x.dtype)
     factors = tuple(x.dtype.type(factor) for factor in (alpha / size, beta, k))
     normalise(pixels(x), pixels(y), pixels(d), pixel_rows(x), size, factors)
     return y, d

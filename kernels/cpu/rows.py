@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..recording import address, contiguous, empty, written
 from .runtime import serial
 
 BLOCK = 4096  # elements in a row of an element-wise operation: long against the cost of a row, short enough to share
@@ -30,8 +31,8 @@ class Memory:
 
     def __init__(self, owner, size):
         self.owner = owner
-        address = owner.__array_interface__["data"][0]
-        description = {"version": 3, "shape": (size,), "typestr": owner.dtype.str, "data": (address, False)}
+        place = owner.__array_interface__["data"][0], False
+        description = {"version": 3, "shape": (size,), "typestr": owner.dtype.str, "data": place}
         self.__array_interface__ = description
 
 
@@ -54,7 +55,7 @@ def pixels(a):
         if m is not None and m.size:
             step = m.strides[0] // m.itemsize
             return np.asarray(Memory(m, (len(m) - 1) * step + m.shape[1])), step
-        a = np.ascontiguousarray(a)
+        a = contiguous(a)
     channels = a.shape[-1] if a.ndim else 1
     return (a.reshape(-1) if a.flags.writeable else np.asarray(Memory(a, a.size))), channels
 
@@ -65,7 +66,7 @@ def places(*arrays):
     (Numba takes 0.2 us to look at a plain tuple in a call from Python, and ten times as long at a NamedTuple. So
     kernels get plain ones and name them.)
     """
-    return [(flat.ctypes.data, step * flat.itemsize) for flat, step in arrays]
+    return [(address(flat), step * flat.itemsize) for flat, step in arrays]
 
 
 def row_views(*arrays, block=BLOCK):
@@ -103,7 +104,7 @@ def row(a, r, width):
 def result(shape, dtype, out):
     """The array for a kernel to write: `out`, or a fresh one if there is none or its layout is not one of rows."""
     if out is None:
-        return np.empty(shape, dtype)
+        return empty(shape, dtype)
     if out.shape != shape or out.dtype != dtype:
         raise ValueError(f"out: expected {dtype} {shape}, got {out.dtype} {out.shape}")
-    return out if out.flags.c_contiguous or as_matrix(out) is not None else np.empty(shape, dtype)
+    return written(out) if out.flags.c_contiguous or as_matrix(out) is not None else empty(shape, dtype)

@@ -17,6 +17,7 @@ import numba
 import numpy as np
 import threadpoolctl
 
+from ..recording import HERE
 from .helpers import HelperCompiler
 
 # ---------------------------------------------------------------------------- the cache of compiled kernels
@@ -186,12 +187,17 @@ def one_at_a_time(kernel):
 
 
 def from_any_thread(kernel):
-    """A Python thread that calls its first kernel uses as many threads for it as the others do."""
+    """A Python thread that calls its first kernel uses as many threads for it as the others do.
+
+    The call is taken down where something is recorded.
+    """
 
     @functools.wraps(kernel)
     def call(*args):
         if THREADS.here is None:
             THREADS.adopt()
+        if HERE.recording is not None:
+            HERE.recording.take_down(call, args)
         return kernel(*args)
 
     return call
@@ -200,8 +206,8 @@ def from_any_thread(kernel):
 def parallel(fn):
     """Compile fn on first call, cached on disk: a kernel, whose tasks the threads share (see tasks.py)."""
     KERNELS.append(fn)
-    kernel = from_any_thread(numba.njit(cache=True, **OPTIONS)(fn))
-    return one_at_a_time(kernel) if numba.threading_layer() == "workqueue" else kernel
+    kernel = numba.njit(cache=True, **OPTIONS)(fn)
+    return from_any_thread(one_at_a_time(kernel) if numba.threading_layer() == "workqueue" else kernel)
 
 
 def serial(fn):

@@ -8,7 +8,7 @@ from .checks import axis
 from .reduction import largest
 
 
-@op(types=floats)
+@op(types=floats, kernels_only=True)
 def relu(ctx, x):
     """y = max(x, 0),   dx = dy where y > 0, else 0"""
     k = ctx.kernels

@@ -27,7 +27,7 @@ def checked(name, x, w, b, stride, padding, dilation, groups):
     return stride, padding, dilation, groups
 
 
-@op(autocast=products, types=floats)
+@op(autocast=products, types=floats, kernels_only=True)
 def conv2d(ctx, x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
     """Slide each filter of w over x (cross-correlation, as in every CNN library).
 

@@ -119,7 +119,7 @@ def joined(x, *weights, units=2, running=None, memory_efficient=False, **setting
     return concat(*features)
 
 
-@op(autocast=norms, types=floats, written=joined)
+@op(autocast=norms, types=floats, written=joined, kernels_only=True)
 def dense_block(ctx, x, *weights, units=2, running=None, training=True, momentum=0.1, eps=1e-5, memory_efficient=False):
     """x and what every layer appends to it: (N, H, W, C) -> (N, H, W, C + sum of the layers' k).
 
@@ -138,7 +138,7 @@ def dense_block(ctx, x, *weights, units=2, running=None, training=True, momentum
     running = [running[i : i + units] if running else [None] * units for i in range(0, len(layers) * units, units)]
     wide = at_least_float32(x.dtype)
     block = Features(xp.empty((*x.shape[:3], ends[-1]), x.dtype), *xp.zeros((2, ends[-1]), wide))
-    block.x[..., : ends[0]] = x
+    k.concat_forward([x], out=block.x[..., : ends[0]])
     if training:
         block.mean[: ends[0]], block.var[: ends[0]] = k.channel_mean_var(x)
     saved = []

@@ -13,7 +13,7 @@ def with_relu(op):
     return lambda *inputs, **settings: relu(op(*inputs, **settings))
 
 
-@op(autocast=norms, types=floats, written=with_relu(batch_norm))
+@op(autocast=norms, types=floats, written=with_relu(batch_norm), kernels_only=True)
 def batch_norm_relu(ctx, x, gamma, beta, *, running_mean=None, running_var=None, training=True, momentum=0.1, eps=1e-5):
     """relu(batch_norm(x)). y is not kept: backward computes its sign again from x.
 
@@ -24,7 +24,7 @@ def batch_norm_relu(ctx, x, gamma, beta, *, running_mean=None, running_var=None,
     return normalise(ctx, name, x, gamma, beta, running_mean, running_var, training, momentum, eps, relu=True)
 
 
-@op(types=floats, written=with_relu(add))
+@op(types=floats, written=with_relu(add), kernels_only=True)
 def add_relu(ctx, a, b):
     """y = relu(a + b),   da = db = dy where y > 0, else 0: the end of a residual block (He et al. 2015)"""
     if a.shape != b.shape:
@@ -39,7 +39,7 @@ def add_relu(ctx, a, b):
     return y, backward
 
 
-@op(autocast=products, types=floats, written=with_relu(conv.conv2d))
+@op(autocast=products, types=floats, written=with_relu(conv.conv2d), kernels_only=True)
 def conv2d_relu(ctx, x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
     """relu(conv2d(x, w, b)): bias and activation while the result is still in registers.
 
@@ -50,7 +50,7 @@ def conv2d_relu(ctx, x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1)
     return conv.convolve(ctx, x, w, b, settings, relu=True)
 
 
-@op(autocast=products, types=floats, written=with_relu(linear.linear))
+@op(autocast=products, types=floats, written=with_relu(linear.linear), kernels_only=True)
 def linear_relu(ctx, x, w, b=None):
     """y = relu(x w^T + b);   with dz = dy where y > 0, else 0:   dx = dz w,   dw = dz^T x,   db = sum dz"""
     linear.checked("linear_relu", x, w, b)

@@ -13,7 +13,7 @@ def checked(name, x, w, b):
         raise ValueError(f"{name}: b must have shape {w.shape[:1]}, one for each output; got {b.shape}")
 
 
-@op(autocast=products, types=floats)
+@op(autocast=products, types=floats, kernels_only=True)
 def linear(ctx, x, w, b=None):
     """y = x w^T + b   x (..., C)   w (K, C)   b (K,)   ->   y (..., K);   dx = dy w,   dw = dy^T x,   db = sum dy"""
     checked("linear", x, w, b)

@@ -5,7 +5,7 @@ from ..tensor import Tensor, op
 from .checks import channels
 
 
-@op(autocast=norms, types=floats)
+@op(autocast=norms, types=floats, kernels_only=True)
 def batch_norm(ctx, x, gamma, beta, *, running_mean=None, running_var=None, training=True, momentum=0.1, eps=1e-5):
     """Normalise each channel, then scale and shift it (Ioffe & Szegedy 2015, algorithms 1 and 2).
 
@@ -61,7 +61,7 @@ def move_statistics(k, running, mean, var, momentum, count):
     k.move_statistics(*arrays, *batch, momentum, count)
 
 
-@op(types=floats)
+@op(types=floats, kernels_only=True)
 def local_response_norm(ctx, x, *, size, alpha=1e-4, beta=0.75, k=1.0):
     """y = x / d^beta   with   d = k + (alpha / size) sum of x^2 over `size` neighbouring channels; x (..., C)
 

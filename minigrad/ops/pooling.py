@@ -26,7 +26,7 @@ def checked(name, x, size, stride, padding):
     return size, stride, padding
 
 
-@op(types=floats)
+@op(types=floats, kernels_only=True)
 def max_pool2d(ctx, x, *, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
     """y = the largest value in each window;   dx = sum of dy over the windows that this pixel won (the first, if tied).
 
@@ -44,7 +44,7 @@ def max_pool2d(ctx, x, *, kernel_size, stride=None, padding=0, dilation=1, ceil_
     return y, backward
 
 
-@op(types=floats)
+@op(types=floats, kernels_only=True)
 def avg_pool2d(ctx, x, *, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
     """y = the mean of each window;   dx = sum of dy / (numbers in the window) over the windows that a pixel is in.
 

@@ -1,5 +1,7 @@
 """CUDA graphs on the emulated GPU, which refuses in a capture what CUDA refuses, and does nothing until a launch."""
 
+import gc
+
 import emulator
 import numpy as np
 import pytest
@@ -153,3 +155,20 @@ def test_the_nets_can_be_captured(arch):
 def test_it_needs_a_gpu(tmp_path, capsys):
     assert train(tmp_path, "-a", "lenet5", "--cuda-graph") == 2
     assert "--cuda-graph needs a GPU" in capsys.readouterr().err
+
+
+# A net's evaluation
+
+
+def test_an_evaluation_is_captured_and_gives_the_nets_bits(device):
+    net = small_net().to(device).eval()
+    captured = mg.capture(net)
+    for seed in range(4):
+        x = mg.Tensor(device.asarray(batch(seed=seed)[0]))
+        with mg.no_grad():
+            assert (captured(x).numpy() == net(x).numpy()).all()
+    assert captured.why is None and [type(plan).__name__ for plan in captured.plans.values()] == ["Plan"]
+    captured.reset()
+    gc.collect()
+    device.free_unused()
+    assert not device._ended

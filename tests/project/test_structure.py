@@ -37,6 +37,7 @@ LAYERS = [
     "minigrad.saving",
     "minigrad.recompute",
     "minigrad.nn",
+    "minigrad.replay",
     "minigrad.optim",
     "minigrad.distributed",
     "minigrad.interop",
@@ -212,6 +213,13 @@ BESIDE = [path for folder in ("benchmarks", "book", "notebooks") for path in sor
 @pytest.mark.parametrize("path", [*SOURCES, *TESTS, *BESIDE], ids=relative_id)
 def test_files_are_not_too_long(path):
     assert len(path.read_text().splitlines()) <= 350
+
+
+def test_kernels_take_addresses_in_one_way():
+    """Else a recording would not keep the memory alive. (Compiled code, where they are int64, is not recorded.)"""
+    for path in sorted((ROOT / "kernels/cpu").rglob("*.py")):
+        taken = [line for line in path.read_text().splitlines() if ".ctypes.data" in line.replace("np.int64(", "(", 1)]
+        assert all("np.int64(" in line for line in taken), path
 
 
 def test_import_is_light():

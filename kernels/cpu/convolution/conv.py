@@ -1,5 +1,6 @@
 """Convolution: the forward pass and the input gradient, both by gathering taps (see gather.py)."""
 
+from ...recording import once
 from ...shapes import window_counts
 from ..layout import deliver, result_array, single_tap, with_contiguous_channels
 from . import depthwise, winograd
@@ -19,7 +20,7 @@ def conv2d_forward(x, w, b, stride, padding, dilation, groups, relu=False, out=N
         return deliver(y, out)
     x = with_contiguous_channels(x)
     if winograd.chosen(w.shape, stride, dilation, groups, x.dtype, y.shape):
-        winograd.convolve(x, winograd.filter_points(w, flipped=False), b, relu, y, padding)
+        winograd.convolve(x, once(w, winograd.filter_points, w, False), b, relu, y, padding)
         return deliver(y, out)
     taps = [(r, s) for r in range(r_size) for s in range(s_size)]
     filters = filters_of(w, taps, groups)

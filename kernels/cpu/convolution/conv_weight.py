@@ -9,9 +9,9 @@ into panels, as wide as the tile is (dy) or high (x), in which pixel follows pix
     dy panels  (panels, pixels, tile columns)          x panels  (panels, pixels with border, tile rows)
 
 (An odd number of cache lines apart: else the caches would put neighbouring panels in the same place.) A tap then is
-just an offset in an x panel. With few input channels (an image's three) such panels would be mostly
-empty. There the block of x keeps its layout, and the taps of a filter row, s and c merged, are the rows of one matrix.
-Either way the work of a block is a list of slots: places in x where a tile's rows begin.
+just an offset in an x panel. With few input channels such panels would be mostly empty: the block of x keeps its
+layout, and the taps of a filter row, s and c merged, are the rows of one matrix. Either way the work of a block is a
+list of slots: places in x where a tile's rows begin.
 
 The blocks are cut into parts by shape alone. Each part adds up its blocks, in order, into its own accumulator; these
 are added at the end, in order. What more threads divide among them is the output channels, each of which has its own
@@ -25,6 +25,7 @@ import numba
 import numpy as np
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
+from ...recording import address
 from ..layout import odd_lines, single_tap, with_contiguous_channels
 from ..llvm import copy_bytes, zero_bytes
 from ..product import Panels, numbers_of
@@ -341,9 +342,8 @@ def sum_products(dy, x, w_shape, stride, padding, dilation, groups):
         np.empty((threads, g.block.images * g.block.rows), np.int64),
     )
     sums = np.empty((g.parts, groups, g.panels, len(slots) * high, width), x.dtype)
-    numbers = np.arange(high) * x.itemsize
-    tables, places = (numbers, numbers * width, np.zeros(width, x.dtype)), (x.ctypes.data, dy.ctypes.data)
+    numbers, places = np.arange(high) * x.itemsize, (address(x), address(dy))
+    tables, dw = (numbers, numbers * width, np.zeros(width, x.dtype)), np.empty(w_shape, x.dtype)
     sum_blocks(fields, tile_types(x.dtype), places, slots, memory, tables, sums, g.parts * groups * g.chunks)
-    dw = np.empty(w_shape, x.dtype)
     collect(sums, row_of, g.out_channels, dw.reshape(w_shape[0], -1))
     return dw

@@ -7,6 +7,7 @@ which the filter needs in its last axis: w (R, S, C). A tap (r, s) ties the outp
 
 import numpy as np
 
+from ...recording import contiguous, empty
 from ..llvm import fma
 from ..runtime import parallel, serial
 from ..tasks import share
@@ -103,14 +104,14 @@ def backward_weight(dy, x, how, sums):
 
 def channels_last_filter(w):
     """(C, R, S, 1) -> (R, S, C)"""
-    return np.ascontiguousarray(w[..., 0].transpose(1, 2, 0))
+    return contiguous(w[..., 0].transpose(1, 2, 0))
 
 
 def depthwise_forward(x, w, b, how, relu, y_shape):
     """y (N, P, Q, C); how: stride, padding, dilation"""
-    y, low = np.empty(y_shape, x.dtype), x.dtype.type(0 if relu else -np.inf)
+    y, low = empty(y_shape, x.dtype), x.dtype.type(0 if relu else -np.inf)
     b = np.zeros(len(w), x.dtype) if b is None else np.ascontiguousarray(b)
-    forward(np.ascontiguousarray(x), channels_last_filter(w), b, low, np.array(how), y)
+    forward(contiguous(x), channels_last_filter(w), b, low, np.array(how), y)
     return y
 
 

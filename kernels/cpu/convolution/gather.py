@@ -23,6 +23,7 @@ import numba
 import numpy as np
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
+from ...recording import address, empty, is_weight, once
 from ..layout import LINE
 from ..rows import Rows
 from ..runtime import get_num_threads, parallel, serial
@@ -94,8 +95,11 @@ def merge_taps(offsets, step):
 
 
 @functools.lru_cache(1024)
-def make_plan(x_shape, x_strides, out_shape, out_strides, taps, stride, groups, item, lanes, threads):
-    """The GatherPlan, and the offset of each tap from the first input of a pixel. taps: (row, column) pairs."""
+def make_plan(x_shape, x_strides, out_shape, out_strides, taps, stride, groups, item, lanes, threads, packed):
+    """The GatherPlan, and the offset of each tap from the first input of a pixel. taps: (row, column) pairs.
+
+    packed: whether the weights are packed before in any case
+    """
     images, height, width, c = x_shape
     _, rows, columns, k = out_shape
     depth, channels = c // groups, k // groups
@@ -120,7 +124,7 @@ def make_plan(x_shape, x_strides, out_shape, out_strides, taps, stride, groups, 
         window=Window(low[0], high[0], low[1], high[1], *stride),
         sum=Sum(len(offsets), merged, max(1, PORTION // merged), divide_evenly(merged, PORTION)),
         block=block, item=item, lanes=lanes, channels=channels, panels=panels, chunk_panels=chunk_panels,
-        chunks=chunks, group_bytes=depth * item, padded=int(padded), packs=int(blocks == 1),
+        chunks=chunks, group_bytes=depth * item, padded=int(padded), packs=int(blocks == 1 and not packed),
         tasks=groups * blocks * chunks,
     )  # fmt: skip
     return plan, np.array(flat(plan), np.int64), np.array(offsets, np.int64)
@@ -246,18 +250,19 @@ def gather(x, out, offsets, filters, bias, relu, stride):
     """
     groups, lanes, threads = filters.groups, tile_width(x.dtype), get_num_threads()
     g, fields, offsets = make_plan(
-        x.shape, x.strides, out.shape, out.strides, tuple(offsets), stride, groups, x.itemsize, lanes, threads
-    )
+        x.shape, x.strides, out.shape, out.strides, tuple(offsets), stride, groups, x.itemsize, lanes, threads,
+        is_weight(filters.w),
+    )  # fmt: skip
     base = np.zeros((groups, g.panels * lanes), x.dtype)
     if bias is not None:
         base[:, : g.channels] = bias.reshape(groups, -1)
     pixels = g.block.images * g.block.rows * g.out.columns + tile_shape()[0]
-    scratch = np.empty((threads, scratch_bytes(g)), np.uint8)
-    tables = np.empty((threads, 2, pixels), np.int64)
-    given = filters.w if g.packs else pack(filters)
+    scratch = empty((threads, scratch_bytes(g)), np.uint8)
+    tables = empty((threads, 2, pixels), np.int64)
+    given = filters.w if g.packs else once(filters.w, pack, filters)
     steps = filters.steps if g.packs else np.array((given[0].nbytes, 0, 0))
-    passed, low = (given.ctypes.data, filters.depth, steps, filters.taps), x.dtype.type(0 if relu else -np.inf)
-    addresses = x.ctypes.data, out.ctypes.data
+    passed, low = (address(given), filters.depth, steps, filters.taps), x.dtype.type(0 if relu else -np.inf)
+    addresses = address(x), address(out)
     gather_blocks(fields, tile_types(x.dtype), low, *addresses, passed, base, offsets, scratch, tables)
     return out
 

@@ -15,6 +15,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from ...recording import address, contiguous
 from ..llvm import INT, INT32, copy_fixed, load, store, unpacked, zero_bytes
 from ..rows import Rows, moved
 from ..runtime import parallel, serial
@@ -91,7 +92,7 @@ class Filters(NamedTuple):
 
 def filters_of(w, taps, groups, transposed=False):
     """taps: the (r, s) pairs wanted, in order."""
-    w, (k, _, s_size, c) = np.ascontiguousarray(w), w.shape
+    w, (k, _, s_size, c) = contiguous(w), w.shape
     each, item = math.prod(w.shape[1:]) * w.itemsize, w.itemsize
     offsets = np.array([(r * s_size + s) * c * item for r, s in taps], np.int64)
     sizes, steps = ((c, k // groups), (item, each)) if transposed else ((k // groups, c), (each, item))
@@ -162,5 +163,5 @@ def pack(filters):
     w, groups, channels, depth, steps, taps = filters
     lanes = tile_width(w.dtype)
     packed = np.empty((groups, -(-channels // lanes), len(taps), depth, lanes), w.dtype)
-    fill_panels(tile_types(w.dtype), w.ctypes.data, steps, taps, channels, packed)
+    fill_panels(tile_types(w.dtype), address(w), steps, taps, channels, packed)
     return packed

@@ -26,6 +26,7 @@ import os
 import numba
 import numpy as np
 
+from ...recording import address, empty
 from ..layout import odd_lines
 from ..llvm import copy_bytes
 from ..product import NOTHING, Panelled, Panels, multiply, numbers_of
@@ -207,7 +208,7 @@ def point_arrays(*shape):
     size = math.prod(shape) * ITEM
     step = odd_lines(size)
     strides = tuple(math.prod(shape[i + 1 :]) * ITEM for i in range(len(shape)))
-    return np.ndarray((POINTS, *shape), np.float32, np.empty(POINTS * step, np.uint8), 0, (step, *strides))
+    return np.ndarray((POINTS, *shape), np.float32, empty((POINTS * step,), np.uint8), 0, (step, *strides))
 
 
 def patch_grid(hw):
@@ -223,7 +224,7 @@ def blocks_of_patches(total, bytes_each, high):
 
 def image_place(a):
     """Address, bytes between images, rows and pixels, (height, width), channels"""
-    return a.ctypes.data, a.strides[:3], a.shape[1:3], a.shape[3]
+    return address(a), a.strides[:3], a.shape[1:3], a.shape[3]
 
 
 def filter_points(w, flipped):
@@ -247,18 +248,18 @@ def convolve(x, u, bias, relu, out, padding):
     blocks = blocks_of_patches(len(x) * grid[0] * grid[1], POINTS * (c + wide) * ITEM, high)
     rows = -(-blocks[0][1] // high) * high
     v, m = point_arrays(rows, c), point_arrays(rows, wide)
-    scratch = np.empty((threads, REACH * REACH * max(c, wide)), np.float32)
+    scratch = empty((threads, REACH * REACH * max(c, wide)), np.float32)
     chunk, zero_row = chunk_size(POINTS, panels, threads), np.zeros(lanes, np.float32)
     for patches in blocks:
-        place = v.ctypes.data, v.strides[0], v.strides[1], lanes * ITEM
+        place = address(v), v.strides[0], v.strides[1], lanes * ITEM
         transform_patches(REACH, padding, image_place(x), grid, patches, place, scratch)
         listed = np.arange(-(-patches[1] // high) * high)
         multiply_points(
-            tile_types(np.float32), (v.ctypes.data, v.strides[0], ITEM), listed * v.strides[1],
-            (u.ctypes.data, u.strides[0]), c, (m.ctypes.data, m.strides[0], lanes * ITEM), listed * m.strides[1],
+            tile_types(np.float32), (address(v), v.strides[0], ITEM), listed * v.strides[1],
+            (address(u), u.strides[0]), c, (address(m), m.strides[0], lanes * ITEM), listed * m.strides[1],
             (panels, chunk), 0, zero_row,
         )  # fmt: skip
-        transform_back((m.ctypes.data, *m.strides[:2]), image_place(out), grid, patches, base, low, scratch)
+        transform_back((address(m), *m.strides[:2]), image_place(out), grid, patches, base, low, scratch)
     return out
 
 
@@ -271,18 +272,18 @@ def convolve_weight(dy, x, padding):
     sums = point_arrays(k_panels, len(channels), lanes)
     blocks = blocks_of_patches(n * grid[0] * grid[1], POINTS * (c_panels + k_panels) * lanes * ITEM, high)
     v, d = (point_arrays(panels, blocks[0][1], lanes) for panels in (c_panels, k_panels))
-    scratch = np.empty((threads, REACH * REACH * max(c, k)), np.float32)
+    scratch = empty((threads, REACH * REACH * max(c, k)), np.float32)
     chunk, existing = chunk_size(POINTS, k_panels, threads), np.minimum(channels, c - 1)
     row = lanes * ITEM
     for first, count in blocks:
         panel = count * row
         for reach, pad, image, target in (REACH, padding, x, v), (PATCH, (0, 0), dy, d):
-            place = target.ctypes.data, target.strides[0], row, panel
+            place = address(target), target.strides[0], row, panel
             transform_patches(reach, pad, image_place(image), grid, (first, count), place, scratch)
         multiply_points(
-            tile_types(np.float32), (v.ctypes.data, v.strides[0], row),
+            tile_types(np.float32), (address(v), v.strides[0], row),
             existing // lanes * panel + existing % lanes * ITEM,
-            (d.ctypes.data, d.strides[0]), count, (sums.ctypes.data, sums.strides[0], sums.strides[1]), channels * row,
+            (address(d), d.strides[0]), count, (address(sums), sums.strides[0], sums.strides[1]), channels * row,
             (k_panels, chunk), first, np.zeros(lanes, np.float32),
         )  # fmt: skip
     return transform_back_weights(sums, k, c)

@@ -19,6 +19,7 @@ of threads changes no bit of the result.
 import numba
 import numpy as np
 
+from ...recording import once, zeros
 from ..convolution.blocks import divide_evenly
 from ..convolution.pack import filters_of, pack
 from ..layout import deliver, odd_lines, round_up
@@ -127,11 +128,11 @@ def block_of(bytes_each):
 def forward(x, terms, w, pivot, out):
     """y (N, H, W, K) and the sums (2, K) of y - pivot and of its square. terms (2, C): scale and shift."""
     k, *_, c = w.shape
-    y, packed = result((*x.shape[:3], k), x.dtype, out), pack(filters_of(w, [(0, 0)], 1))[0, :, 0]
+    y, packed = result((*x.shape[:3], k), x.dtype, out), once(w, pack, filters_of(w, [(0, 0)], 1))[0, :, 0]
     count, item, lanes = x.size // c, x.itemsize, packed.shape[-1]
     steps = odd_lines(c * item), len(packed) * lanes * item
     block = block_of(sum(steps))
-    sums, arrays = np.zeros((min(-(-count // block), TASKS), 2, k)), (pixels(x), pixels(y))
+    sums, arrays = zeros((min(-(-count // block), TASKS), 2, k)), (pixels(x), pixels(y))
     forward_blocks(
         tile_types(x.dtype), *places(*arrays), (count, block), terms, pivot, packed,
         row_table(block, *steps), np.zeros(lanes, x.dtype), make_scratch(block * sum(steps)), sums,

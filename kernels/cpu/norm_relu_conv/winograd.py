@@ -7,8 +7,8 @@ a thread takes a block of some 24 patches through all steps while they stay in i
     dx                                 dy  --B^T . B-->  V  --times U-->  M  --A^T . A-->  dz, then scale dz where z > 0
     dw        z  --B^T . B-->  V,  dy  --A . A^T-->  D,  products += V^T D;  at the end  dw = G^T products G
 
-z, zero outside the image, is computed for a strip of patches: 6 rows of pixels around patches that lie side by side.
-V, M and D are (36, patches, channels), a chunk of channels at a time. Sums over pixels are cut by shape alone.
+z, zero outside the image, is computed for a strip of patches: 6 rows of pixels around patches side by side. V, M and D
+are (36, patches, channels), a chunk of channels at a time. Sums over pixels are cut by shape alone.
 """
 
 import math
@@ -16,6 +16,7 @@ import math
 import numba
 import numpy as np
 
+from ...recording import once, zeros
 from ..convolution.blocks import divide_evenly
 
 from ..convolution.winograd import (  # isort: skip
@@ -159,11 +160,10 @@ def task_count(g):
 
 def forward(x, terms, w, pivot, out):
     """y (N, H, W, K) and the sums (2, K) of y - pivot and of its square. terms (2, C): scale and shift."""
-    y, (k, _, _, c), u = result((*x.shape[:3], len(w)), x.dtype, out), w.shape, filter_points(w, flipped=False)
-    depth = round_up(divide_evenly(c, DEPTH), VECTOR // ITEM)
+    y, (k, _, _, c), u = result((*x.shape[:3], len(w)), x.dtype, out), w.shape, once(w, filter_points, w, False)
+    depth, arrays = round_up(divide_evenly(c, DEPTH), VECTOR // ITEM), (pixels(x), pixels(y))
     g = make_plan(x.shape, depth * ITEM, u.shape[1] * u.shape[3] * ITEM)
-    sums, nothing = np.zeros((task_count(g), 2, k)), np.zeros(g.m_row // ITEM, np.float32)
-    arrays = pixels(x), pixels(y)
+    sums, nothing = zeros((task_count(g), 2, k)), np.zeros(g.m_row // ITEM, np.float32)
     forward_patches(
         tile_types(np.float32), tuple(g), *places(*arrays), terms, pivot, u,
         row_table(g.block, g.v_row, g.m_row), depth, nothing, scratch_of(g, max(g.v_row, g.m_row)), sums,

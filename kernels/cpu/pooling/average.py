@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ...reference.arrays import write
+from ...recording import copied
 from ...reference.pool import MANY, adaptive_windows, window_lengths
 from ...shapes import window_counts
 from ..layout import deliver
@@ -92,7 +92,8 @@ def forward(x, axes, out):
     """y (N, P, Q, C) from the windows along both axes. Large windows of float32 add up in float64."""
     (n, *_, c), (windows, weights) = x.shape, zip(*axes)
     if x.dtype == np.float32 and longest(windows[0]) * longest(windows[1]) > MANY:
-        return write(forward(x.astype(np.float64), axes, None).astype(x.dtype), out)
+        wide = forward(copied(x, np.float64), axes, None)
+        return deliver(copied(wide, x.dtype), out)
     y = result((n, *map(len, windows), c), x.dtype, out)
     arrays, weights = (pixels(x), pixels(y)), tuple(w.astype(x.dtype) for w in weights)
     mean_windows(x.dtype.type(0), *places(*arrays), x.shape, windows, weights)

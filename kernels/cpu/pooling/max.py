@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ...recording import empty
 from ...shapes import window_counts
 from ..layout import deliver
 from ..rows import pixels, places, result
@@ -80,7 +81,7 @@ def max_pool2d_forward(x, size, stride, padding, dilation, ceil_mode, out=None):
     n, *hw, c = x.shape
     out_hw = window_counts(hw, size, stride, padding, dilation, ceil_mode)
     y = result((n, *out_hw, c), x.dtype, out)
-    winner = np.empty(y.shape, np.uint8 if size[0] * size[1] <= 256 else np.int32)
+    winner = empty(y.shape, np.uint8 if size[0] * size[1] <= 256 else np.int32)
     tables = tuple(tap_positions(*axis) for axis in zip(hw, size, stride, padding, dilation, out_hw))
     arrays = pixels(x), pixels(y), pixels(winner)
     max_pool(x.dtype.type(-np.inf), winner.dtype.type(0), *places(*arrays), x.shape, tables)

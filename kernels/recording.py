@@ -1,0 +1,238 @@
+"""Taking down what is computed, so that it can be done again without Python's part: calls on memory that stays.
+
+Before an op on the CPU computes, it asks: which shapes, which layout, cut into which blocks? For one small image that
+takes longer than the arithmetic. While a function is recorded, each call of a compiled kernel is taken down with its
+arguments, and a replay makes the calls again. So all memory that they work on must stay where it was:
+
+    empty(shape, dtype)    memory for a result, from the recording's own; when an array is dropped, the next one gets
+                           its memory, as it will in each replay: nothing is planned but by the lives of arrays
+    address(a)             the address of an array, which is kept alive if its memory is not from there
+    assign, copied         what is computed beside the kernels, taken down like them
+    once(w, fn)            what depends on shapes and weights alone, as packed weights do: computed now, and not again
+
+Where nothing is recorded these are np.empty and the like. What is computed in any other way is computed once, when the
+recording is made. Weights are the arrays that no call of the recording writes.
+"""
+
+import functools
+import math
+import threading
+
+import numpy as np
+
+LINE = 64  # bytes; memory begins at a multiple
+SLACK = 1.25  # how many times as large as wanted the memory may be that an array gets
+
+
+class Here(threading.local):
+    """The Recording that this thread makes; None where there is none."""
+
+    recording = None
+
+
+HERE = Here()
+
+
+# ---------------------------------------------------------------------------- memory
+class Loan:
+    """Memory lent to an array and its views. It goes back when the last of them is dropped."""
+
+    def __init__(self, arena, block):
+        self.arena, self.block, self.__array_interface__ = arena, block, block.__array_interface__
+
+    def __del__(self):
+        self.arena.free.append(self.block)
+
+
+class Arena:
+    """The memory of a recording, in blocks that are lent one after the other to arrays of about their size."""
+
+    def __init__(self):
+        self.blocks, self.free = [], []
+
+    def empty(self, shape, dtype):
+        """An array of this shape, uninitialised."""
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        return np.asarray(Loan(self, self.block(size)))[:size].view(dtype).reshape(shape)
+
+    def block(self, size):
+        """The smallest free block that fits, or a new one."""
+        fitting = [i for i, block in enumerate(self.free) if size <= block.nbytes <= max(size, LINE) * SLACK]
+        if fitting:
+            return self.free.pop(min(fitting, key=lambda i: self.free[i].nbytes))
+        whole = np.empty(size + 2 * LINE, np.uint8)
+        skipped = -start(whole) % LINE
+        self.blocks.append(whole[skipped : skipped + max(-(-size // LINE), 1) * LINE])
+        return self.blocks[-1]
+
+    def nbytes(self):
+        """How large it has become."""
+        return sum(block.nbytes for block in self.blocks)
+
+
+def start(a):
+    """The address of an array's first number."""
+    return a.__array_interface__["data"][0]
+
+
+def owner(a):
+    """The Loan that an array lives in, itself or as a view, or the array whose memory it is."""
+    below = a
+    while below is not None and not isinstance(a, Loan):
+        a = below
+        below = a.base if isinstance(a, np.ndarray) else getattr(a, "owner", None)
+    return a
+
+
+def loan_of(a):
+    """The Loan that an array lives in; None for other memory."""
+    return loan if isinstance(loan := owner(a), Loan) else None
+
+
+def lasting(value):
+    """An argument as a recording keeps it: arrays in lent memory as arrays on the memory itself, which is lent on."""
+    if type(value) in (tuple, list):
+        return type(value)(map(lasting, value))
+    if not isinstance(value, np.ndarray) or (loan := loan_of(value)) is None:
+        return value
+    offset = start(value) - start(loan.block)
+    return np.ndarray(value.shape, value.dtype, loan.block, offset, value.strides)
+
+
+# ---------------------------------------------------------------------------- a recording
+class Recording:
+    """Calls in order, each a function and its arguments, and the memory that they work on."""
+
+    def __init__(self):
+        self.arena, self.calls, self.kept, self.lock = Arena(), [], [], threading.Lock()
+        self.written = {}  # by id: arrays of other memory that calls write
+
+    def take_down(self, fn, args):
+        """One call more."""
+        self.calls.append((fn, tuple(map(lasting, args))))
+
+    def run_op(self, fn, inputs, settings):
+        """fn(*inputs, **settings), an op's (y, backward), taken down as one call; nothing where y is a view."""
+        HERE.recording = None
+        try:
+            y, backward = fn(*inputs, **settings)
+        finally:
+            HERE.recording = self
+        y, arrays = np.asarray(y), [a for a in inputs if isinstance(a, np.ndarray)]
+        if any(np.may_share_memory(y, a) for a in arrays):
+            return y, backward
+        memory, strides = self.arena.empty((y.nbytes,), np.uint8), np.empty_like(y).strides
+        there = np.ndarray(y.shape, y.dtype, memory, 0, strides)  # in y's own order of axes
+        there[...] = y
+        self.take_down(run_again, (there, functools.partial(fn, **settings), *inputs))
+        return there, backward
+
+    def computes(self, a):
+        """Is it an array that calls write, and no weight?"""
+        return isinstance(mine := owner(a), Loan) or id(mine) in self.written
+
+    def launch(self):
+        """Make all calls again, on the numbers that their memory holds now."""
+        with self.lock:
+            for fn, args in self.calls:
+                fn(*args)
+
+    def close(self):
+        """Forget the calls and give the memory back."""
+        self.calls, self.kept, self.written, self.arena = [], [], {}, Arena()
+
+
+def run_again(there, fn, *inputs):
+    """What an op gives, put where its first result was."""
+    there[...] = fn(*inputs)[0]
+
+
+def record(fn, inputs=()):
+    """Call fn() and take down what it computes: (Recording, what fn returned).
+
+    inputs: arrays whose numbers will be others in a replay
+    """
+    if HERE.recording is not None:
+        raise RuntimeError("a recording can't be made within a recording")
+    HERE.recording = recording = Recording()
+    try:
+        for a in inputs:
+            written(a)
+        return recording, fn()
+    finally:
+        HERE.recording = None
+
+
+# ---------------------------------------------------------------------------- for those who compute
+def empty(shape, dtype):
+    """np.empty; while something is recorded, in its memory."""
+    return np.empty(shape, dtype) if HERE.recording is None else HERE.recording.arena.empty(shape, dtype)
+
+
+def zeros(shape):
+    """np.zeros; while something is recorded, in its memory, and zeros again in each replay."""
+    if HERE.recording is None:
+        return np.zeros(shape)
+    a = empty(shape, np.float64)
+    assign(a, 0)
+    return a
+
+
+def address(a):
+    """Where an array lies in memory, for a kernel that takes addresses."""
+    if HERE.recording is not None and loan_of(a) is None:
+        HERE.recording.kept.append(a)
+    return start(a)
+
+
+def written(a):
+    """The array, which a kernel will write."""
+    if HERE.recording is not None and not isinstance(mine := owner(a), Loan):
+        HERE.recording.written[id(mine)] = mine
+    return a
+
+
+def is_weight(a):
+    """Is something recorded, by which this array is not written?"""
+    return HERE.recording is not None and not HERE.recording.computes(a)
+
+
+def once(w, fn, *args):
+    """fn(*args), which depends on the weight w alone: a replay does not do it again."""
+    if not is_weight(w):
+        return fn(*args)
+    recording, HERE.recording = HERE.recording, None
+    try:
+        return fn(*args)
+    finally:
+        HERE.recording = recording
+
+
+def also(fn, *args):
+    """Call fn(*args), which computes beside the kernels; a replay calls it, too."""
+    if HERE.recording is not None:
+        HERE.recording.take_down(fn, args)
+    return fn(*args)
+
+
+def assign(target, values):
+    """target[...] = values"""
+    also(write, written(target), values)
+
+
+def write(target, values):
+    target[...] = values
+
+
+def copied(a, dtype=None):
+    """A contiguous copy, of another type if wanted."""
+    if is_weight(a):
+        return np.array(a, dtype, order="C")
+    copy = empty(a.shape, dtype or a.dtype)
+    assign(copy, a)
+    return copy
+
+
+def contiguous(a):
+    """a itself if it is contiguous, else a copy."""
+    return a if a.flags.c_contiguous else copied(a)
