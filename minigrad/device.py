@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from kernels import pieces
 from kernels.recording import HERE, record
 
 _chosen_kernels: ContextVar = ContextVar("chosen_kernels", default=None)
@@ -50,6 +51,14 @@ class Device:
     @property
     def kernels(self):
         return _chosen_kernels.get() or self.own_kernels
+
+    def each(self, fn, *arrays):
+        """fn(*arrays) for a function of each element: large arrays in pieces, by all threads (kernels/pieces.py)."""
+        return pieces.each(fn, *arrays)
+
+    def each_row(self, fn, *arrays):
+        """fn(*arrays) for a function of each entry of the first axis, likewise."""
+        return pieces.each_row(fn, *arrays)
 
     def asarray(self, array):
         """The same numbers on this device; no copy when they are there already."""
@@ -117,6 +126,12 @@ class Gpu(Device):
     def home_of(self, array):
         """The GPU that an array lives on."""
         return self.numbered(array.device.id)
+
+    def each(self, fn, *arrays):
+        """fn(*arrays): a GPU shares elements by itself."""
+        return fn(*arrays)
+
+    each_row = each
 
     def use(self):
         """Make it the current one of this thread."""

@@ -34,6 +34,14 @@ class Context(NamedTuple):
     def xp(self):
         return self.device.xp
 
+    @property
+    def each(self):
+        return self.device.each
+
+    @property
+    def each_row(self):
+        return self.device.each_row
+
 
 class Tensor:
     """An array (NumPy or CuPy, channels last for images) that remembers how it was computed.

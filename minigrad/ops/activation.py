@@ -26,18 +26,22 @@ def leaky_relu(ctx, x, *, negative_slope=0.01):
     xp, slope = ctx.xp, x.dtype.type(negative_slope)
 
     def backward(dy):
-        return (xp.where(x > 0, dy, slope * dy).astype(x.dtype, copy=False),)
+        return (ctx.each(lambda x, dy: xp.where(x > 0, dy, slope * dy).astype(x.dtype, copy=False), x, dy),)
 
-    return xp.where(x > 0, x, slope * x).astype(x.dtype, copy=False), backward  # CuPy's where has no bfloat16
+    def leaky(x):
+        return xp.where(x > 0, x, slope * x).astype(x.dtype, copy=False)  # CuPy's where has no bfloat16
+
+    return ctx.each(leaky, x), backward
 
 
 @op(autocast=sums, types=floated)
 def sigmoid(ctx, x):
     """y = 1 / (1 + e^-x),   dx = dy y (1 - y)"""
-    y = 0.5 * (ctx.xp.tanh(0.5 * x) + 1)  # the same function, without overflow
+    xp = ctx.xp
+    y = ctx.each(lambda x: 0.5 * (xp.tanh(0.5 * x) + 1), x)  # the same function, without overflow
 
     def backward(dy):
-        return (dy * y * (1 - y),)
+        return (ctx.each(lambda dy, y: dy * y * (1 - y), dy, y),)
 
     return y, backward
 
@@ -45,10 +49,10 @@ def sigmoid(ctx, x):
 @op(autocast=sums, types=floated)
 def tanh(ctx, x):
     """y = tanh x,   dx = dy (1 - y^2)"""
-    y = ctx.xp.tanh(x)
+    y = ctx.each(ctx.xp.tanh, x)
 
     def backward(dy):
-        return (dy * (1 - y * y),)
+        return (ctx.each(lambda dy, y: dy * (1 - y * y), dy, y),)
 
     return y, backward
 
@@ -56,12 +60,17 @@ def tanh(ctx, x):
 @op(autocast=sums, types=floats)
 def softmax(ctx, x, *, dim=-1):
     """y = e^x / sum e^x over one axis (the channels, unless told otherwise),   dx = y (dy - sum dy y)"""
-    along = (axis("softmax", x, dim),)[: x.ndim]
-    y = ctx.xp.exp(x - largest(ctx.xp, x, along))
-    y /= exact_sum(y, along, True)
+    along, xp = (axis("softmax", x, dim),)[: x.ndim], ctx.xp
+    shared = sharing(ctx, along)
+
+    def normalised(x):
+        y = xp.exp(x - largest(xp, x, along))
+        return y / exact_sum(y, along, True)
+
+    y = shared(normalised, x)
 
     def backward(dy):
-        return (y * (dy - exact_sum(dy * y, along, True)),)
+        return (shared(lambda dy, y: y * (dy - exact_sum(dy * y, along, True)), dy, y),)
 
     return y, backward
 
@@ -70,10 +79,20 @@ def softmax(ctx, x, *, dim=-1):
 def log_softmax(ctx, x, *, dim=-1):
     """y = x - log sum e^x over one axis (the channels, unless told otherwise),   dx = dy - e^y sum dy"""
     along, xp = (axis("log_softmax", x, dim),)[: x.ndim], ctx.xp
-    shifted = x - largest(xp, x, along)
-    y = shifted - xp.log(exact_sum(xp.exp(shifted), along, True))
+    shared = sharing(ctx, along)
+
+    def normalised(x):
+        shifted = x - largest(xp, x, along)
+        return shifted - xp.log(exact_sum(xp.exp(shifted), along, True))
+
+    y = shared(normalised, x)
 
     def backward(dy):
-        return (dy - xp.exp(y) * exact_sum(dy, along, True),)
+        return (shared(lambda dy, y: dy - xp.exp(y) * exact_sum(dy, along, True), dy, y),)
 
     return y, backward
+
+
+def sharing(ctx, along):
+    """What calls a function that sums along some axes: in pieces of the first axis, unless it is among those."""
+    return (lambda fn, *arrays: fn(*arrays)) if 0 in along else ctx.each_row

@@ -92,7 +92,7 @@ def power(ctx, x, *, exponent):
 @op(autocast=sums, types=floated)
 def exp(ctx, x):
     """y = e^x,   dx = dy y"""
-    y = ctx.xp.exp(x)
+    y = ctx.each(ctx.xp.exp, x)
 
     def backward(dy):
         return (dy * y,)
@@ -107,13 +107,13 @@ def log(ctx, x):
     def backward(dy):
         return (dy / x,)
 
-    return ctx.xp.log(x), backward
+    return ctx.each(ctx.xp.log, x), backward
 
 
 @op(autocast=sums, types=floated)
 def sqrt(ctx, x):
     """y = sqrt x,   dx = dy / (2 y)"""
-    y = ctx.xp.sqrt(x)
+    y = ctx.each(ctx.xp.sqrt, x)
 
     def backward(dy):
         return (dy / (2 * y),)

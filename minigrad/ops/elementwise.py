@@ -28,7 +28,7 @@ def sin(ctx, x):
     def backward(dy):
         return (dy * xp.cos(x),)
 
-    return xp.sin(x), backward
+    return ctx.each(xp.sin, x), backward
 
 
 @op(autocast=sums, types=floated)
@@ -39,7 +39,7 @@ def cos(ctx, x):
     def backward(dy):
         return (-dy * xp.sin(x),)
 
-    return xp.cos(x), backward
+    return ctx.each(xp.cos, x), backward
 
 
 @op

@@ -25,12 +25,17 @@ def selu(ctx, x):
 def exponential_linear(ctx, x, alpha, scale):
     """y = scale x where x > 0, else scale alpha (e^x - 1), and its backward."""
     xp = ctx.xp
-    y = scale * xp.where(x > 0, x, alpha * xp.expm1(xp.minimum(x, 0)))
+
+    def curve(x):
+        return scale * xp.where(x > 0, x, alpha * xp.expm1(xp.minimum(x, 0)))
+
+    def slope(x):
+        return scale * xp.where(x > 0, 1, alpha * xp.exp(xp.minimum(x, 0)))
 
     def backward(dy):
-        return (dy * scale * xp.where(x > 0, 1, alpha * xp.exp(xp.minimum(x, 0))),)
+        return (ctx.each(lambda x, dy: dy * slope(x), x, dy),)
 
-    return y, backward
+    return ctx.each(curve, x), backward
 
 
 @op(autocast=sums, types=floats)
@@ -69,9 +74,9 @@ def clipped(ctx, x, low, high):
     """min(max(x, low), high), and its backward."""
 
     def backward(dy):
-        return (dy * ((x > low) & (x < high)),)
+        return (ctx.each(lambda x, dy: dy * ((x > low) & (x < high)), x, dy),)
 
-    return x.clip(low, high), backward
+    return ctx.each(lambda x: x.clip(low, high), x), backward
 
 
 @op(autocast=sums, types=floated)
@@ -79,9 +84,9 @@ def hardsigmoid(ctx, x):
     """y = min(max(x + 3, 0), 6) / 6;   dx = dy / 6 where -3 < x < 3, else 0   (Howard et al. 2019)"""
 
     def backward(dy):
-        return (dy / 6 * ((x > -3) & (x < 3)),)
+        return (ctx.each(lambda x, dy: dy / 6 * ((x > -3) & (x < 3)), x, dy),)
 
-    return (x + 3).clip(0, 6) / 6, backward
+    return ctx.each(lambda x: (x + 3).clip(0, 6) / 6, x), backward
 
 
 @op(autocast=sums, types=floated)
@@ -92,7 +97,10 @@ def hardswish(ctx, x):
     """
     xp = ctx.xp
 
-    def backward(dy):
-        return (dy * xp.where(x >= 3, 1, xp.where(x > -3, (2 * x + 3) / 6, 0)),)
+    def slope(x):
+        return xp.where(x >= 3, 1, xp.where(x > -3, (2 * x + 3) / 6, 0))
 
-    return x * (x + 3).clip(0, 6) / 6, backward
+    def backward(dy):
+        return (ctx.each(lambda x, dy: dy * slope(x), x, dy),)
+
+    return ctx.each(lambda x: x * (x + 3).clip(0, 6) / 6, x), backward

@@ -12,10 +12,11 @@ from .reduced import alike, reduced
 def mse_loss(ctx, x, target, *, reduction="mean"):
     """loss = (x - t)^2 of each element, averaged;   dx = 2 (x - t) dy / size,   dt = -dx"""
     alike("mse_loss", x, target)
-    y, scale = reduced("mse_loss", (x - target) ** 2, reduction)
+    y, scale = reduced("mse_loss", ctx.each(lambda x, target: (x - target) ** 2, x, target), reduction)
 
     def backward(dy):
-        dx = 2 * scale * dy * (x - target)
+        factor = 2 * scale * dy
+        dx = factor * (x - target) if dy.ndim else ctx.each(lambda x, target: factor * (x - target), x, target)
         return dx, -dx
 
     return y, backward
@@ -26,7 +27,7 @@ def l1_loss(ctx, x, target, *, reduction="mean"):
     """loss = |x - t| of each element, averaged;   dx = sign(x - t) dy / size,   dt = -dx"""
     alike("l1_loss", x, target)
     xp = ctx.xp
-    y, scale = reduced("l1_loss", xp.abs(x - target), reduction)
+    y, scale = reduced("l1_loss", ctx.each(lambda x, target: xp.abs(x - target), x, target), reduction)
 
     def backward(dy):
         dx = scale * dy * xp.sign(x - target)

@@ -28,18 +28,21 @@ def gelu(ctx, x, *, approximate="none"):
     xp, k, exact = ctx.xp, ctx.kernels, approximate == "none"
     c = math.sqrt(2 / math.pi)
 
-    def cdf():
+    def cdf(x):
         return k.normal_cdf(x) if exact else 0.5 * (1 + xp.tanh(c * (x + 0.044715 * x * x * x)))
 
-    def backward(dy):
-        y = cdf()
+    def slope(x):
+        y = cdf(x)
         if exact:
             density = xp.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
         else:
             density = 2 * c * y * (1 - y) * (1 + 3 * 0.044715 * x * x)
-        return (dy * (y + x * density),)
+        return y + x * density
 
-    return x * cdf(), backward
+    def backward(dy):
+        return (ctx.each(lambda x, dy: dy * slope(x), x, dy),)
+
+    return ctx.each(lambda x: x * cdf(x), x), backward
 
 
 @op(autocast=sums, types=floated)
@@ -47,11 +50,14 @@ def silu(ctx, x):
     """y = x s,   dx = dy s (1 + x (1 - s))   with s = 1 / (1 + e^-x)   (Hendrycks & Gimpel 2016; swish)"""
     xp = ctx.xp
 
-    def backward(dy):
+    def slope(x):
         s = logistic(xp, x)
-        return (dy * s * (1 + x * (1 - s)),)
+        return s * (1 + x * (1 - s))
 
-    return x * logistic(xp, x), backward
+    def backward(dy):
+        return (ctx.each(lambda x, dy: dy * slope(x), x, dy),)
+
+    return ctx.each(lambda x: x * logistic(xp, x), x), backward
 
 
 @op(autocast=sums, types=floated)
@@ -59,10 +65,13 @@ def softplus(ctx, x, *, beta=1.0, threshold=20.0):
     """y = ln(1 + e^(beta x)) / beta, or x where beta x > threshold;   dx = dy / (1 + e^(-beta x)), or dy there"""
     xp = ctx.xp
 
-    def backward(dy):
-        return (xp.where(beta * x > threshold, dy, dy * logistic(xp, beta * x)),)
+    def curve(x):
+        return xp.where(beta * x > threshold, x, softplus_of(xp, beta * x) / beta)
 
-    return xp.where(beta * x > threshold, x, softplus_of(xp, beta * x) / beta), backward
+    def backward(dy):
+        return (ctx.each(lambda x, dy: xp.where(beta * x > threshold, dy, dy * logistic(xp, beta * x)), x, dy),)
+
+    return ctx.each(curve, x), backward
 
 
 @op(autocast=sums, types=floated)
@@ -71,9 +80,9 @@ def logsigmoid(ctx, x):
     xp = ctx.xp
 
     def backward(dy):
-        return (dy * logistic(xp, -x),)
+        return (ctx.each(lambda x, dy: dy * logistic(xp, -x), x, dy),)
 
-    return -softplus_of(xp, -x), backward
+    return ctx.each(lambda x: -softplus_of(xp, -x), x), backward
 
 
 @op(autocast=sums, types=floated)
@@ -81,8 +90,11 @@ def mish(ctx, x):
     """y = x t,   dx = dy (t + x (1 - t^2) / (1 + e^-x))   with t = tanh ln(1 + e^x)   (Misra 2019)"""
     xp = ctx.xp
 
-    def backward(dy):
+    def slope(x):
         t = xp.tanh(softplus_of(xp, x))
-        return (dy * (t + x * (1 - t * t) * logistic(xp, x)),)
+        return t + x * (1 - t * t) * logistic(xp, x)
 
-    return x * xp.tanh(softplus_of(xp, x)), backward
+    def backward(dy):
+        return (ctx.each(lambda x, dy: dy * slope(x), x, dy),)
+
+    return ctx.each(lambda x: x * xp.tanh(softplus_of(xp, x)), x), backward

@@ -199,7 +199,7 @@ def transform_back_weights(sums, k, c):
     _, panels, _, lanes = sums.shape
     dw = np.empty((k, 3, 3, c), np.float32)
     taps = np.empty((panels, 9, lanes), np.float32)
-    transform_back_panels((sums.ctypes.data, *sums.strides[:2]), taps, dw.reshape(k, 9, c))
+    transform_back_panels((address(sums), *sums.strides[:2]), taps, dw.reshape(k, 9, c))
     return dw
 
 
