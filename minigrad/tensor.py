@@ -7,40 +7,18 @@ import functools
 import inspect
 import operator
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from .autograd import Form, Handle, Leaf, Node, backward, backward_steps, recording, watcher
+from .context import Context
 from .count import Count
-from .device import Device, device_of, get_device, refuse_while_capturing
+from .device import device_of, get_device, refuse_while_capturing
 from .fusing import is_written_out
 from .guards import argument_names, guards, shared_version
 from .leaf import fitting_gradient, leaf_node, replace_data, set_requires_grad
 from .precision import as_given, autocasted, is_floating_point, is_real, one_type, plain, widest
-
-
-class Context(NamedTuple):
-    """What an op may ask about its surroundings."""
-
-    device: Device
-    needs: tuple  # for each positional input: does anyone want its gradient?
-
-    @property
-    def kernels(self):
-        return self.device.kernels
-
-    @property
-    def xp(self):
-        return self.device.xp
-
-    @property
-    def each(self):
-        return self.device.each
-
-    @property
-    def each_row(self):
-        return self.device.each_row
 
 
 class Tensor:

@@ -10,7 +10,8 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import NamedTuple
 
-from ..device import cupy_advice, driver_version, get_device
+from ..device import get_device
+from ..driver import cupy_advice, driver_version
 
 
 class Finding(NamedTuple):

@@ -12,11 +12,12 @@ import inspect
 import itertools
 
 from ..autograd import Leaf, toposort
+from ..context import Context
 from ..device import device_of
 from ..fusing import written_out
 from ..nn import Module, unfused
 from ..nn.inspection import tensors_in
-from ..tensor import Context, Tensor
+from ..tensor import Tensor
 from .watch import Places, input_names, watching
 
 AGAIN = 4096  # an op is run again for its value if its inputs have no more numbers than this

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from minigrad import device
+from minigrad import device, driver
 
 
 class OfTheDriver(RuntimeError):
@@ -37,10 +37,10 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("error, driver, said", CASES)
-def test_the_reason_and_the_package(error, driver, said, monkeypatch):
+@pytest.mark.parametrize("error, version, said", CASES)
+def test_the_reason_and_the_package(error, version, said, monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", cupy_that_says(error) if error else None)  # None: as if not installed
-    monkeypatch.setattr(device, "driver_version", lambda: driver)
+    monkeypatch.setattr(driver, "driver_version", lambda: version)
     with pytest.raises(RuntimeError) as raised:
         device.cuda.__wrapped__()
     assert str(raised.value).startswith(f"device cuda: {said}")
@@ -51,16 +51,16 @@ def test_the_driver_is_asked_for_its_version(monkeypatch):
         number._obj.value = 12040
         return 0
 
-    monkeypatch.setattr(device.ctypes, "CDLL", lambda name: SimpleNamespace(cuDriverGetVersion=ask))
-    assert device.driver_version() == (12, 4)
-    monkeypatch.setattr(device.ctypes, "CDLL", lambda name: SimpleNamespace(cuDriverGetVersion=lambda number: 35))
-    assert device.driver_version() == ()
+    monkeypatch.setattr(driver.ctypes, "CDLL", lambda name: SimpleNamespace(cuDriverGetVersion=ask))
+    assert driver.driver_version() == (12, 4)
+    monkeypatch.setattr(driver.ctypes, "CDLL", lambda name: SimpleNamespace(cuDriverGetVersion=lambda number: 35))
+    assert driver.driver_version() == ()
 
     def nothing(name):
         raise OSError
 
-    monkeypatch.setattr(device.ctypes, "CDLL", nothing)
-    assert device.driver_version() == ()
+    monkeypatch.setattr(driver.ctypes, "CDLL", nothing)
+    assert driver.driver_version() == ()
 
 
 def test_without_numba_the_reference_kernels_run_and_a_line_says_so():

@@ -20,7 +20,9 @@ ROOT = pathlib.Path(__file__).parent.parent.parent
 PACKAGES = ("kernels", "minigrad", "architectures")
 LAYERS = [
     "kernels",
+    "minigrad.driver",
     "minigrad.device",
+    "minigrad.context",
     "minigrad.random",
     "minigrad.command",
     "minigrad.recipes",
