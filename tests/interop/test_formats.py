@@ -181,7 +181,8 @@ def test_the_number_of_classes_is_the_files_unless_asked_for(tmp_path):
     [
         ("resnet50", 1000, 224, (0.485, 0.456, 0.406), 256),
         ("inception_v4", 1000, 299, (0.5, 0.5, 0.5), 342),
-        ("googlenet_torchvision", 1000, 224, None, None),  # transform_input: only torchvision's own file tells
+        ("googlenet_torchvision", 1000, 224, None, None),  # only torchvision's own file tells
+        ("googlenet_torchvision transform_input", 1000, 224, (0.485, 0.456, 0.406), 256),  # the option tells
         ("resnet50", 7, 224, None, None),
         ("resnet20", 10, 32, None, None),
     ],
@@ -189,8 +190,8 @@ def test_the_number_of_classes_is_the_files_unless_asked_for(tmp_path):
 def test_what_the_images_have_to_be_like_is_known_or_not(net, classes, side, mean, resize, tmp_path):
     from types import SimpleNamespace
 
-    (tmp_path / "a.pth").write_bytes(b"x")
-    net = SimpleNamespace(made=SimpleNamespace(name=net, num_classes=classes, image_size=(side, side)))
-    source = SimpleNamespace(contents=SimpleNamespace(origin="torch", path=tmp_path / "a.pth"))
+    name, _, option = net.partition(" ")
+    made = SimpleNamespace(name=name, num_classes=classes, image_size=(side, side), settings={option: True})
+    net, source = (SimpleNamespace(made=made), SimpleNamespace(contents=SimpleNamespace(origin="torch", path=tmp_path)))
     found = loading.usual_preprocessing(net, source)
     assert (found and (found.mean, found.resize, found.size)) == (mean and (mean, resize, side))
