@@ -21,8 +21,5 @@ def build(net, image, channels, classes, batch, mode, threads):
         architectures.training_loss(nn.functional.cross_entropy, model(x), y).backward()
         optimizer.step()
 
-    def forward():
-        with minigrad.no_grad():
-            model(x)
-
-    return train if mode == "train" else forward
+    captured = minigrad.capture(model)  # as minigrad.predict does
+    return train if mode == "train" else lambda: captured(x)
