@@ -3,16 +3,11 @@
 P = (H + 2 padding - dilation (size - 1) - 1) / stride + 1, rounded down, or up with ceil_mode; Q likewise from W.
 """
 
-import numpy as np
-
-from kernels.reference.arrays import exact_mean
 from kernels.reference.pool import window_areas
 
 from ..precision import floats
 from ..tensor import op
 from .checks import images, pair, whole, windows
-
-MANY = 4096  # pixels from which a mean in float32 loses a digit
 
 
 def checked(name, x, size, stride, padding):
@@ -88,7 +83,7 @@ def adaptive_max_pool2d(ctx, x, *, output_size):
     return y, backward
 
 
-@op(types=floats)
+@op(types=floats, kernels_only=True)
 def adaptive_avg_pool2d(ctx, x, *, output_size):
     """y (N, P, Q, C) for output_size (P, Q): window i covers rows floor(i H / P) to ceil((i + 1) H / P), columns alike.
 
@@ -102,8 +97,7 @@ def adaptive_avg_pool2d(ctx, x, *, output_size):
     output_size = pair("adaptive_avg_pool2d", "output_size", output_size, 1)
     if 0 in x_shape[1:3]:
         raise ValueError(f"adaptive_avg_pool2d: the image is empty; x {x_shape}")
-    many = output_size == (1, 1) and x_shape[1] * x_shape[2] > MANY and x.dtype == np.float32
-    y = exact_mean(x, (1, 2), keepdims=True) if many else k.adaptive_avg_pool2d_forward(x, output_size)
+    y = k.adaptive_avg_pool2d_forward(x, output_size)
 
     def backward(dy):
         return (k.adaptive_avg_pool2d_backward(dy, x_shape),)

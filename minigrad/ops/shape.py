@@ -64,7 +64,9 @@ def pad(ctx, x, *, pads, value=0.0):
     def backward(dy):
         return (dy[inner],)
 
-    return ctx.xp.pad(x, pads, constant_values=value), backward
+    y = ctx.xp.full([before + n + after for (before, after), n in zip(pads, x.shape)], value, x.dtype)
+    y[inner] = x
+    return y, backward
 
 
 @op
