@@ -4,6 +4,7 @@ On the CPU it is a recording of calls of compiled kernels (kernels/recording.py)
 on the weights alone, as packed weights do, is computed when the capture is made.
 """
 
+import threading
 import warnings
 
 from .autograd import no_grad, watcher
@@ -159,7 +160,7 @@ class Plan:
         self.state = State(net)
         if (why := self.state.obstacle()) is not None:
             raise RuntimeError(why)
-        self.device = inputs[0].device
+        self.device, self.lock = inputs[0].device, threading.Lock()
         self.inputs = tuple(Tensor(t.data.copy()) for t in inputs)
         arrays = [t.data for t in self.inputs]
         with no_grad():
@@ -167,13 +168,13 @@ class Plan:
         self.compare(net, inputs)
 
     def __call__(self, inputs):
-        """What the net gives for these inputs."""
-        for mine, given in zip(self.inputs, inputs):
-            mine.data[...] = given.data
-        self.graph.launch()
-        if isinstance(self.outputs, tuple):
-            return type(self.outputs)(Tensor(t.data.copy()) for t in self.outputs)
-        return Tensor(self.outputs.data.copy())
+        """What the net gives for these inputs. Threads that call it at once wait for each other."""
+        with self.lock:
+            for mine, given in zip(self.inputs, inputs):
+                mine.data[...] = given.data
+            self.graph.launch()
+            results = tuple(Tensor(t.data.copy()) for t in as_tuple(self.outputs))
+        return results if isinstance(self.outputs, tuple) else results[0]
 
     def compare(self, net, inputs):
         """RuntimeError unless a replay on other numbers gives what the net does."""

@@ -4,6 +4,7 @@ import copy
 import gc
 import itertools
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -96,6 +97,24 @@ def test_results_are_the_callers_own(net):
     third.data[...] = 0
     captured(images(seed=9))
     assert (first.numpy() == kept[0]).all() and not third.numpy().any() and not third.requires_grad
+
+
+def test_threads_may_share_a_capture(net):
+    captured = mg.capture(net)
+    for _ in range(3):
+        captured(images())
+    given = [images(seed=seed) for seed in range(40)]
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(captured, given))
+    assert [r.numpy().tobytes() for r in results] == [bits(net, x) for x in given]
+
+
+def test_no_images_and_images_that_lie_otherwise(net):
+    captured, turned = mg.capture(net), mg.Tensor(images().data.transpose(0, 2, 1, 3))
+    for x in (images(0), turned, images()):
+        for _ in range(3):
+            assert captured(x).numpy().tobytes() == bits(net, x)
+    assert captured.why is None
 
 
 # ---------------------------------------------------------------------------- weights
