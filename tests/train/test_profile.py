@@ -96,6 +96,12 @@ def test_what_makes_no_sense_with_it(tmp_path, capsys, more, said):
     assert said in error and error.count("\n") == 1 and not (tmp_path / "run").exists()
 
 
+UNFILLED = """() => [...document.querySelectorAll(".flame-part")].filter(part => {
+  const inner = [...part.querySelector(".flame-row").children].map(c => c.getBoundingClientRect().width);
+  return inner.length && Math.abs(inner.reduce((a, b) => a + b, 0) - part.getBoundingClientRect().width) > 2;
+}).map(part => part.textContent)"""
+
+
 @pytest.mark.long
 @browser.needs()
 def test_the_flame_graph_in_a_browser(tmp_path):
@@ -107,6 +113,7 @@ def test_the_flame_graph_in_a_browser(tmp_path):
         whole = page.locator(".flame-box.flame-step").bounding_box()["width"]
         parts = [page.locator(f".flame-box.flame-{part}").first for part in ("forward", "backward")]
         assert all(0 < part.bounding_box()["width"] < whole for part in parts)
+        assert page.evaluate(UNFILLED) == [], "what lies under a box is as wide as the box"
         parts[0].focus()
         page.keyboard.press("Enter")
         assert page.locator(".flame-chart > .flame-part > .flame-forward").bounding_box()["width"] == whole

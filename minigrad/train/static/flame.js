@@ -15,7 +15,10 @@ class Flame {
   }
   told(place, path) {
     const share = (100 * place.seconds) / this.data.root.seconds;
-    return `${path}: ${this.ms(place).toPrecision(3)} ms a step, ${share.toFixed(1)} %`;
+    return `${path}: ${Number(this.ms(place).toPrecision(3))} ms a step, ${share.toFixed(1)} %`;
+  }
+  wide(seconds) { // in nanoseconds: of factors that add up to less than 1, CSS fills that share of the row only
+    return `flex: ${Math.round(1e9 * seconds)} 0 0`;
   }
   show(place, path = place.name) {
     this.said.textContent = `${this.told(place, path)}${place === this.data.root ? "" : " (Escape: the whole step)"}`;
@@ -27,8 +30,8 @@ class Flame {
     const label = html("button", { class: `flame-box flame-${kind}`, title: this.told(place, path), onclick: act }, place.name);
     const inner = place.children.filter(c => c.seconds > whole / 1000).map(c => this.box(c, `${path} / ${c.name}`, whole));
     const own = place.seconds - place.children.reduce((sum, c) => sum + c.seconds, 0);
-    if (inner.length && own > 0) inner.push(html("div", { style: `flex: ${own} 0 0` }));
-    return html("div", { class: "flame-part", style: `flex: ${place.seconds} 0 0` }, label, html("div", { class: "flame-row" }, ...inner));
+    if (inner.length && own > 0) inner.push(html("div", { style: this.wide(own) }));
+    return html("div", { class: "flame-part", style: this.wide(place.seconds) }, label, html("div", { class: "flame-row" }, ...inner));
   }
   table() {
     const rows = [];
