@@ -194,7 +194,7 @@ MISTAKES_OF_KIND = {
         ("x", avg_pool, WINDOWS, pool.avg_pool2d_backward,
          "padding[1] : padding[1] + x_shape[2]]", "0 : x_shape[2]]"),
         ("x", partial(ops.pad, pads=((2, 0), (1, 1))), inputs((4, 5)), ops.pad,
-         "slice(before, before + n)", "slice(before - 1, before - 1 + n)"),
+         "dy[inner]", "dy[tuple(slice(s.start - 1, s.stop - 1) for s in inner)]"),
         ("xs[1]", ops.concat, inputs((2, 3), (2, 4)), ops.concat,
          "dy[s] for s in slices", "dy[s] for s in [slices[0], (slice(None), slice(2, 6))]"),
     ],

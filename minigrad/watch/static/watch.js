@@ -12,7 +12,7 @@ function lines(runs, field, title, unit = 1) { // the curves of a field of the r
   const x = e => L + ((e - 1) / (last - 1)) * (W - L - 12), y = v => H - B - ((v - low) / (high - low || 1)) * (H - B - 14);
   const told = runs.map((r, i) => points[i].length && `${r.name} ${points[i].at(-1)[1].toPrecision(4)}`).filter(Boolean).join(", ");
   const out = svg("svg", { viewBox: `0 0 ${W} ${H}`, class: "watch-chart", role: "img", "aria-label": `${title}: ${told}` });
-  for (const v of [low, high]) out.append(svg("line", { x1: L, x2: W - 12, y1: y(v), y2: y(v), class: "watch-grid" }), svg("text", { x: L - 6, y: y(v) + 4, "text-anchor": "end" }, v.toPrecision(3)));
+  for (const v of [low, high]) out.append(svg("line", { x1: L, x2: W - 12, y1: y(v), y2: y(v), class: "watch-grid" }), svg("text", { x: L - 6, y: y(v) + 4, "text-anchor": "end" }, `${Number(v.toPrecision(3))}`));
   for (const e of [1, last]) out.append(svg("text", { x: x(e), y: H - 8, "text-anchor": "middle" }, `${e}`));
   points.forEach((own, i) => {
     out.append(svg("polyline", { points: own.map(([e, v]) => `${x(e)},${y(v)}`).join(" "), fill: "none", stroke: colour(runs[i]), "stroke-width": 2 }));
@@ -56,6 +56,7 @@ class Watch {
   show(text) {
     this.runs = JSON.parse(text);
     this.draw();
+    if (this.runs.length === 1) this.chosen = this.runs[0].number; // nothing to choose
     if (this.chosen !== null) this.choose(this.chosen);
   }
   draw() {
