@@ -47,15 +47,20 @@ def load_part(
     root: str | Path | None = None,
     download: bool = False,
     classes: Sequence[str] | None = None,
+    least_side: int | None = None,
 ) -> Dataset:
     """The training set (train True) or the test set of a data set; errors as `load`.
+
+    least_side: how small large JPEGs may be decoded, see `read_image`. DataError where there are no files of images.
 
     classes: names that the labels must count, in this order, for example those of a checkpoint. The images of a folder
     are labelled by them. Any other data set has its own order: DataError if it is another one.
     """
     kind = KINDS[known(name)]
     if kind in IN_FOLDERS:
-        return kind(root, train, download, classes=classes)
+        return kind(root, train, download, classes=classes, least_side=least_side)
+    if least_side is not None:
+        raise DataError(f"{name}: least_side is for files of images; this data set has its images decoded")
     if classes is not None and tuple(classes) != tuple(kind.classes):
         raise DataError(f"{name}: its classes are {listed(kind.classes)}, asked for are {listed(classes)}")
     return kind(root, train, download)

@@ -28,6 +28,7 @@ class ImageFolder(Described):
     classes: the names that labels count, in this order. None: those of the training part, whichever part is read, so
         that a label means the same in both.
     transform, target_transform: as of `ArrayDataset`: called with each image, and with each label.
+    least_side: how small large JPEGs may be decoded, see `read_image`; None: whole.
 
     Images are RGB uint8 (H, W, 3), each of its own size (see `read_image`): batches need a transform with Resize or a
     crop. Links are followed. Hidden files are no images; empty ones and those of other kinds are passed over, which is
@@ -51,7 +52,9 @@ class ImageFolder(Described):
         *,
         transform: Callable | None = None,
         target_transform: Callable | None = None,
+        least_side: int | None = None,
     ):
+        self.least_side = least_side
         if root is None or download:
             raise DataError("ImageFolder: cannot be downloaded: root must be a directory with train/<class>/*.jpg")
         self.set_transforms(transform, target_transform)
@@ -77,7 +80,7 @@ class ImageFolder(Described):
         return len(self.paths)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
-        return self.transformed(index, read_image(self.paths[index]), self.labels[index])
+        return self.transformed(index, read_image(self.paths[index], self.least_side), self.labels[index])
 
     def __repr__(self) -> str:
         return f"ImageFolder({shown(self.directory)}: {len(self)} images, {self.num_classes} classes)"

@@ -40,7 +40,8 @@ class Shards(Described):
 
     classes: the names that labels count, in this order; None: the lines of `root/classes.txt`, or "class 0" and so on
     where there is no such file. A label is the text of KEY.cls, a number. Images are RGB uint8 (H, W, 3), each of its
-    own size. transform, target_transform: as of ArrayDataset. A DataLoader that trains takes `sampler`.
+    own size. transform, target_transform: as of ArrayDataset; least_side: as of ImageFolder. A DataLoader that trains
+    takes `sampler`.
 
     DataError, naming the shard, if it is no tar file, compressed, damaged, or lacks an image's label; BadImage, when it
     is asked for, for an image that can't be decoded.
@@ -60,7 +61,9 @@ class Shards(Described):
         *,
         transform: Callable | None = None,
         target_transform: Callable | None = None,
+        least_side: int | None = None,
     ):
+        self.least_side = least_side
         if root is None or download:
             raise DataError("Shards: cannot be downloaded: root must be a directory with train/*.tar")
         self.set_transforms(transform, target_transform)
@@ -88,7 +91,7 @@ class Shards(Described):
         with open_regular(path) as file, blaming(path, "cannot read"):
             file.seek(place.start)
             data = file.read(place.size)
-        image = decoded(io.BytesIO(data), path / place.name)
+        image = decoded(io.BytesIO(data), path / place.name, self.least_side)
         return self.transformed(index, image, self.labels[index])
 
     @property

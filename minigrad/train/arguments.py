@@ -19,7 +19,7 @@ EXAMPLES = """examples:
 """
 TESTING = frozenset((  # the settings that a test depends on
     "arch", "num_classes", "image_size", "data", "data_path", "download", "workers", "batch_size", "limit_test_batches",
-    "skip_bad_images", "tta", "device", "kernels", "threads",
+    "skip_bad_images", "least_side", "tta", "device", "kernels", "threads",
 ))  # fmt: skip
 VERBS = ("resume", "pretrained", "output_dir", "evaluate", "plan", "find_lr", "profile", "quiet", "config")
 FILES = """files:

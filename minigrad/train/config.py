@@ -83,6 +83,9 @@ class Config:
     )
     download: bool = setting("data", "download it where it is missing", False)
     skip_bad_images: bool = setting("data", "leave images out that can't be decoded, instead of stopping", False)
+    least_side: int | None = setting(
+        "data", "decode JPEGs smaller, as long as their shorter side keeps so many pixels", None, COUNT, (), "whole"
+    )
     workers: int = setting("data", "threads that prepare batches; 0: none of their own", 1, NOT_NEGATIVE, ("-j",))
     batch_size: int | None = setting("data", "images in a step", None, COUNT, ("-b",), RECIPE)
     val_split: float | None = setting(

@@ -135,6 +135,8 @@ def check_data_settings(config):
         raise UsageError(f"--data-path has no effect with --data {EMBEDDED}, which comes with minigrad")
     if is_reference(config.data) and (config.data_path is not None or config.download):
         raise UsageError("--data-path and --download have no effect with a data set of your own")
+    if config.least_side is not None and config.data not in (FOLDER, SHARDS):
+        raise UsageError(f"--least-side has no effect with --data {config.data}: it is for files of images")
     files = {FOLDER: "train/<class>/*.jpg", SHARDS: "train/*.tar"}.get(config.data)
     if files and config.data_path is None:
         raise UsageError(f"--data {config.data} needs --data-path DIR, a directory with {files} (or --data DIR)")
@@ -150,7 +152,7 @@ def load_data(config, classes, parts=(True, False)):
     if is_reference(config.data):
         return own_data(config, classes, parts)
     try:
-        place = config.data_path, config.download, classes
+        place = config.data_path, config.download, classes, config.least_side
         return Datasets(*(data.load_part(config.data, train, *place) for train in parts))
     except (ValueError, data.DataError, OSError, MemoryError) as error:
         raise UsageError(in_flags(str(error))) from error

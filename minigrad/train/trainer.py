@@ -29,6 +29,7 @@ from .together import check_device, speaking_first
 
 IDLE = {  # settings of the command that a Trainer has no use for: what says it instead
     "arch": "net", "data": "train and test", "data_path": "train and test", "download": "the data set",
+    "least_side": "the data set",
     "image_size": "the data set's transform", "num_classes": "net", "augment": "the data set's transform",
     "mixup_alpha": "a DataLoader's batch_transform", "cutmix_alpha": "a DataLoader's batch_transform",
     "label_smoothing": "loss", "class_weights": "loss", "tta": "test", "val_split": "test",

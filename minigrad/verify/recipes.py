@@ -13,7 +13,7 @@ ALIKE = {"imagefolder", "shards"}  # two ways to keep the same images
 UNSAID = {  # settings that change what comes out, where a recipe says nothing of them
     "grad_accum": 1, "limit_train_batches": None, "limit_test_batches": None, "val_split": None, "freeze": None,
     "class_weights": None, "mixup_alpha": None, "cutmix_alpha": None, "model_ema": None, "clip_grad_norm": None,
-    "patience": None, "tta": False, "skip_bad_images": False,
+    "patience": None, "tta": False, "skip_bad_images": False, "least_side": None,
 }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 
 from minigrad import data
 from minigrad.data import BadImage, read_image
+from minigrad.pack.__main__ import main as pack
 
 RAMP = np.arange(256, dtype=np.uint32).reshape(16, 16)
 
@@ -199,3 +200,56 @@ def test_every_cut_of_a_file_is_refused_or_whole(tmp_path):
         (tmp_path / "x.png").write_bytes(whole[:end])
         with pytest.raises(BadImage):
             read_image(tmp_path / "x.png")
+
+
+# Smaller than it is
+
+
+def gradients_of(height, width):
+    """A smooth picture, which keeps its looks at any size."""
+    y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
+    return Image.fromarray((255 * np.stack([x, y, 1 - x], -1)).astype(np.uint8))
+
+
+@pytest.mark.parametrize("least, size", [
+    (None, (400, 656)), (400, (400, 656)), (201, (400, 656)), (200, (200, 328)), (101, (200, 328)), (100, (100, 164)),
+    (50, (50, 82)), (1, (50, 82)), (4000, (400, 656)),
+])  # fmt: skip
+@pytest.mark.parametrize("upright", [True, False])
+def test_a_jpeg_is_decoded_as_small_as_its_shorter_side_may_be(tmp_path, least, size, upright):
+    picture = gradients_of(400, 656) if upright else gradients_of(656, 400)
+    picture.save(tmp_path / "x.jpg", quality=95)
+    size = size if upright else size[::-1]
+    small = read_image(tmp_path / "x.jpg", least_side=least)
+    assert small.shape == (*size, 3)
+    shrunk = np.asarray(picture.resize(size[::-1], Image.Resampling.BOX), np.int64)
+    assert np.abs(small - shrunk).mean() < 3
+
+
+def test_what_the_camera_says_holds_for_the_smaller_one(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    gradients_of(400, 656).save(tmp_path / "x.jpg", exif=exif)
+    assert read_image(tmp_path / "x.jpg", 100).shape == (164, 100, 3)
+
+
+def test_other_formats_are_decoded_whole(tmp_path):
+    picture = gradients_of(40, 64)
+    for name in ("x.png", "x.webp", "x.bmp", "x.tif"):
+        picture.save(tmp_path / name)
+        assert read_image(tmp_path / name, 5).shape == (40, 64, 3)
+
+
+def test_folders_and_shards_decode_so(tmp_path):
+    for place in ("train/cat", "train/dog", "val/cat", "val/dog"):
+        (tmp_path / "photos" / place).mkdir(parents=True)
+        gradients_of(400, 656).save(tmp_path / "photos" / place / "a.jpg")
+    folder = data.ImageFolder(tmp_path / "photos", least_side=100)
+    assert folder[0][0].shape == (100, 164, 3)
+    assert pack([str(tmp_path / "photos"), str(tmp_path / "shards")]) == 0
+    np.testing.assert_array_equal(data.Shards(tmp_path / "shards", least_side=100)[0][0], folder[0][0])
+    np.testing.assert_array_equal(
+        data.load_part("imagefolder", True, tmp_path / "photos", least_side=100)[0][0], folder[0][0]
+    )
+    with pytest.raises(data.DataError, match="least_side is for files of images"):
+        data.load_part("fashion-mnist-10k", True, least_side=100)
