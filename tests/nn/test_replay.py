@@ -56,6 +56,20 @@ def test_each_op_is_replayed_on_other_numbers(case):
         assert y.data.tobytes() == case.run(others).data.tobytes() and y.dtype == case.run(others).dtype
 
 
+@pytest.mark.parametrize("fn", [
+    lambda x: F.avg_pool2d(x, 9, 2), lambda x: F.adaptive_avg_pool2d(x, 1), lambda x: F.relu(x.transpose(1, 2)),
+    lambda x: F.conv2d(x.transpose(1, 3), np.ones((4, 3, 3, 12), np.float32)),
+    lambda x: F.linear(x.reshape(2, -1), np.ones((3, 12 * 12 * 12), np.float32)),
+], ids=["large windows", "global", "turned", "turned image", "two rows"])  # fmt: skip
+def test_what_numpy_computes_between_kernels_is_replayed(fn):
+    """Conversions, copies of layouts that no kernel takes, sums that are finished."""
+    x, other = (mg.Tensor(numbers(2, 12, 12, 12, seed=seed)) for seed in (0, 1))
+    recorded, y = CPU.capture(lambda: fn(x), [x.data])
+    x.data[...] = other.data
+    recorded.launch()
+    assert y.data.tobytes() == fn(other).data.tobytes()
+
+
 # ---------------------------------------------------------------------------- every net
 LARGE = [
     ("alexnet_owt", 64), ("vgg11", 32), ("vgg11_bn", 32), ("googlenet_torchvision", 64), ("googlenet_bn", 96),
