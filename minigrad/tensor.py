@@ -242,11 +242,7 @@ def op(
             return written(*inputs, **settings)
         inputs += (None,) * (arity - len(inputs))  # an optional tensor left out is None
         settings = {name: plain_number(value) for name, value in settings.items()}
-        inputs = constants_lifted(fn.__name__, inputs)
-        device = common_device(fn.__name__, inputs)
-        inputs = types(fn.__name__, names, inputs, constant)
-        cast = Tensor.cast  # pyright: ignore[reportAttributeAccessIssue] (ops/methods.py attaches it)
-        inputs = autocasted(fn.__name__, inputs, autocast, device, cast) or one_type(fn.__name__, inputs)
+        inputs, device = prepared(fn.__name__, names, inputs, types, autocast)
         tracked = recording.get() and any(t is not None and t.node is not None for t in inputs)
         parents = tuple(None if t is None else t.node for t in inputs)
         needs = tuple(p is not None and tracked for p in parents)
@@ -262,6 +258,15 @@ def op(
         return out
 
     return call
+
+
+def prepared(name, names, inputs, types, autocast):
+    """(inputs, device): an op's inputs as tensors of one device and of the types that it takes."""
+    inputs = constants_lifted(name, inputs)
+    device = common_device(name, inputs)
+    inputs = types(name, names, inputs, constant)
+    cast = Tensor.cast  # pyright: ignore[reportAttributeAccessIssue] (ops/methods.py attaches it)
+    return autocasted(name, inputs, autocast, device, cast) or one_type(name, inputs), device
 
 
 def plain_number(value):

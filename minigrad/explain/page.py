@@ -116,3 +116,27 @@ def page(mode, stepper, path=None, links=True):
     if path is not None:
         write_atomically(Path(path), text.encode())
     return text
+
+
+DRAWN = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>
+<link rel="icon" href="data:,"><style>{style}</style></head>
+<body><div id="drawn"></div>
+<script type="module">
+{script}
+new {kind}({data}, document.getElementById("drawn"));
+</script></body></html>
+"""
+
+
+def drawn(kind, title, data, folder, scripts=("elements.js",)):
+    """The HTML text of a page that the class `kind` of KIND.js draws from data, with KIND.css beside it in a folder.
+
+    scripts: those of the stepper's that it needs. All of it is in the text; nothing is loaded.
+    """
+    own = [folder / f"{kind.lower()}.{ending}" for ending in ("js", "css")]
+    script = "\n".join(p.read_text(encoding="utf-8") for p in (*(STATIC / name for name in scripts), own[0]))
+    css = style() + own[1].read_text(encoding="utf-8")
+    quoted = json.dumps(data).replace("<", "\\u003c")
+    return DRAWN.format(title=html.escape(f"minigrad: {title}"), style=css, script=script, kind=kind, data=quoted)

@@ -1,11 +1,10 @@
 """film(run): loss, filters, gradients and the path of one image, epoch by epoch, as one page without a server."""
 
-import html
 import json
 from pathlib import Path
 
 from ..command.files import write_atomically
-from ..explain.page import STATIC, style
+from ..explain.page import drawn
 from ..interop import WeightsError, read
 from ..predict import load
 from .first_images import of_run
@@ -13,17 +12,6 @@ from .frames import Scene, checked_images, frame
 
 OWN = Path(__file__).parent / "static"
 EPOCHS, LAST = "epoch-*.safetensors", "last.safetensors"
-
-PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>
-<style>{style}</style></head>
-<body><div id="film"></div>
-<script type="module">
-{script}
-new Film({data}, document.getElementById("film"));
-</script></body></html>
-"""
 
 
 def film(run, path=None, image=0, images=None, labels=None):
@@ -51,9 +39,7 @@ def film(run, path=None, image=0, images=None, labels=None):
         scene = scene or Scene(*checked_images(images, labels, image, classifier, lambda c=classifier: of_run(run, c)))
         frames.append(dict(epoch=epoch, **frame(classifier, scene)))
     data = dict(run=run.resolve().name, history=history, frames=frames, **scene.told())
-    text = PAGE.format(
-        title=html.escape(f"minigrad: film of {data['run']}"), style=styles(), script=script(), data=quoted(data)
-    )
+    text = drawn("Film", f"film of {data['run']}", data, OWN, ("elements.js", "panel.js"))
     target = run / "film.html" if path is None else Path(path)
     write_atomically(target, text.encode())
     return target
@@ -78,16 +64,3 @@ def records(run):
         return [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     except (OSError, ValueError) as error:
         raise WeightsError(f"film: {run / 'metrics.jsonl'}: {error}") from None
-
-
-def script():
-    parts = [*(STATIC / name for name in ("elements.js", "panel.js")), OWN / "film.js"]
-    return "\n".join(part.read_text(encoding="utf-8") for part in parts)
-
-
-def styles():
-    return style() + (OWN / "film.css").read_text(encoding="utf-8")
-
-
-def quoted(data):
-    return json.dumps(data).replace("<", "\\u003c")

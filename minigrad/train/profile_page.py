@@ -1,32 +1,14 @@
 """The page of a profile: a flame graph, part over module over op, and a table of all; one file, without a server."""
 
-import html
-import json
 from pathlib import Path
 
-from ..explain.page import STATIC, style
-
-OWN = Path(__file__).parent / "static"
-
-PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>
-<style>{style}</style></head>
-<body><div id="flame"></div>
-<script type="module">
-{script}
-new Flame({data}, document.getElementById("flame"));
-</script></body></html>
-"""
+from ..explain.page import drawn
 
 
 def page(spent, title, steps):
     """The HTML of {(part, module, op): [seconds, calls]} of so many steps."""
     data = dict(title=title, steps=steps, root=tree(spent))
-    script = "\n".join(p.read_text(encoding="utf-8") for p in (STATIC / "elements.js", OWN / "flame.js"))
-    css = style() + (OWN / "flame.css").read_text(encoding="utf-8")
-    quoted = json.dumps(data).replace("<", "\\u003c")
-    return PAGE.format(title=html.escape(f"minigrad: profile of {title}"), style=css, script=script, data=quoted)
+    return drawn("Flame", f"profile of {title}", data, Path(__file__).parent / "static")
 
 
 def tree(spent):

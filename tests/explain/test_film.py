@@ -25,7 +25,7 @@ def run(tmp_path_factory):
 
 def shown(path):
     """The data of a page."""
-    return json.loads(re.search(r'new Film\((.*), document.getElementById\("film"\)\);', path.read_text())[1])
+    return json.loads(re.search(r'new Film\((.*), document.getElementById\("drawn"\)\);', path.read_text())[1])
 
 
 def test_each_epoch_is_a_picture_of_its_own_net(run):
