@@ -72,6 +72,12 @@ def test_the_backward_pass_reaches_into_the_kernels():
     assert not any(n.endswith("_forward") for n in names)
 
 
+def test_what_the_backward_pass_calls_beside_it_belongs_to_it():
+    """elu's slope(x) is an inner function of its own; curve(x) is the forward pass's."""
+    (region,) = [r for r in regions(written_op(ops.elu), kernels.reference) if r.function.__name__ != "elu"]
+    assert [piece.name for piece in region.pieces if hasattr(piece, "name")] == ["backward", "slope"]
+
+
 def test_a_mutant_lives_in_its_block_only():
     x = np.arange(3.0)
     (region,) = [r for r in regions(written_op(ops.neg), kernels.reference) if r.function.__name__ == "neg"]

@@ -1,4 +1,4 @@
-"""Which pieces of source are an op's backward pass: its inner function, what that captures, and what it calls."""
+"""Which pieces of source are an op's backward pass: its inner functions, what those capture, and what they call."""
 
 import ast
 import functools
@@ -66,13 +66,28 @@ def names_of(function):
 
 def backward_of(definition):
     """The inner function or lambda that a function returns second, or None: return y, backward."""
-    inner = {n.name: n for n in ast.walk(definition) if isinstance(n, ast.FunctionDef) and n is not definition}
+    inner = inner_functions(definition)
     for node in ast.walk(definition):
         if isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple) and len(node.value.elts) == 2:
             second = node.value.elts[1]
             if isinstance(second, ast.Lambda) or (isinstance(second, ast.Name) and second.id in inner):
                 return second if isinstance(second, ast.Lambda) else inner[second.id]
     return None
+
+
+def inner_functions(definition):
+    return {n.name: n for n in ast.walk(definition) if isinstance(n, ast.FunctionDef) and n is not definition}
+
+
+def beside(definition, backward):
+    """The other inner functions that a backward names, directly or not: slope in dy * slope(x)."""
+    inner, found, waiting = inner_functions(definition), [], [backward]
+    while waiting:
+        names = names_in(waiting.pop())
+        new = [f for name, f in inner.items() if name in names and f is not backward and f not in found]
+        found += new
+        waiting += new
+    return found
 
 
 def captured(definition, backward):
@@ -114,10 +129,11 @@ def regions(function, kernels):
     for forward in reached([function], kernels):
         backward = backward_of(definition_of(forward))
         if backward is not None:
-            around = tuple(captured(definition_of(forward), backward))
-            found[forward] = Region(forward, definition_of(forward), (backward, *around))
+            inner = (backward, *beside(definition_of(forward), backward))
+            around = tuple(v for f in inner for v in captured(definition_of(forward), f))
+            found[forward] = Region(forward, definition_of(forward), (*inner, *around))
             chosen = [f for f in called(forward, around, kernels) if "backward" in f.__name__]
-            for helper in reached([*called(forward, [backward], kernels), *chosen], kernels):
+            for helper in reached([*called(forward, inner, kernels), *chosen], kernels):
                 found.setdefault(helper, whole(helper))
     return list(found.values())
 
