@@ -21,11 +21,15 @@ Batch = Any  # (images, labels), unless the data set or collate_fn makes it some
 
 
 class Course(NamedTuple):
-    """One pass through a data set: its epoch, the samples' indices, and how often each came before in this pass."""
+    """One pass through a data set: its epoch, the samples' indices, and how often each came before in this pass.
+
+    source[i] is sample i: the data set, or what it gives for such a pass.
+    """
 
     epoch: int
     order: np.ndarray
     times: np.ndarray
+    source: Any
 
 
 class DataLoader:
@@ -111,11 +115,8 @@ class DataLoader:
         """The batches of `epoch` from number `start_batch` on, exactly as an uninterrupted epoch would give them."""
         if not 0 <= start_batch <= len(self):
             raise ValueError(f"DataLoader: start_batch must be in [0, {len(self)}]; got {start_batch}")
-        course, numbers = self.course(epoch), range(start_batch, self.shared_batches())
-        if self.num_workers == 0:
-            batches = (self.batch(course, k) for k in numbers)
-        else:
-            batches = self.batches_ahead(course, numbers)
+        numbers = range(start_batch, self.shared_batches())
+        batches = self.batches(self.course(epoch, numbers), numbers)
         return self.reporting(batches) if self.skip_bad_images else batches
 
     def shared_batches(self) -> int:
@@ -123,14 +124,34 @@ class DataLoader:
         rest = len(self.sampler) - (len(self) - 1) * self.batch_size
         return len(self) - (rest <= self.share[0])
 
-    def course(self, epoch: int) -> Course:
-        """The order of this epoch."""
+    def course(self, epoch: int, numbers: range) -> Course:
+        """The order of this epoch, for batches of these numbers."""
         sampler: Any = self.sampler
         if hasattr(sampler, "indices"):
             order = sampler.indices(RandomStream(ORDER, self.seed, epoch))
         else:
             order = np.array(list(sampler), np.int64)
-        return Course(epoch, order, repeats(order))
+        source: Any = self.dataset
+        if hasattr(source, "reading") and numbers:
+            source = source.reading(np.concatenate([order[self.places(k, len(order))] for k in numbers]))
+        return Course(epoch, order, repeats(order), source)
+
+    def places(self, k: int, total: int) -> slice:
+        """Which of so many samples are in batch number k, of several processes in this one's share."""
+        (rank, size), begin = self.share, k * self.batch_size
+        end = min(begin + self.batch_size, total)
+        return slice(begin + rank, end, size) if self.batch_transform is None else slice(begin, end)
+
+    def batches(self, course: Course, numbers: range) -> Iterator[Batch]:
+        """The batches of these numbers, after which files that were opened for them are closed."""
+        try:
+            if self.num_workers == 0:
+                yield from (self.batch(course, k) for k in numbers)
+            else:
+                yield from self.batches_ahead(course, numbers)
+        finally:
+            if course.source is not self.dataset:
+                course.source.close()
 
     def batches_ahead(self, course: Course, numbers: range) -> Iterator[Batch]:
         """The batches of these numbers, prepared by threads before they are asked for."""
@@ -148,9 +169,7 @@ class DataLoader:
 
     def batch(self, course: Course, k: int) -> Batch:
         """Batch number k of a pass, of several processes this one's share."""
-        (rank, size), begin = self.share, k * self.batch_size
-        end = min(begin + self.batch_size, len(course.order))
-        places = slice(begin + rank, end, size) if self.batch_transform is None else slice(begin, end)
+        places = self.places(k, len(course.order))
         indices = course.order[places]
         rng = RandomStream(SAMPLES, self.seed, course.epoch, indices).repeated(course.times[places])
         dataset, rows = self.dataset, indices
@@ -159,7 +178,7 @@ class DataLoader:
         if isinstance(dataset, ArrayDataset) and not dataset.transforms_itself and self.collate_fn is None:
             images, *labels = self.rows(dataset, rows, rng)
         else:
-            samples = self.samples(indices, rng)
+            samples = self.samples(course.source, indices, rng)
             if self.collate_fn is not None:
                 return self.collate_fn(list(samples.values()))
             images, *labels = self.stack(samples)
@@ -167,6 +186,7 @@ class DataLoader:
         if self.batch_transform is None:
             return images, *labels
         mixed = self.batch_transform(images, *labels, RandomStream(BATCHES, self.seed, course.epoch, k))
+        rank, size = self.share
         return mixed if size == 1 else tuple(part[rank::size] for part in mixed)
 
     def rows(self, dataset: ArrayDataset, indices: np.ndarray, rng: RandomStream) -> Batch:
@@ -176,10 +196,10 @@ class DataLoader:
             images = self.transform(images, rng)
         return images, dataset.labels[indices]
 
-    def samples(self, indices: np.ndarray, rng: RandomStream) -> dict[tuple[int, int], tuple]:
+    def samples(self, source: Any, indices: np.ndarray, rng: RandomStream) -> dict[tuple[int, int], tuple]:
         """{(place, index): sample} of those that are not skipped. DataError if none is left."""
         numbered = enumerate(zip(indices.tolist(), rng, strict=True))
-        found = {(place, i): self.sample(i, stream) for place, (i, stream) in numbered}
+        found = {(place, i): self.sample(source, i, stream) for place, (i, stream) in numbered}
         found = {key: sample for key, sample in found.items() if sample is not None}
         if not found:
             last = int(indices[-1])
@@ -199,11 +219,11 @@ class DataLoader:
         except (ValueError, OverflowError) as error:
             raise DataError(f"DataLoader: labels of one batch don't fit together: {error}") from error
 
-    def sample(self, i: int, stream: RandomStream) -> tuple | None:
+    def sample(self, source: Any, i: int, stream: RandomStream) -> tuple | None:
         """(image, label) of one sample, transformed; None if its image is bad, and bad ones are skipped."""
         try:
             with sampling(stream):
-                sample = self.dataset[i]
+                sample = source[i]
             if not isinstance(sample, (tuple, list)) or not sample:
                 raise TypeError(f"a sample must be a tuple (image, label); got {type(sample).__name__}")
             image, *rest = sample

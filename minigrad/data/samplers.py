@@ -10,6 +10,8 @@ import numpy as np
 
 from .streams import RandomStream, permutation
 
+MOST_LANES = 16  # of a WindowSampler
+
 
 class SequentialSampler:
     """0, 1, 2 ..."""
@@ -97,10 +99,13 @@ class SubsetRandomSampler:
 
 
 class WindowSampler:
-    """Groups of samples (shards) in random order, and a sample is moved ahead by less than `window` places.
+    """Groups of samples (shards) in random order, read in several lanes at a time, each of them mixed by a window.
 
-    sizes: how many samples each group has, one group after the other. Reading goes through the files from their begin
-    to their end, and what is near each other in a file comes mixed with `window` others.
+    sizes: how many samples each group has, one group after the other. They are laid end to end in random order and cut
+    into `lanes` parts of equal length, a power of two up to 16; in each a sample is moved ahead by less than
+    `window / lanes` places. The order takes one sample of each lane in turn. So files are read forwards, a sample
+    comes mixed with `window` others, and 2, 4, 8 or 16 processes that share batches read files of their own, while the
+    order is the same for any number of them.
 
     Raises ValueError for a window below 1.
     """
@@ -109,6 +114,7 @@ class WindowSampler:
         if window < 1:
             raise ValueError(f"WindowSampler: window must be at least 1; got {window}")
         self.sizes, self.window = [int(size) for size in sizes], window
+        self.lanes = min(MOST_LANES, 1 << (len(self.sizes).bit_length() - 1))
 
     def __len__(self) -> int:
         return sum(self.sizes)
@@ -118,8 +124,11 @@ class WindowSampler:
         starts = np.cumsum([0, *self.sizes]).tolist()
         groups = permutation(stream.fold(0), len(self.sizes)).tolist()
         order = np.concatenate([np.arange(starts[g], starts[g + 1]) for g in groups])
-        places = np.arange(len(order)) + self.window * stream.fold(1).uniform(len(order))
-        return order[np.argsort(places, kind="stable")]
+        mixed = np.empty_like(order)
+        for lane, part in enumerate(np.array_split(order, self.lanes)):
+            ahead = self.window / self.lanes * stream.fold(1).fold(lane).uniform(len(part))
+            mixed[lane :: self.lanes] = part[np.argsort(np.arange(len(part)) + ahead, kind="stable")]
+        return mixed
 
 
 class DistributedSampler:

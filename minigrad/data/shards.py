@@ -1,7 +1,8 @@
 """Images in tar files ("shards") as WebDataset writes them: members KEY.jpg and KEY.cls, one pair after the other.
 
 A million files in one directory are slow to list and to open; in some hundred tar files they are read one after the
-other. Their places are listed once, from the tar's own headers; then an image is read straight from its place.
+other. Their places are listed once, from the tar's own headers; then a loader reads each file forwards (see `reading`),
+and `shards[i]` an image from its place.
 """
 
 import io
@@ -16,6 +17,7 @@ from .dataset import Described
 from .errors import DataError
 from .foreign import Limited, blaming, open_regular, read_bytes
 from .image import EXTENSIONS, decoded
+from .reading import Pass, runs
 from .samplers import WindowSampler
 from .text import printable, shown
 
@@ -71,6 +73,7 @@ class Shards(Described):
         self.places, self.labels = [], []
         for number, path in enumerate(self.shards):
             self.list_shard(number, path)
+        self.shard_of = np.array([place.shard for place in self.places])
         self.classes = class_names(Path(root), classes, max(self.labels) + 1)
 
     def list_shard(self, number: int, path: Path) -> None:
@@ -86,18 +89,44 @@ class Shards(Described):
         return len(self.places)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
+        return self.sample(index, self.read(index))
+
+    def sample(self, index: int, data: bytes) -> tuple[np.ndarray, int]:
+        """(image, label) of a sample whose bytes these are."""
+        place = self.places[index]
+        image = decoded(io.BytesIO(data), self.shards[place.shard] / place.name, self.least_side)
+        return self.transformed(index, image, self.labels[index])
+
+    def opened(self, index: int):
+        """The file that a sample is in, open for reading."""
+        return open_regular(self.shards[self.places[index].shard])
+
+    def read(self, index: int, file=None) -> bytes:
+        """The bytes of a sample, from its file, which may be open already. DataError if it is shorter than it was."""
+        if file is None:
+            with self.opened(index) as file:
+                return self.read(index, file)
         place = self.places[index]
         path = self.shards[place.shard]
-        with open_regular(path) as file, blaming(path, "cannot read"):
+        with blaming(path, "cannot read"):
             file.seek(place.start)
             data = file.read(place.size)
-        image = decoded(io.BytesIO(data), path / place.name, self.least_side)
-        return self.transformed(index, image, self.labels[index])
+        if len(data) != place.size:
+            raise DataError(f"{shown(path)}: became shorter while it was in use: {shown(place.name)} is not whole")
+        return data
 
     @property
     def sampler(self) -> WindowSampler:
-        """An order for training in which shards are read nearly one after the other."""
-        return WindowSampler(np.bincount([place.shard for place in self.places]).tolist())
+        """An order for training in which a few shards at a time are read, each forwards."""
+        return WindowSampler(np.bincount(self.shard_of).tolist())
+
+    def reading(self, order: np.ndarray):
+        """A Pass of these samples, int64, for those who ask for them in about this order.
+
+        The shards themselves for an order in which nearly none of them lie one behind the other in a file.
+        """
+        samples, begins = runs(order, self.shard_of)
+        return self if 8 * len(begins) > len(samples) + 8 * len(self.shards) else Pass(self, samples, begins)
 
     def __repr__(self) -> str:
         return f"Shards({len(self.shards)} shards, {len(self)} images, {self.num_classes} classes)"

@@ -10,7 +10,7 @@ from PIL import Image
 from train_runs import arrays, same
 
 from minigrad import data
-from minigrad.data import BadImage, DataError, DataLoader, ImageFolder, RandomStream, Shards, WindowSampler
+from minigrad.data import BadImage, DataError, DataLoader, ImageFolder, Shards
 from minigrad.pack.__main__ import main as pack
 from minigrad.train.__main__ import main as train
 
@@ -57,21 +57,6 @@ def test_a_packed_folder_has_the_same_images(photos, packed, capsys, tmp_path):
         assert path.read_bytes() == (tmp_path / "again" / path.relative_to(packed)).read_bytes()
     assert pack([str(photos), str(packed)]) == 2
     assert capsys.readouterr().err.count("is there already; choose a new directory") == 1
-
-
-def test_the_window_mixes_and_reads_on():
-    sampler = WindowSampler([50, 70, 30], window=10)
-    order = sampler.indices(RandomStream(1))
-    assert sorted(order) == list(range(150)) and not np.array_equal(order, np.arange(150))
-    groups = np.digitize(order, [50, 120])
-    begins = [np.flatnonzero(groups == g).min() for g in range(3)]
-    ends = [np.flatnonzero(groups == g).max() for g in range(3)]
-    first, second, third = np.argsort(begins)
-    assert ends[first] - begins[second] < 20 and ends[second] - begins[third] < 20  # no more than two files at a time
-    orders = {tuple(WindowSampler([3, 2], window=1).indices(RandomStream(seed)).tolist()) for seed in range(9)}
-    assert orders == {(0, 1, 2, 3, 4), (3, 4, 0, 1, 2)}
-    with pytest.raises(ValueError, match="window must be at least 1; got 0"):
-        WindowSampler([1], 0)
 
 
 def test_an_epoch_goes_on_in_mid_shard(packed):
