@@ -57,32 +57,45 @@ def buckets(parameters, most):
 class Sending:
     """The buckets of one backward pass: which gradients are still to come, and which messages are under way."""
 
-    def __init__(self, group, all_buckets):
-        self.group, self.waiting, self.under_way = group, list(all_buckets), []
+    def __init__(self, group, all_buckets, observe):
+        self.group, self.observe, self.waiting, self.under_way = group, observe, list(enumerate(all_buckets)), []
         self.bucket_of = {p.node: bucket for bucket in all_buckets for p in bucket.parameters}
         self.missing = {id(bucket): len(bucket.parameters) for bucket in all_buckets}
 
     def passed(self, node):
         """A node of the backward pass is done."""
-        for message in self.under_way:
-            message.test()
+        self.under_way = [sent for sent in self.under_way if not self.arrived(*sent)]
         bucket = self.bucket_of.get(node)
         if bucket is not None:
             self.missing[id(bucket)] -= 1
-            while self.waiting and not self.missing[id(self.waiting[0])]:  # in one order in all processes
+            while self.waiting and not self.missing[id(self.waiting[0][1])]:  # in one order in all processes
                 self.send()
 
+    def arrived(self, number, message):
+        """Push a message on. Has it arrived?"""
+        arrived = message.test()
+        if arrived:
+            self.observe("arrived", number)
+        return arrived
+
     def send(self):
-        bucket = self.waiting.pop(0)
+        number, bucket = self.waiting.pop(0)
+        self.observe("complete", number)
         bucket.fill()
-        self.under_way.append(self.group.start_all_reduce(bucket.array))
+        self.under_way.append((number, self.group.start_all_reduce(bucket.array)))
+        self.observe("sent", number)
 
     def finish(self):
         """Send what was not reached by the pass, and wait for all."""
         while self.waiting:
             self.send()
-        for message in self.under_way:
+        for number, message in self.under_way:
             message.wait()
+            self.observe("arrived", number)
+
+
+def unobserved(event, number):
+    """What nobody asked to hear."""
 
 
 class GradientReducer:
@@ -91,12 +104,15 @@ class GradientReducer:
     parameters: of the net, which must be the same ones in all processes. At the first process's values all begin
     group: a Group; None: all processes
     bucket_bytes: gradients of about so many bytes are sent together
+    observe: a function that is told what happens, when it does, as observe(event, number of the bucket or None):
+        "begin", for each bucket "complete" (its gradients are there), "sent" and "arrived", after the last node of the
+        pass "passed", and when the means are written "end". With these times a picture of the pass can be drawn
 
     In each process call reducer.backward(loss) in the place of loss.backward().
     """
 
-    def __init__(self, parameters, group=None, bucket_bytes=BUCKET_BYTES):
-        self.parameters, self.bucket_bytes = list(parameters), bucket_bytes
+    def __init__(self, parameters, group=None, bucket_bytes=BUCKET_BYTES, observe=None):
+        self.parameters, self.bucket_bytes, self.observe = list(parameters), bucket_bytes, observe or unobserved
         self.group = init_process_group() if group is None else group
         self.messages = self.group.twin()  # of their own: other messages may come in between
         for p in self.parameters:
@@ -111,9 +127,12 @@ class GradientReducer:
         """
         if self.group.size == 1:
             return loss.backward(grad, retain_graph)
-        sending = Sending(self.messages, self.buckets)
+        self.observe("begin", None)
+        sending = Sending(self.messages, self.buckets, self.observe)
         for node in map(itemgetter(0), loss.backward_steps(grad, retain_graph)):
             sending.passed(node)
+        self.observe("passed", None)
         sending.finish()
         for bucket in self.buckets:
             bucket.spread(self.group.size)
+        self.observe("end", None)

@@ -100,6 +100,24 @@ def test_buckets_are_sent_while_the_backward_pass_runs():
         assert in_all == sizes
 
 
+def test_an_observer_hears_what_happens():
+    """Each bucket is complete, is sent and arrives, in this order, the first one while the pass still runs."""
+
+    def work(group):
+        with mg.use_kernels("reference"):
+            model, heard, (x, labels) = net(), [], batch(0)
+            observe = lambda event, number: heard.append((event, number))  # noqa: E731
+            reducer = GradientReducer(model.parameters(), group, bucket_bytes=400, observe=observe)
+            reducer.backward(F.cross_entropy(model(mg.tensor(x)), labels))
+            return heard, len(reducer.buckets)
+
+    for heard, number in together(2, work):
+        assert heard[0] == ("begin", None) and heard[-1] == ("end", None) and len(heard) == 3 + 3 * number
+        for bucket in range(number):
+            assert [e for e, b in heard if b == bucket] == ["complete", "sent", "arrived"]
+        assert heard.index(("arrived", 0)) < heard.index(("passed", None)) < heard.index(("arrived", number - 1))
+
+
 def test_a_gradient_that_one_process_has_counts_in_all():
     """Weights that no process used have none; those that were there before count, too."""
 
