@@ -16,6 +16,7 @@ from .folder import ImageFolder
 from .image import read_image
 from .loader import DataLoader
 from .mnist import MNIST, EmbeddedFashionMNIST, FashionMNIST
+from .parquet import Parquet
 from .samplers import (
     DistributedSampler,
     RandomSampler,
@@ -46,6 +47,7 @@ __all__ = [
     "FashionMNIST",
     "ImageFolder",
     "MissingData",
+    "Parquet",
     "RandomSampler",
     "RandomStream",
     "SequentialSampler",

@@ -8,7 +8,8 @@ from .cifar import CIFAR10, CIFAR100
 from .dataset import DataError, Dataset
 from .folder import ImageFolder
 from .mnist import MNIST, EmbeddedFashionMNIST, FashionMNIST
-from .shards import Shards
+from .parquet import Parquet, has_parquet
+from .shards import Shards, has_shards
 from .transforms import (
     CenterCrop,
     Compose,
@@ -19,7 +20,7 @@ from .transforms import (
     Resize,
 )
 
-IN_FOLDERS = ImageFolder, Shards
+IN_FOLDERS = ImageFolder, Shards, Parquet
 KINDS = {kind.name: kind for kind in (EmbeddedFashionMNIST, FashionMNIST, MNIST, CIFAR10, CIFAR100, *IN_FOLDERS)}
 DEFAULT = EmbeddedFashionMNIST.name
 STATISTICS = {name: (kind.mean, kind.std) for name, kind in KINDS.items()}  # of each channel, bytes as [0, 1]
@@ -64,6 +65,13 @@ def load_part(
     if classes is not None and tuple(classes) != tuple(kind.classes):
         raise DataError(f"{name}: its classes are {listed(kind.classes)}, asked for are {listed(classes)}")
     return kind(root, train, download)
+
+
+def kind_of_directory(path: str | Path) -> str:
+    """The name of the kind that a directory of images is: shards, parquet, else imagefolder."""
+    if has_shards(path):
+        return Shards.name
+    return Parquet.name if has_parquet(path) else ImageFolder.name
 
 
 def default_transforms(data: str | Dataset, image_size: int | None = None, train: bool = True) -> Compose:

@@ -1,4 +1,4 @@
-"""One pass through shards in which each file is read from its begin to its end.
+"""One pass through large files in which each file is read from its begin to its end.
 
 A pass knows which samples it will be asked for, and in which order. Samples that lie one behind the other in a file and
 are asked for about the same time are a run, which is read once, forwards: what is passed over on the way to a sample is
@@ -14,19 +14,18 @@ MOST_KEPT = 1 << 29  # bytes of a pass: what is passed over beyond them is read 
 
 
 class Pass:
-    """The samples of `shards` (a Shards) for threads that ask in about the order that it was made for: `reading[i]` is
-    `shards[i]`.
+    """What `dataset[i]` gives, for threads that ask in about the order that was foreseen.
 
-    samples, begins: of `runs`. Close it when it is no longer asked.
+    dataset: an Encoded; samples, begins: of `runs`. Close it when it is no longer asked.
     """
 
-    def __init__(self, shards, samples: np.ndarray, begins: np.ndarray):
-        self.shards, self.first, budget = shards, samples[begins], Budget(MOST_KEPT)
-        self.runs = [Run(shards, part, budget) for part in np.split(samples, begins[1:])]
+    def __init__(self, dataset, samples: np.ndarray, begins: np.ndarray):
+        self.dataset, self.first, budget = dataset, samples[begins], Budget(MOST_KEPT)
+        self.runs = [Run(dataset, part, budget) for part in np.split(samples, begins[1:])]
 
     def __getitem__(self, index: int):
         run = self.runs[np.searchsorted(self.first, index, side="right") - 1]
-        return self.shards.sample(index, run.take(index))
+        return self.dataset.sample(index, run.take(index))
 
     def close(self) -> None:
         """Close all files."""
@@ -37,11 +36,11 @@ class Pass:
 class Run:
     """Samples of one file, in the file's order: `take(sample)` gives the bytes of each, in about any order.
 
-    shards: a Shards; samples: their numbers, rising; budget: how much may be kept. Threads may share it.
+    dataset: an Encoded; samples: their numbers, rising; budget: how much may be kept. Threads may share it.
     """
 
-    def __init__(self, shards, samples: np.ndarray, budget: "Budget"):
-        self.shards, self.samples, self.budget = shards, samples, budget
+    def __init__(self, dataset, samples: np.ndarray, budget: "Budget"):
+        self.dataset, self.samples, self.budget = dataset, samples, budget
         self.next, self.kept = 0, {}
         self.file, self.lock = None, Lock()
 
@@ -52,7 +51,7 @@ class Run:
                 self.budget.give_back(len(data := self.kept.pop(sample)))
                 return data
             if self.next == len(self.samples) or sample < self.samples[self.next]:  # passed, and not kept
-                return self.shards.read(sample)
+                return self.dataset.read(sample)
             return self.read_to(sample)
 
     def read_to(self, sample: int) -> bytes:
@@ -66,8 +65,8 @@ class Run:
     def read_next(self) -> bytes:
         """The bytes of the next sample of the file, which is open as long as there is one."""
         if self.file is None:
-            self.file = self.shards.opened(self.samples[0])
-        data = self.shards.read(self.samples[self.next], self.file)
+            self.file = self.dataset.opened(self.samples[0])
+        data = self.dataset.piece(self.samples[self.next], self.file)
         self.next += 1
         if self.next == len(self.samples):
             self.close()
@@ -99,11 +98,11 @@ class Budget:
             self.left += size
 
 
-def runs(order: np.ndarray, shard_of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def runs(order: np.ndarray, file_of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(the samples in the files' order, each once; where among them runs begin).
 
-    shard_of: the number of each sample's file.
+    file_of: the number of each sample's file.
     """
     samples, asked = np.unique(order, return_index=True)
-    breaks = (np.diff(shard_of[samples]) != 0) | (np.abs(np.diff(asked)) > FAR)
+    breaks = (np.diff(file_of[samples]) != 0) | (np.abs(np.diff(asked)) > FAR)
     return samples, np.r_[0, np.flatnonzero(breaks) + 1]

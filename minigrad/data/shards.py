@@ -13,18 +13,15 @@ from typing import NamedTuple
 import numpy as np
 
 from .archive import members
-from .dataset import Described
+from .encoded import LARGEST_IMAGE, Encoded, given_names, numbered_names
 from .errors import DataError
-from .foreign import Limited, blaming, open_regular, read_bytes
-from .image import EXTENSIONS, decoded
-from .reading import Pass, runs
-from .samplers import WindowSampler
+from .foreign import Limited, blaming, open_regular
+from .image import EXTENSIONS
 from .text import printable, shown
 
-CLASSES = "classes.txt"  # beside the parts: a name of a class on each line
 PARTS = {True: ("train",), False: ("val", "test")}
 LABEL = ".cls"
-LONGEST_LABEL, LONGEST_LIST, LARGEST_IMAGE = 20, 1 << 24, 1 << 28  # bytes
+LONGEST_LABEL = 20  # bytes
 MOST_MEMBERS = 10_000_000  # of a shard
 
 
@@ -37,7 +34,7 @@ class Place(NamedTuple):
     name: str
 
 
-class Shards(Described):
+class Shards(Encoded):
     """`root/train/*.tar` and `root/val/*.tar`, shards in the order of their names; decoded when asked for.
 
     classes: the names that labels count, in this order; None: the lines of `root/classes.txt`, or "class 0" and so on
@@ -50,9 +47,6 @@ class Shards(Described):
     """
 
     name = "shards"
-    image_shape = (None, None, 3)
-    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
-    flip = True
 
     def __init__(
         self,
@@ -69,12 +63,15 @@ class Shards(Described):
         if root is None or download:
             raise DataError("Shards: cannot be downloaded: root must be a directory with train/*.tar")
         self.set_transforms(transform, target_transform)
-        self.shards = shards_of(Path(root), train)
+        self.files = shards_of(Path(root), train)
         self.places, self.labels = [], []
-        for number, path in enumerate(self.shards):
+        for number, path in enumerate(self.files):
             self.list_shard(number, path)
-        self.shard_of = np.array([place.shard for place in self.places])
-        self.classes = class_names(Path(root), classes, max(self.labels) + 1)
+        self.file_of = np.array([place.shard for place in self.places])
+        used = max(self.labels) + 1
+        self.classes = given_names(Path(root), classes) or numbered_names(used)
+        if used > len(self.classes):
+            raise DataError(f"Shards: {shown(root)} has the label {used - 1}, but only {len(self.classes)} classes")
 
     def list_shard(self, number: int, path: Path) -> None:
         """Note where the images of a shard lie, and their labels."""
@@ -85,29 +82,13 @@ class Shards(Described):
         if len(self.places) == before:
             raise DataError(f"{shown(path)}: no image in this shard")
 
-    def __len__(self) -> int:
-        return len(self.places)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
-        return self.sample(index, self.read(index))
-
-    def sample(self, index: int, data: bytes) -> tuple[np.ndarray, int]:
-        """(image, label) of a sample whose bytes these are."""
-        place = self.places[index]
-        image = decoded(io.BytesIO(data), self.shards[place.shard] / place.name, self.least_side)
-        return self.transformed(index, image, self.labels[index])
-
-    def opened(self, index: int):
+    def opened(self, index: int) -> io.BufferedReader:
         """The file that a sample is in, open for reading."""
-        return open_regular(self.shards[self.places[index].shard])
+        return open_regular(self.path(index))
 
-    def read(self, index: int, file=None) -> bytes:
-        """The bytes of a sample, from its file, which may be open already. DataError if it is shorter than it was."""
-        if file is None:
-            with self.opened(index) as file:
-                return self.read(index, file)
-        place = self.places[index]
-        path = self.shards[place.shard]
+    def piece(self, index: int, file: io.BufferedReader) -> bytes:
+        """The bytes of a sample in an open file. DataError if it is shorter than it was."""
+        place, path = self.places[index], self.path(index)
         with blaming(path, "cannot read"):
             file.seek(place.start)
             data = file.read(place.size)
@@ -115,21 +96,9 @@ class Shards(Described):
             raise DataError(f"{shown(path)}: became shorter while it was in use: {shown(place.name)} is not whole")
         return data
 
-    @property
-    def sampler(self) -> WindowSampler:
-        """An order for training in which a few shards at a time are read, each forwards."""
-        return WindowSampler(np.bincount(self.shard_of).tolist())
-
-    def reading(self, order: np.ndarray):
-        """A Pass of these samples, int64, for those who ask for them in about this order.
-
-        The shards themselves for an order in which nearly none of them lie one behind the other in a file.
-        """
-        samples, begins = runs(order, self.shard_of)
-        return self if 8 * len(begins) > len(samples) + 8 * len(self.shards) else Pass(self, samples, begins)
-
-    def __repr__(self) -> str:
-        return f"Shards({len(self.shards)} shards, {len(self)} images, {self.num_classes} classes)"
+    def where(self, index: int) -> str:
+        """The sample's name in its file."""
+        return self.places[index].name
 
 
 def has_shards(root: str | Path) -> bool:
@@ -195,15 +164,3 @@ def read_label(path: Path, member, stream) -> int:
     if not text.isdecimal() or member.size > LONGEST_LABEL or len(text) > 9:
         raise DataError(f"{shown(path)}: {shown(member.name)} must hold a number from 0; it holds {text!r}")
     return int(text)
-
-
-def class_names(root: Path, classes: Sequence[str] | None, used: int) -> tuple[str, ...]:
-    """The names of the classes. DataError if labels go beyond them."""
-    listed = root / CLASSES
-    if classes is None and listed.is_file():
-        with blaming(listed, "cannot be understood", ValueError):
-            classes = read_bytes(listed, LONGEST_LIST).decode("utf-8").splitlines()
-    names = tuple(classes) if classes is not None else tuple(f"class {i}" for i in range(used))
-    if used > len(names):
-        raise DataError(f"Shards: {shown(root)} has the label {used - 1}, but only {len(names)} classes")
-    return names

@@ -14,8 +14,8 @@ from ..command.errors import UsageError
 from ..command.files import write_atomically
 from ..command.screen import Bar, concluded, say, writing
 from ..data import DataError, ImageFolder, RandomStream
+from ..data.encoded import CLASSES, LARGEST_IMAGE
 from ..data.foreign import read_bytes
-from ..data.shards import CLASSES, LARGEST_IMAGE
 from ..data.streams import permutation
 
 EXAMPLE = """example:

@@ -3,7 +3,7 @@
 from ..command.errors import UsageError, blaming_the_user
 from ..command.reference import is_reference
 from ..command.screen import Bar, say
-from ..data import DataError
+from ..data import DataError, ImageFolder
 from ..data.catalog import native_size, statistics
 from ..interop import Preprocessing
 from ..predict import load
@@ -14,7 +14,6 @@ from . import plan
 from .compilation import Compilation
 from .config import Config
 from .setup import (
-    FOLDER,
     check_data_settings,
     chosen_device,
     kernels_in_force,
@@ -51,7 +50,7 @@ def test_weights(command):
 
 def test_set(config):
     """The images to test on; of a directory without parts all, as these weights were not trained on any of them."""
-    if config.data != FOLDER:
+    if config.data != ImageFolder.name:
         return load_data(config, None, (False, False)).test
     with blaming_the_user(DataError, OSError):
         return all_for_testing(config.data_path)

@@ -10,8 +10,7 @@ from architectures.registry import find
 from .. import data, optim
 from ..command.errors import UsageError, blaming_the_user
 from ..command.reference import is_reference
-from ..data.catalog import PHOTOGRAPH, statistics
-from ..data.shards import has_shards
+from ..data.catalog import PHOTOGRAPH, kind_of_directory, statistics
 from ..device import allow_tf32, get_device, get_num_threads, set_num_threads, use_kernels
 from ..distributed.group import Group
 from ..optim import lr_scheduler
@@ -20,7 +19,8 @@ from .config import Config, flag
 from .pretrained import USUAL, Conventions
 from .recipe import complete, merged
 
-EMBEDDED, FOLDER, SHARDS = "fashion-mnist-10k", "imagefolder", "shards"
+EMBEDDED = "fashion-mnist-10k"
+IN_FOLDERS = {"imagefolder": "train/<class>/*.jpg", "shards": "train/*.tar", "parquet": "data/train-*.parquet"}
 FIXED = (
     "arch",
     "num_classes",
@@ -102,7 +102,7 @@ def own_directory(layer):
         raise UsageError(f"--data {name}: no such directory")
     if layer.get("data_path", name) != name:
         raise UsageError(f"--data {name} is a directory already: leave out --data-path {layer['data_path']}")
-    return {**layer, "data": SHARDS if has_shards(name) else FOLDER, "data_path": name}
+    return {**layer, "data": kind_of_directory(name), "data_path": name}
 
 
 def looks_like_a_path(name):
@@ -135,9 +135,9 @@ def check_data_settings(config):
         raise UsageError(f"--data-path has no effect with --data {EMBEDDED}, which comes with minigrad")
     if is_reference(config.data) and (config.data_path is not None or config.download):
         raise UsageError("--data-path and --download have no effect with a data set of your own")
-    if config.least_side is not None and config.data not in (FOLDER, SHARDS):
+    if config.least_side is not None and config.data not in IN_FOLDERS:
         raise UsageError(f"--least-side has no effect with --data {config.data}: it is for files of images")
-    files = {FOLDER: "train/<class>/*.jpg", SHARDS: "train/*.tar"}.get(config.data)
+    files = IN_FOLDERS.get(config.data)
     if files and config.data_path is None:
         raise UsageError(f"--data {config.data} needs --data-path DIR, a directory with {files} (or --data DIR)")
     if files and config.download:

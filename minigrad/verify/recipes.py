@@ -9,7 +9,7 @@ from ..command.screen import say
 from ..runs import Run, Study
 from .verdict import judged
 
-ALIKE = {"imagefolder", "shards"}  # two ways to keep the same images
+ALIKE = {"imagefolder", "shards", "parquet"}  # ways to keep the same images
 UNSAID = {  # settings that change what comes out, where a recipe says nothing of them
     "grad_accum": 1, "limit_train_batches": None, "limit_test_batches": None, "val_split": None, "freeze": None,
     "class_weights": None, "mixup_alpha": None, "cutmix_alpha": None, "model_ema": None, "clip_grad_norm": None,

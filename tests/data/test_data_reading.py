@@ -32,20 +32,20 @@ def root(tmp_path_factory):
 
 
 class Watched(Shards):
-    """Notes which sample is read from which open file: None for one that is opened for it alone."""
+    """Notes which sample is read from which open file."""
 
     def __init__(self, root):
         super().__init__(root)
         self.sampler_of_window = WindowSampler(SIZES, window=24)
-        self.read_from, self.files = [], []
+        self.read_from, self.open = [], []
 
     def opened(self, index):
-        self.files.append(super().opened(index))
-        return self.files[-1]
+        self.open.append(super().opened(index))
+        return self.open[-1]
 
-    def read(self, index, file=None):
-        self.read_from.append((int(index), file and self.files.index(file)))
-        return super().read(index, file)
+    def piece(self, index, file):
+        self.read_from.append((int(index), self.open.index(file)))
+        return super().piece(index, file)
 
 
 def loader(shards, **settings):
@@ -80,10 +80,10 @@ def test_each_file_is_read_once_and_forwards(root, workers):
     found = labels(loader(shards, num_workers=workers).iterate(0))
     assert sorted(found) == list(range(sum(SIZES))) and found != sorted(found)
     assert sorted(i for i, _ in shards.read_from) == sorted(found)
-    for number, file in enumerate(shards.files):
+    for number, file in enumerate(shards.open):
         mine = [i for i, of in shards.read_from if of == number]
         assert mine == sorted(mine) and file.closed
-    assert len(shards.files) == len(SIZES)
+    assert len(shards.open) == len(SIZES)
 
 
 def test_an_epoch_goes_on_anywhere_and_reads_only_what_is_left(root):
@@ -104,7 +104,7 @@ def test_processes_share_batches_and_read_files_of_their_own(root):
         parts = [labels(loader(s, share=(rank, size)).iterate(3)) for rank, s in enumerate(watched)]
         assert sorted(i for part in parts for i in part) == sorted(whole)
         assert parts[0] == [i for k in range(0, len(whole), 16) for i in whole[k : k + 16 : size]]
-        assert sum(len(s.files) for s in watched) <= len(SIZES) + 3  # of four lanes; a file on a border belongs to two
+        assert sum(len(s.open) for s in watched) <= len(SIZES) + 3  # of four lanes; a file on a border belongs to two
 
 
 def test_what_does_not_fit_is_read_from_its_place(root, monkeypatch):
@@ -119,16 +119,16 @@ def test_files_are_closed_when_the_consumer_leaves(root):
         shards = Watched(root)
         batches = loader(shards, num_workers=workers).iterate(0)
         next(batches)
-        assert not all(file.closed for file in shards.files)
+        assert not all(file.closed for file in shards.open)
         batches.close()
-        assert shards.files and all(file.closed for file in shards.files)
+        assert shards.open and all(file.closed for file in shards.open)
 
 
 def test_a_random_order_is_read_from_places(root, monkeypatch):
     monkeypatch.setattr(reading, "FAR", 1)
     shards = Watched(root)
     assert sorted(labels(DataLoader(shards, 16, shuffle=True))) == list(range(sum(SIZES)))
-    assert len(shards.files) == sum(SIZES)
+    assert len(shards.open) == sum(SIZES)
 
 
 def test_a_file_that_becomes_shorter_is_named(root, tmp_path):

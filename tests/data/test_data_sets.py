@@ -94,7 +94,7 @@ def test_array_dataset_checks(images, labels, message):
 
 def test_names_and_the_default():
     fixed = "fashion-mnist-10k", "fashion-mnist", "mnist", "cifar10", "cifar100"
-    assert data.names() == (*fixed, "imagefolder", "shards")
+    assert data.names() == (*fixed, "imagefolder", "shards", "parquet")
     train, test = data.load()
     assert (len(train), len(test)) == (10_000, 2_000)
 
@@ -114,7 +114,7 @@ def test_default_transforms_give_the_size(name, image_size, train):
     channels = len(data.STATISTICS[name][0])
     native = 28 if channels == 1 else 32
     image = RNG.integers(0, 256, (native, native, channels), dtype=np.uint8)
-    if name in ("imagefolder", "shards"):
+    if name in ("imagefolder", "shards", "parquet"):
         image, native = RNG.integers(0, 256, (70, 90, 3), dtype=np.uint8), 224
     out = data.default_transforms(name, image_size, train)(image, data.RandomStream(0))
     size = image_size or native

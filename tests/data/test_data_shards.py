@@ -51,7 +51,7 @@ def test_a_packed_folder_has_the_same_images(photos, packed, capsys, tmp_path):
         assert shards.classes == folder.classes == ("cat", "dog") and len(shards) == len(folder)
         of = [sorted((label, image.tobytes()) for image, label in images) for images in (folder, shards)]
         assert of[0] == of[1]
-    assert len(Shards(packed).shards) == 4
+    assert len(Shards(packed).files) == 4
     assert pack([str(photos), str(tmp_path / "again"), "--images", "6"]) == 0
     for path in packed.rglob("*.tar"):
         assert path.read_bytes() == (tmp_path / "again" / path.relative_to(packed)).read_bytes()
