@@ -4,39 +4,14 @@ import inspect
 
 import numpy as np
 import pytest
+from conv_checks import check_all_passes, close, in_slice, normal, untouched_around
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels import cpu, reference
-from kernels.cpu.convolution import winograd
 from kernels.shapes import window_counts
 
 NAMES = [f"{op}_{which}" for op in ("conv2d", "linear") for which in ("forward", "backward_input", "backward_weight")]
-TOLERANCE = {np.float32: 1e-5, np.float64: 1e-12}
-CANARY = 12345.0
-
-
-def close(result, expected, dtype, tolerance=None):
-    """Largest error within the tolerance of the largest value."""
-    assert result.dtype == dtype and result.shape == expected.shape
-    scale = max(np.abs(expected).max(initial=0), 1e-30)
-    assert np.abs(result - expected).max(initial=0) <= (tolerance or TOLERANCE[dtype]) * scale
-
-
-def normal(rng, shape, dtype):
-    return rng.standard_normal(shape).astype(dtype)
-
-
-def in_slice(a, before, after):
-    """The same values as a channel slice of a wider buffer."""
-    wide = np.full((*a.shape[:-1], before + a.shape[-1] + after), CANARY, a.dtype)
-    view = wide[..., before : before + a.shape[-1]]
-    view[...] = a
-    return view, wide
-
-
-def untouched_around(wide, before, channels):
-    return (wide[..., :before] == CANARY).all() and (wide[..., before + channels :] == CANARY).all()
 
 
 @st.composite
@@ -50,25 +25,6 @@ def convolutions(draw):
     hw = [n + draw(st.integers(0, 12)) for n in least]
     x, w = (draw(st.integers(1, 3)), *hw, c), (k, *size, c // groups)
     return x, w, tuple(stride), tuple(padding), tuple(dilation), groups
-
-
-def check_all_passes(case, dtype, seed=0, tolerance=None):
-    x_shape, w_shape, *how = case
-    rng = np.random.default_rng(seed)
-    x, w, b = (normal(rng, shape, dtype) for shape in (x_shape, w_shape, w_shape[:1]))
-    x, x_wide = in_slice(x, seed % 3, seed % 2)
-    exact = reference.conv2d_forward(x.astype("d"), w.astype("d"), b.astype("d"), *how)
-    dy, dy_wide = in_slice(normal(rng, exact.shape, dtype), seed % 2, seed % 3)
-    inputs = [a.copy() for a in (x_wide, w, b, dy_wide)]
-
-    y = cpu.conv2d_forward(x, w, b, *how)
-    dx = cpu.conv2d_backward_input(dy, w, x_shape, *how)
-    dw = cpu.conv2d_backward_weight(dy, x, w_shape, *how)
-
-    close(y, exact, dtype, tolerance)
-    close(dx, reference.conv2d_backward_input(dy.astype("d"), w.astype("d"), x_shape, *how), dtype, tolerance)
-    close(dw, reference.conv2d_backward_weight(dy.astype("d"), x.astype("d"), w_shape, *how), dtype, tolerance)
-    assert all(np.array_equal(a, old) for a, old in zip((x_wide, w, b, dy_wide), inputs))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -180,50 +136,6 @@ def test_repeats_bit_for_bit(case):
     first = run()
     for _ in range(3):
         assert all(np.array_equal(a, b) for a, b in zip(first, run()))
-
-
-WINOGRAD = {
-    "whole patches": ((2, 8, 8, 16), (16, 3, 3, 16), (1, 1), (1, 1), (1, 1), 1),
-    "parts of patches": ((2, 9, 11, 24), (40, 3, 3, 24), (1, 1), (1, 1), (1, 1), 1),
-    "a long sum": ((3, 7, 7, 512), (48, 3, 3, 512), (1, 1), (1, 1), (1, 1), 1),
-    "no padding": ((2, 13, 13, 64), (48, 3, 3, 64), (1, 1), (0, 0), (1, 1), 1),
-    "more padding than filter": ((2, 6, 5, 16), (16, 3, 3, 16), (1, 1), (2, 3), (1, 1), 1),
-    "one pixel": ((1, 1, 1, 16), (16, 3, 3, 16), (1, 1), (1, 1), (1, 1), 1),
-    "several portions": ((2, 57, 57, 256), (64, 3, 3, 256), (1, 1), (1, 1), (1, 1), 1),
-}
-
-
-@pytest.mark.parametrize("case", WINOGRAD.values(), ids=WINOGRAD)
-def test_winograd(case, monkeypatch):
-    monkeypatch.setattr(winograd, "MODE", "1")
-    check_all_passes(case, np.float32, seed=1, tolerance=5e-5)
-
-
-def test_winograd_out_bias_relu_and_repeat(monkeypatch):
-    monkeypatch.setattr(winograd, "MODE", "1")
-    rng, how = np.random.default_rng(9), ((1, 1), (1, 1), (1, 1), 1)
-    x, w, b = (normal(rng, s, np.float32) for s in ((2, 10, 7, 32), (48, 3, 3, 32), (48,)))
-    y, wide = in_slice(np.zeros((2, 10, 7, 48), np.float32), 3, 5)
-    assert cpu.conv2d_forward(x, w, b, *how, relu=True, out=y) is y
-    close(y, reference.conv2d_forward(x, w, b, *how, relu=True), np.float32, 5e-5)
-    assert untouched_around(wide, 3, 48)
-    assert np.array_equal(y, cpu.conv2d_forward(x, w, b, *how, relu=True))
-    dy = np.ascontiguousarray(y)
-    first, second = (cpu.conv2d_backward_weight(dy, x, w.shape, *how) for _ in range(2))
-    assert np.array_equal(first, second)
-
-
-def test_winograd_only_where_it_applies_and_is_wanted(monkeypatch):
-    w_shape, how, y_shape = (64, 3, 3, 64), ((1, 1), (1, 1), 1), (2, 14, 14, 64)
-    monkeypatch.setattr(winograd, "MODE", None)
-    assert winograd.chosen(w_shape, *how, np.dtype("f4"), y_shape)
-    assert not winograd.chosen(w_shape, *how, np.dtype("f8"), y_shape)
-    assert not winograd.chosen(w_shape, (2, 2), *how[1:], np.dtype("f4"), y_shape)
-    assert not winograd.chosen((64, 3, 3, 67), *how, np.dtype("f4"), y_shape)
-    assert not winograd.chosen(w_shape, *how, np.dtype("f4"), (1, 14, 14, 64))
-    assert not winograd.chosen(w_shape, *how, np.dtype("f4"), (99, 5, 5, 64))
-    monkeypatch.setattr(winograd, "MODE", "0")
-    assert not winograd.chosen(w_shape, *how, np.dtype("f4"), y_shape)
 
 
 def test_long_sums_stay_accurate():

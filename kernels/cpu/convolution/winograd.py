@@ -3,7 +3,7 @@
 (Winograd 1980; Lavin and Gray, "Fast algorithms for convolutional neural networks", 2016.)
 
 A 4x4 patch of the output depends on a 6x6 patch d of the input. Read both patches and the filter g as polynomials
-sampled at 0, 1, -1, 2, -2 and infinity: then convolution is an elementwise product of 6x6 = 36 numbers instead of
+sampled at five points and infinity: then convolution is an elementwise product of 6x6 = 36 numbers instead of
 4x4x3x3 = 144 multiplications:
 
     y = A^T [ (G g G^T) * (B^T d B) ] A
@@ -16,8 +16,8 @@ register tile is at its best:
           w --G . G^T-->  U (36, C, K) --------+
 
 The input gradient is the same with the flipped filter. The weight gradient is the transposed algorithm:
-dw = G^T [ sum over patches of (B^T d B) * (A dy A^T) ] G. The transforms' constants up to 8 cost about one decimal
-digit, so this is for float32 alone.
+dw = G^T [ sum over patches of (B^T d B) * (A dy A^T) ] G. The transforms cost half a decimal digit, so
+this is for float32 alone.
 """
 
 import math

@@ -1,10 +1,18 @@
 """The linear maps of Winograd's F(4x4, 3x3): X -> T X T^T on small patches, for many channels, in LLVM's language.
 
-The matrices are those of Lavin and Gray (2016); see winograd.py for what they are for.
+Toom's and Cook's matrices for the points p where polynomials are sampled (see winograd.py for what they are for):
+
+    A^T[i, p] = p^i      G[p, j] = p^j / product of (p - q) over q != p      B^T[p] = coefficients of that product in x
+
+Lavin and Gray's points (2016) are 0, 1, -1, 2, -2 and infinity. With 0, sqrt(1/2), -sqrt(1/2), sqrt(2), -sqrt(2) and
+infinity the constants stay closer to 1, and so do the sums whose differences the result is: the largest error is a
+quarter, the mean one half (tests/kernels/test_winograd.py).
 """
 
+import math
 from typing import NamedTuple
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -13,32 +21,48 @@ from numba.extending import intrinsic
 from ..llvm import INT, emit_fma, load, splat, store, unpacked
 from ..tile import Emitter, tile_shape, vector_registers
 
-INPUT = (  # B^T
-    (4, 0, -5, 0, 1, 0),
-    (0, -4, -4, 1, 1, 0),
-    (0, 4, -4, -1, 1, 0),
-    (0, -2, -1, 2, 1, 0),
-    (0, 2, -1, -2, 1, 0),
-    (0, 4, 0, -5, 0, 1),
-)
-FILTER = (  # G
-    (1 / 4, 0, 0),
-    (-1 / 6, -1 / 6, -1 / 6),
-    (-1 / 6, 1 / 6, -1 / 6),
-    (1 / 24, 1 / 12, 1 / 6),
-    (1 / 24, -1 / 12, 1 / 6),
-    (0, 0, 1),
-)
-OUTPUT = (  # A^T
-    (1, 1, 1, 1, 1, 0),
-    (0, 1, -1, 2, -2, 0),
-    (0, 1, 1, 4, 4, 0),
-    (0, 1, -1, 8, -8, 1),
-)
+NEAR, FAR = 0.5**0.5, 2**0.5
+POINTS = (0, NEAR, -NEAR, FAR, -FAR)  # and infinity
+
+
+def product_without(points, left_out):
+    """The coefficients, lowest first, of the product of x - q over all q but one."""
+    total = [1]
+    for q in points:
+        if q is not left_out:
+            total = [low - q * high for low, high in zip([0, *total], [*total, 0])]
+    return total
+
+
+def matrix_of(rows):
+    return tuple(tuple(float(np.float32(w)) for w in row) for row in rows)
 
 
 def transpose(matrix):
     return tuple(zip(*matrix))
+
+
+def evaluations(size, points=POINTS):
+    """A row for each point: 1, p, p^2, ...; at infinity the last coefficient counts alone."""
+    return [[p**i for i in range(size)] for p in points] + [[0] * (size - 1) + [1]]
+
+
+def divisor(p, points=POINTS):
+    """What the product of p - q over the other points q is."""
+    return math.prod(p - q for q in points if q is not p)
+
+
+INPUT = matrix_of([[*product_without(POINTS, p), 0] for p in POINTS] + [product_without(POINTS, None)])  # B^T, 6x6
+FILTER = matrix_of(
+    [[w / divisor(p) for w in row] for p, row in zip(POINTS, evaluations(3))] + evaluations(3)[-1:]  # G, 6x3
+)
+OUTPUT = transpose(matrix_of(evaluations(4)))  # A^T, 4x6
+
+
+def alike(rows):
+    """Pairs of indices of rows whose numbers differ in signs alone: those of points p and -p."""
+    sizes = [tuple(map(abs, row)) for row in rows]
+    return [(i, sizes.index(size, i + 1)) for i, size in enumerate(sizes) if size in sizes[i + 1 :]]
 
 
 def combine(emit, weights, vectors):
@@ -53,6 +77,21 @@ def combine(emit, weights, vectors):
         else:
             total = emit_fma(b, vector, emit.constant(weight), total)
     return total
+
+
+def emit_product(emit, matrix, vectors):
+    """matrix times a column of vectors; what the points p and -p share is computed once."""
+    b, vectors, rows = emit.b, list(vectors), [list(row) for row in matrix]
+    for i, j in alike(transpose(matrix)):
+        vectors[i], vectors[j] = b.fadd(vectors[i], vectors[j]), b.fsub(vectors[i], vectors[j])
+        for row in rows:
+            row[i], row[j] = (row[i], 0) if row[i] == row[j] else (0, row[i])
+    found = [None] * len(rows)
+    for i, j in alike(rows):
+        even = combine(emit, [w if w == other else 0 for w, other in zip(rows[i], rows[j])], vectors)
+        odd = combine(emit, [w if w != other else 0 for w, other in zip(rows[i], rows[j])], vectors)
+        found[i], found[j] = b.fadd(even, odd), b.fsub(even, odd)
+    return [combine(emit, row, vectors) if done is None else done for row, done in zip(rows, found)]
 
 
 class Grid(NamedTuple):
@@ -74,10 +113,10 @@ def emit_transform(emit, matrix, source, target, finish=lambda vector: vector):
     columns = []
     for j in range(size):
         column = [load(b, at(source, i, j), emit.vec, emit.size) for i in range(size)]
-        columns.append([combine(emit, weights, column) for weights in matrix])
+        columns.append(emit_product(emit, matrix, column))
     for i, row in enumerate(zip(*columns)):
-        for j, weights in enumerate(matrix):
-            store(b, finish(combine(emit, weights, row)), at(target, i, j), emit.size)
+        for j, value in enumerate(emit_product(emit, matrix, row)):
+            store(b, finish(value), at(target, i, j), emit.size)
 
 
 def transform(matrix, source, target):
