@@ -89,6 +89,17 @@ def measure(args):
         yield from run_net(net, args)
 
 
+def draw_step(net, path, args):
+    """A picture of one step of our two processes."""
+    from timeline import draw
+
+    with Ranks("minigrad_ranks", 2, 1) as ranks:
+        answer = ranks.measure(task_of(net, 1), args.seconds)
+    events = [[event for event in events if event[0] != "bytes"] for events in answer["events"]]
+    image, batch = NETS[net]
+    draw(events, f"{net}, {image}x{image}, {batch} images in 2 processes of one thread; numbers: buckets", path)
+
+
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer", choices=["torch"], help="beside PyTorch's DDP over gloo")
@@ -98,6 +109,7 @@ def parse():
     parser.add_argument("--seconds", type=float, default=1.0, help="length of a window (default 1.0)")
     parser.add_argument("--budget", type=float, default=40, help="seconds for the windows of a net (default 40)")
     parser.add_argument("--json", type=Path, help="write the rows there (a file, or a directory), with the machine")
+    parser.add_argument("--timeline", type=Path, help="only draw one step of our two processes there (.png, .svg)")
     args = parser.parse_args()
     args.threads, args.plot = 2, None
     return args
@@ -106,6 +118,8 @@ def parse():
 def main():
     args = parse()
     try:
+        if args.timeline:
+            return draw_step(args.net[0], args.timeline, args)
         report("bench_distributed", measure(args), line, args, "distributed")
     except PeerError as error:
         print(f"bench_distributed: {error}", file=sys.stderr)

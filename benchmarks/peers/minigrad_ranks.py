@@ -37,7 +37,7 @@ def build(net, image, channels, classes, batch, threads, synchronised=False, sil
     def observe(event, bucket=None):
         events.append((event, bucket, time.perf_counter()))
 
-    group = Silent(group.rank, group.size) if silent else group
+    group = Silent(group.rank, max(group.size, 2)) if silent else group
     reducer = distributed.GradientReducer(model.parameters(), group, observe=observe)
 
     def step():
