@@ -21,6 +21,7 @@ from minigrad.nn import (
     Dropout,
     Flatten,
     Linear,
+    LocalResponseNorm,
     MaxPool2d,
     Module,
     ReLU,
@@ -68,15 +69,32 @@ def assemble(features, image_size, hidden, num_classes, dropout):
     return Sequential({"features": features, "flatten": Flatten(), "classifier": full})
 
 
-def alexnet_paper(num_classes=1000, in_channels=3, image_size=(227, 227), dropout=0.5, towers=2):
-    """Figure 2. With two towers, convolutions 2, 4 and 5 and the normalisations see only their own GPU's maps."""
+def norm_and_pool(i, towers, lrn, ceil_mode):
+    """The normalisation and the pool behind convolution 1 or 2, see alexnet_paper."""
+    if lrn not in ("towers", "channels", "pooled"):
+        raise ValueError(f"alexnet_paper: lrn must be 'towers', 'channels' or 'pooled'; got {lrn!r}")
+    norm = {f"norm{i}": TowerNorm(towers) if lrn == "towers" else LocalResponseNorm(5)}
+    pool = {f"pool{i}": MaxPool2d(3, 2, ceil_mode=ceil_mode)}
+    return pool | norm if lrn == "pooled" else norm | pool
+
+
+def alexnet_paper(
+    num_classes=1000, in_channels=3, image_size=(227, 227), dropout=0.5, towers=2, lrn="towers", ceil_mode=False
+):
+    """Figure 2. With two towers, convolutions 2, 4 and 5 and the normalisations see only their own GPU's maps.
+
+    lrn        "towers": the paper's normalisation; "channels": that of Caffe's AlexNet, over the maps of both towers,
+               with k = 1 and alpha = 1e-4, divided by n; "pooled": the same after the pool, as in Caffe's CaffeNet
+    ceil_mode  pools round their sizes up, as Caffe's do: it makes no difference for images of 227x227
+    """
     features = {
-        **{"conv1": Conv2d(in_channels, 96, 11, 4), "relu1": ReLU(), "norm1": TowerNorm(towers)},
-        **{"pool1": MaxPool2d(3, 2), "conv2": Conv2d(96, 256, 5, padding=2, groups=towers), "relu2": ReLU()},
-        **{"norm2": TowerNorm(towers), "pool2": MaxPool2d(3, 2)},
+        **{"conv1": Conv2d(in_channels, 96, 11, 4), "relu1": ReLU(), **norm_and_pool(1, towers, lrn, ceil_mode)},
+        **{"conv2": Conv2d(96, 256, 5, padding=2, groups=towers), "relu2": ReLU()},
+        **norm_and_pool(2, towers, lrn, ceil_mode),
         **{"conv3": Conv2d(256, 384, 3, padding=1), "relu3": ReLU()},
         **{"conv4": Conv2d(384, 384, 3, padding=1, groups=towers), "relu4": ReLU()},
-        **{"conv5": Conv2d(384, 256, 3, padding=1, groups=towers), "relu5": ReLU(), "pool5": MaxPool2d(3, 2)},
+        **{"conv5": Conv2d(384, 256, 3, padding=1, groups=towers), "relu5": ReLU()},
+        **{"pool5": MaxPool2d(3, 2, ceil_mode=ceil_mode)},
     }
     return assemble(features, image_size, 4096, num_classes, dropout)
 

@@ -123,15 +123,15 @@ class DenseBlock(Module):
 class Transition(Sequential):
     """Between blocks: BN-ReLU-conv 1x1, which may reduce the channels, then a 2x2 average."""
 
-    def __init__(self, c, k):
-        layers = BatchNorm2d(c), ReLU(), Conv2d(c, k, 1, bias=False), AvgPool2d(2)
+    def __init__(self, c, k, ceil_mode=False):
+        layers = BatchNorm2d(c), ReLU(), Conv2d(c, k, 1, bias=False), AvgPool2d(2, ceil_mode=ceil_mode)
         super().__init__(dict(zip(("norm", "relu", "conv", "pool"), layers)))
 
 
-def imagenet_stem(in_channels, c):
+def imagenet_stem(in_channels, c, ceil_mode=False):
     """7x7 convolution and max-pool, stride 2 each (table 1)."""
     conv = Conv2d(in_channels, c, 7, 2, 3, bias=False)
-    return {"conv0": conv, "norm0": BatchNorm2d(c), "relu0": ReLU(), "pool0": MaxPool2d(3, 2, 1)}
+    return {"conv0": conv, "norm0": BatchNorm2d(c), "relu0": ReLU(), "pool0": MaxPool2d(3, 2, 1, ceil_mode=ceil_mode)}
 
 
 def cifar_stem(in_channels, c):
@@ -151,17 +151,20 @@ class DenseNet(Module):
     x (N, H, W, in_channels) -> logits (N, num_classes)
     stem         what comes before the first block, which receives `c` channels
     layer        DenseLayer or BottleneckLayer
+    transition   what comes between blocks
     blocks       the number of layers of each block
     compression  a transition keeps this share of the channels (theta; the "C" of BC is 0.5)
     """
 
-    def __init__(self, stem, layer, blocks, growth, c, compression, num_classes=1000, in_channels=3):
+    def __init__(
+        self, stem, layer, blocks, growth, c, compression, num_classes=1000, in_channels=3, transition=Transition
+    ):
         features = stem(in_channels, c)
         for i, n in enumerate(blocks, 1):
             features[f"denseblock{i}"] = DenseBlock(layer, n, c, growth)
             c += n * growth
             if i < len(blocks):
-                features[f"transition{i}"] = Transition(c, int(c * compression))
+                features[f"transition{i}"] = transition(c, int(c * compression))
                 c = int(c * compression)
         self.features = Sequential({**features, "norm5": BatchNorm2d(c), "relu5": ReLU()})
         self.avgpool, self.flatten = AdaptiveAvgPool2d(1), Flatten()
@@ -171,10 +174,13 @@ class DenseNet(Module):
         return self.classifier(self.flatten(self.avgpool(self.features(x))))
 
 
-def imagenet_densenet(blocks, growth, num_classes=1000, in_channels=3, drop_rate=0.0, memory_efficient=False):
-    """DenseNet-BC with four blocks (table 1)."""
+def imagenet_densenet(
+    blocks, growth, num_classes=1000, in_channels=3, drop_rate=0.0, memory_efficient=False, ceil_mode=False
+):
+    """DenseNet-BC with four blocks (table 1). ceil_mode: all its pools round their sizes up, as Caffe's do."""
     layer = partial(BottleneckLayer, drop_rate=drop_rate, memory_efficient=memory_efficient)
-    return DenseNet(imagenet_stem, layer, blocks, growth, 2 * growth, 0.5, num_classes, in_channels)
+    stem, transition = (partial(part, ceil_mode=ceil_mode) for part in (imagenet_stem, Transition))
+    return DenseNet(stem, layer, blocks, growth, 2 * growth, 0.5, num_classes, in_channels, transition)
 
 
 def cifar_densenet(n, growth, num_classes=10, in_channels=3, drop_rate=0.0):

@@ -1,9 +1,9 @@
 """Nets by name, with initial weights or with those of a file."""
 
 from minigrad.interop import WeightsError
-from minigrad.interop.loading import Source, check_options, classes_in, fill, recognise
+from minigrad.interop.loading import Source, check_options, classes_in, fitted, put, recognise
 
-from .registry import defaults, find, fresh, resolve
+from .registry import defaults, find, fresh, outline, resolve
 
 
 def create(name, num_classes=None, image_size=None, in_channels=None, seed=0, weights=None, **options):
@@ -40,12 +40,20 @@ def pretrained(
     source = recognise(path, origin)
     name = full_name(name, image_size, source)
     options = {**options_for(name, source), **options}
-    settings = dict(image_size=image_size, in_channels=in_channels, seed=seed, **options)
-    net = fresh(name, num_classes, **settings)
-    check_options(net, source)
-    if num_classes is None and (classes := classes_in(net, source)) not in (None, net.made.num_classes):
-        net = fresh(name, classes, **settings)
-    net.loaded = fill(net, source, strict, head=num_classes is not None)
+    settings = dict(image_size=image_size, in_channels=in_channels, **options)
+    sketch = outline(name, num_classes, **settings)
+    if num_classes is None and (classes := classes_in(sketch, source)) is not None:
+        sketch = outline(name, classes, **settings)
+    return filled(sketch, source, seed, strict, head=num_classes is not None)
+
+
+def filled(sketch, source, seed=0, strict=True, head=False):
+    """The net that is outlined, with a Source's weights: it is built, and takes memory, only if they fit."""
+    check_options(sketch, source)
+    found = fitted(sketch, source, strict, head=head)
+    name, classes, channels, image_size, options, _ = sketch.made
+    net = fresh(name, classes, image_size, channels, seed, **options)
+    net.loaded = put(net, found)
     return net
 
 

@@ -3,6 +3,8 @@
 import difflib
 import inspect
 
+from kernels.virtual import VirtualKernels
+from minigrad.device import use_kernels
 from minigrad.ops.checks import pair
 
 from . import adapted, alexnet, densenet, googlenet, inception_v4, lenet, resnet, vgg
@@ -86,6 +88,18 @@ def resolve(name, image_size=None):
 
 def fresh(name, num_classes=None, image_size=None, in_channels=None, seed=0, **options):
     """A net by name with initial weights, the same for the same seed. See create in pretrained.py."""
+    net = made(name, num_classes, image_size, in_channels, **options)
+    return initialise(net, find(net.made.name).recipe, seed)
+
+
+def outline(name, num_classes=None, image_size=None, in_channels=None, **options):
+    """A net by name whose weights have shapes, but take no memory: for a look at what it would be."""
+    with use_kernels(VirtualKernels()):
+        return made(name, num_classes, image_size, in_channels, **options)
+
+
+def made(name, num_classes, image_size, in_channels, **options):
+    """A net by name with the weights that its layers give themselves."""
     name = resolve(name, image_size)[0]
     variant = find(name)
     hw = pair(name, "image_size", variant.image_size if image_size is None else image_size, 1)
@@ -95,13 +109,13 @@ def fresh(name, num_classes=None, image_size=None, in_channels=None, seed=0, **o
     channels = variant.in_channels if in_channels is None else in_channels
     net = adapted.adapt(name, *build(name, variant, classes, channels, hw, options))
     net.made = Made(name, classes, channels, hw, options, {**defaults(variant), **options})
-    return initialise(net, variant.recipe, seed)
+    return net
 
 
 def build(name, variant, num_classes, in_channels, image_size, options):
     """(net, options left over): the variant's builder with those of the settings that it takes.
 
-    ValueError for an option that neither it nor `adapted` takes.
+    ValueError for an option that neither it nor `adapted` takes, and for a switch that is neither on nor off.
     """
     settings = {"num_classes": num_classes, "in_channels": in_channels, "image_size": image_size}
     takes = inspect.signature(variant.build).parameters
@@ -110,6 +124,9 @@ def build(name, variant, num_classes, in_channels, image_size, options):
         known = [p for p in (*takes, *adapted.OPTIONS) if p not in settings]
         raise ValueError(f"{name}: unknown option {unknown[0]!r}; it takes {', '.join(known)}")
     own = {k: v for k, v in options.items() if k in takes}
+    for option, value in own.items():
+        if isinstance(takes[option].default, bool) and not isinstance(value, bool):
+            raise ValueError(f"{name}: {option} must be True or False; got {value!r}")
     net = variant.build(**{k: v for k, v in settings.items() if k in takes}, **own)
     return net, {k: v for k, v in options.items() if k not in takes}
 

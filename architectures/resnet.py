@@ -238,9 +238,16 @@ class ResNet(Sequential):
             init.constant_(block.last_norm().weight, 0.0)
 
 
-def imagenet_resnet(block, depths, num_classes=1000, in_channels=3, shortcut="B", zero_init_residual=False):
-    """Table 1: 7x7 stem and max-pool, four stages of 64 to 512 channels."""
-    first = {**stem(block, 64, Conv2d(in_channels, 64, 7, 2, 3, bias=False)), "maxpool": MaxPool2d(3, 2, 1)}
+def imagenet_resnet(
+    block, depths, num_classes=1000, in_channels=3, shortcut="B", zero_init_residual=False, ceil_mode=False
+):
+    """Table 1: 7x7 stem and max-pool, four stages of 64 to 512 channels.
+
+    ceil_mode: the max-pool has no padding and rounds its size up, as in the paper's own nets, which were Caffe's. Of
+    112 pixels it makes 56 either way, but looks at others.
+    """
+    maxpool = MaxPool2d(3, 2, 0 if ceil_mode else 1, ceil_mode=ceil_mode)
+    first = {**stem(block, 64, Conv2d(in_channels, 64, 7, 2, 3, bias=False)), "maxpool": maxpool}
     middle = stages(block, 64, (64, 128, 256, 512), depths, shortcut)
     return ResNet(first, middle, head(block, 512 * block.expansion, num_classes), zero_init_residual)
 

@@ -51,7 +51,7 @@ def conv_layers(c, k, size, batch_norm):
     return [conv, BatchNorm2d(k), ReLU()] if batch_norm else [conv, ReLU()]
 
 
-def features(groups, c, batch_norm):
+def features(groups, c, batch_norm, ceil_mode):
     """The convolutions of each group and the pool that ends it."""
     layers = []
     for group in groups:
@@ -59,7 +59,7 @@ def features(groups, c, batch_norm):
             k, size = (entry, 3) if isinstance(entry, int) else entry
             layers += conv_layers(c, k, size, batch_norm)
             c = k
-        layers.append(MaxPool2d(2))
+        layers.append(MaxPool2d(2, ceil_mode=ceil_mode))
     return Sequential(*layers)
 
 
@@ -75,12 +75,15 @@ def small_head(c, num_classes):
     return {"avgpool": AdaptiveAvgPool2d(1), "flatten": Flatten(), "classifier": Linear(c, num_classes)}
 
 
-def vgg(groups, batch_norm, num_classes=1000, in_channels=3, image_size=(224, 224), dropout=0.5):
-    """x (N, H, W, in_channels) -> logits (N, num_classes). dropout is used in the large head only."""
+def vgg(groups, batch_norm, num_classes=1000, in_channels=3, image_size=(224, 224), dropout=0.5, ceil_mode=False):
+    """x (N, H, W, in_channels) -> logits (N, num_classes). dropout is used in the large head only.
+
+    ceil_mode: pools round their sizes up, as Caffe's do: it makes no difference for images of 224x224
+    """
     c = groups[-1][-1] if isinstance(groups[-1][-1], int) else groups[-1][-1][0]
     small = max(image_size) <= SMALL
     head = small_head(c, num_classes) if small else large_head(c, num_classes, dropout)
-    return Sequential({"features": features(groups, in_channels, batch_norm), **head})
+    return Sequential({"features": features(groups, in_channels, batch_norm, ceil_mode), **head})
 
 
 def variant(name, batch_norm, **made_for):

@@ -14,6 +14,8 @@ from ..predict import Classifier
 FORMATS = {"onnx": ".onnx", "safetensors": ".safetensors", "torch": ".pth"}
 WRITERS = {"safetensors": write_safetensors, "torch": write_torch}
 
+UNSEEN = ("shortcut", "ceil_mode", "lrn", "transform_input")  # options that change what a net computes, not its weights
+
 
 def export(net, path, to, fold=False, image_size=None):
     """Write a net to a file, with its classes' names and what it expects of its images.
@@ -74,6 +76,5 @@ def facts_of(classifier):
 
 
 def options_of(made):
-    """The options that were given, and the kind of shortcut even where it was not: weights don't show how it pads."""
-    shortcut = {"shortcut": made.settings["shortcut"]} if "shortcut" in made.settings else {}
-    return {**shortcut, **made.options}
+    """The options that were given, and even where they were not those of UNSEEN."""
+    return {**{name: made.settings[name] for name in UNSEEN if name in made.settings}, **made.options}

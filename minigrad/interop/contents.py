@@ -52,6 +52,6 @@ def check_values(path, name, array):
         raise WeightsError(f"{path}: {name} holds {array.dtype} values; weights are real numbers")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise WeightsError(f"{path}: {name} holds NaN or infinite values")
-    is_variance = name.endswith(("running_var", "moving_variance", "moving_variance:0"))
+    is_variance = name.endswith(("running_var", "moving_variance", "moving_variance:0", "/variance"))
     if is_variance and array.size and array.min() < 0:
         raise WeightsError(f"{path}: {name} is a variance and has values below 0 ({array.min():.3g})")

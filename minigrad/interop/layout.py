@@ -4,6 +4,7 @@
     minigrad        (K, R, S, C)           (K, C)               H, W, C
     torch           (K, C, R, S)           (K, C)               C, H, W
     keras           (R, S, C, K)           (C, K)               H, W, C
+    caffe           (K, C, R, S)           (K, C)               C, H, W
     caffe, raw      (K, R, S, C)           (K, C)               not known: refused
 
 (C / groups where there are groups; Keras' depthwise filters are (R, S, C, multiplier).) A shape that fits proves
@@ -46,6 +47,9 @@ def from_keras(name, array, shape, maps):
 
 
 def from_caffe(name, array, shape, maps):
+    """Raw blobs have no shape: one axis."""
+    if array.ndim > 1:
+        return from_torch(name, array, shape, maps)
     if maps:
         raise WeightsError(f"{name}: the order of a flattened layer's inputs is not known for Caffe's raw blobs")
     return array.reshape(shape) if array.size == math.prod(shape) else array

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..ops.checks import pair
-from . import keras_order, styles
+from . import caffe_names, keras_order, styles
 from .contents import Contents
 from .errors import WeightsError
 from .layout import converted
@@ -58,7 +58,9 @@ def told_preprocessing(contents):
 
 
 def inferred_options(contents, style):
-    """Options that names tell: GoogLeNet's heads, projections on shortcuts, the way that shortcuts pad."""
+    """Options that names, and layers where a file has them, tell: heads, kinds of shortcuts, pools."""
+    if contents.origin == "caffe":
+        return caffe_names.options(contents)
     if contents.origin != "torch":
         return {}
     if (told := contents.net_facts()) is not None:
@@ -91,8 +93,29 @@ def load_weights(net, path, origin=None, strict=True, image_size=None):
     return fill(net, source, strict, image_size)
 
 
+class Fitted(NamedTuple):
+    """What fits a net: {name: array}, what load_weights returns, and what the images have to be like."""
+
+    state: dict
+    loaded: Loaded
+    preprocessing: Preprocessing | None
+
+
 def fill(net, source, strict=True, image_size=None, head=False):
     """load_weights for a Source. head: the last layer may keep its values where the file's has another shape."""
+    return put(net, fitted(net, source, strict, image_size, head))
+
+
+def put(net, found):
+    """Put what fits a net into it, which then is in evaluation mode. Loaded."""
+    net.load_state_dict(found.state, strict=False)
+    net.eval()
+    net.preprocessing = found.preprocessing
+    return found.loaded
+
+
+def fitted(net, source, strict=True, image_size=None, head=False):
+    """The Fitted of a Source and a net, of whose weights only the shapes are looked at. WeightsError as `fill`."""
     shown = uses(net, image_shape(net, image_size))
     source = with_origin(net, source, shown)
     found = names_here(net, source, shown)
@@ -102,10 +125,8 @@ def fill(net, source, strict=True, image_size=None, head=False):
     for name in (n for n in own if n in found):
         state[name] = converted(origin, *found[name], own[name].shape, shown.flattened.get(name))
     loaded = check_fit(net, source, found, state, own, strict, shown.head if head else None)
-    net.load_state_dict({n: a for n, a in state.items() if n not in loaded.missing}, strict=False)
-    net.eval()
-    net.preprocessing = turned_inside(net, source.preprocessing or usual_preprocessing(net, source))
-    return loaded
+    expected = turned_inside(net, source.preprocessing or usual_preprocessing(net, source))
+    return Fitted({n: a for n, a in state.items() if n not in loaded.missing}, loaded, expected)
 
 
 def image_shape(net, image_size):

@@ -159,7 +159,7 @@ def max_pool2d(graph, call):
 
 def avg_pool2d(graph, call):
     size, stride, padding = window(call)
-    pads, counted = pads_of(call, size, stride, padding), call.settings.get("count_include_pad", True)
+    pads, counted = pads_of(call, size, stride, padding), call.settings.get("count_include_pad", True) and any(padding)
     if counted and pads[2:] != pads[:2]:
         raise WeightsError("ONNX: avg_pool2d with ceil_mode that counts its padding is not translated")
     settings = dict(kernel_shape=size, strides=stride, pads=pads, count_include_pad=int(counted))

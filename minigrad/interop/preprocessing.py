@@ -82,6 +82,7 @@ IMAGENET_MEAN_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 HALF = (0.5,) * 3, (0.5,) * 3
 CAFFE_RESNET = Preprocessing(224, (103.939, 116.779, 123.68), (1, 1, 1), 256, 255.0, "BGR")
 BVLC = Preprocessing(224, (104, 117, 123), (1, 1, 1), 256, 255.0, "BGR")
+BVLC_ALEXNET = Preprocessing(227, (104, 117, 123), (1, 1, 1), 256, 255.0, "BGR")
 CIFAR_AKAMASTER = Preprocessing(32, *IMAGENET_MEAN_STD)
 CIFAR_DENSENET = Preprocessing(32, (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
 CIFAR_RAW = Preprocessing(32, (0, 0, 0), (1, 1, 1), scale=255.0)

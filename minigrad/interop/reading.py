@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 
 from ..data.text import reason
-from . import caffe, keras, keras_zip, npz, onnx_weights, safetensors_files, torch_files
+from . import caffe, caffemodel, keras, keras_zip, npz, onnx_weights, safetensors_files, torch_files
 from .contents import ORIGINS, Contents
 from .errors import WeightsError
 from .fetching import located, nearest
@@ -16,8 +16,8 @@ from .zips import opened
 def read(path, origin=None) -> Contents:
     """The arrays in a file of weights, with their names and layout as they are there.
 
-    path: torch's .pth .pt .th .tar, .safetensors, .npz, Keras' .h5 and .keras, .onnx, or Caffe's raw blobs in a tar;
-        or the name or the address of one of architectures.weights(), which is downloaded unless it is there.
+    path: torch's .pth .pt .th .tar, .safetensors, .npz, Keras' .h5 and .keras, .onnx, Caffe's .caffemodel or raw
+        blobs in a tar; or the name or the address of one of architectures.weights(), downloaded unless it is there.
     origin: "torch", "keras", "caffe" or "minigrad", who wrote it; None takes what the file says.
     WeightsError, in one line, for a file that is missing, damaged, refused or of another kind. Nothing in the file is
     executed, and memory stays within a few times the file's length.
@@ -66,16 +66,12 @@ def reader(path):
         return torch_files
     if Path(path).suffix.lower() == ".onnx":  # a protocol buffer has no mark of its own
         return onnx_weights
+    if Path(path).suffix.lower() == ".caffemodel":
+        return caffemodel
     if tarfile.is_tarfile(path):
         return caffe
-    raise WeightsError(f"{path}: {other_kind(path, start)}")
-
-
-def other_kind(path, start):
-    """What is said of a file that has no reader."""
-    if str(path).endswith(".caffemodel"):
-        return "Caffe's .caffemodel is not read (docs/weights.md says why): convert it to ONNX, for interop.onnx.load"
-    return "no known file of weights (.pth, .safetensors, .npz, .h5, .keras, .onnx, raw blobs in a tar)"
+    known = ".pth, .safetensors, .npz, .h5, .keras, .onnx, .caffemodel, raw blobs in a tar"
+    raise WeightsError(f"{path}: no known file of weights ({known})")
 
 
 def zip_reader(path):

@@ -10,8 +10,11 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from . import caffe_names
+from .caffe_names import renamer
 from .errors import WeightsError
-from .preprocessing import BVLC, CAFFE_RESNET, CIFAR_AKAMASTER, Preprocessing
+from .preprocessing import BVLC, BVLC_ALEXNET, CAFFE_RESNET, CIFAR_AKAMASTER, Preprocessing
+from .renaming import has, substituted
 
 NOTHING: Mapping = MappingProxyType({})
 
@@ -30,23 +33,6 @@ class Style(NamedTuple):
     net: tuple = ()
     options: Mapping = NOTHING
     preprocessing: Preprocessing | None = None
-
-
-def substituted(rules):
-    """rename(name) by regular expressions, each used once, in order."""
-    compiled = [(re.compile(pattern), replacement) for pattern, replacement in rules]
-
-    def rename(name):
-        for pattern, replacement in compiled:
-            name = pattern.sub(replacement, name)
-        return name
-
-    return rename
-
-
-def has(*fragments):
-    """recognises(names): every fragment is part of some name."""
-    return lambda names: all(any(re.search(f, name) for name in names) for f in fragments)
 
 
 # torch: names are ours but for a few habits
@@ -81,49 +67,31 @@ KERAS_WEIGHTS = {
     "kernel": "weight", "bias": "bias", "gamma": "weight", "beta": "bias", "moving_mean": "running_mean",
     "moving_variance": "running_var", "depthwise_kernel": "weight",
 }  # fmt: skip
-HALVES = {"res": "conv", "bn": "bn"}
-
-
-def block(match):
-    """res3b -> layer2.1"""
-    return f"layer{int(match[2]) - 1}.{ord(match[3]) - ord('a')}"
-
-
-KERAS_LAYERS = substituted([
-    (r"^(res|bn)(\d)([a-z])_branch1$", lambda m: f"{block(m)}.downsample.{int(m[1] == 'bn')}"),
-    (r"^(res|bn)(\d)([a-z])_branch2([abc])$", lambda m: f"{block(m)}.{HALVES[m[1]]}{'abc'.index(m[4]) + 1}"),
-    (r"^bn_conv1$", "bn1"),
-    (r"^fc1000$", "fc"),
-])  # fmt: skip
 
 
 def keras_resnet50(name):
     layer, _, weight = name.rpartition("/")
-    return f"{KERAS_LAYERS(layer)}.{KERAS_WEIGHTS.get(weight, weight)}"
-
-
-# Caffe's GoogLeNet
-
-BRANCHES = {
-    "1x1": "branch1", "3x3_reduce": "branch2.0", "3x3": "branch2.1", "5x5_reduce": "branch3.0", "5x5": "branch3.1",
-    "pool_proj": "branch4.1",
-}  # fmt: skip
-CAFFE_LAYERS = {
-    "conv1/7x7_s2": "conv1.conv", "conv2/3x3_reduce": "conv2.conv", "conv2/3x3": "conv3.conv",
-    "loss3/classifier": "fc",
-}  # fmt: skip
-
-
-def bvlc_googlenet(name):
-    layer, _, weight = name.rpartition("/")
-    module, _, branch = layer.partition("/")
-    if layer not in CAFFE_LAYERS and branch in BRANCHES:
-        layer = f"{module.replace('_', '')}.{BRANCHES[branch]}.conv"
-    return f"{CAFFE_LAYERS.get(layer, layer)}.{'weight' if weight == 'filter' else weight}"
+    return f"{caffe_names.resnet_layer(layer)}.{KERAS_WEIGHTS.get(weight, weight)}"
 
 
 RESNET50 = ("resnet50_v1", "resnet50")
 GOOGLENET = ("googlenet_paper", "googlenet")
+
+
+def caffe_resnet(depth, mark, lacks):
+    """The Style of He's own ResNet of that depth; mark: a block that it has, lacks: one that it doesn't."""
+    net, rename = f"resnet{depth}", renamer(caffe_names.resnet_layer)
+    recognises = has(r"^res2a_branch1/", mark, lacks=lacks)
+    return Style(f"Caffe's ResNet-{depth}", "caffe", recognises, rename, (f"{net}_v1", net), NOTHING, CAFFE_RESNET)
+
+
+def caffe_vgg(depth, mark, lacks, groups):
+    """The Style of the VGG of that depth with so many convolutions in its groups; mark, lacks: of its names."""
+    rename = renamer(caffe_names.vgg_layers(*groups))
+    net = f"vgg{depth}", "vgg"
+    return Style(f"Caffe's VGG-{depth}", "caffe", has(mark, r"^fc6/", lacks=lacks), rename, net, NOTHING, CAFFE_RESNET)
+
+
 STYLES = (
     Style(
         "DenseNets for CIFAR", "torch", has(r"^block1\.layer\.0\."), DENSENET_CIFAR
@@ -134,7 +102,14 @@ STYLES = (
         "Keras' ResNet-50", "keras", has(r"^res2a_branch1/"), keras_resnet50, RESNET50, {"eps": 1e-3}, CAFFE_RESNET
     ),
     Style(
-        "BVLC's GoogLeNet", "caffe", has(r"^inception_3a/1x1/"), bvlc_googlenet, GOOGLENET, {"aux_logits": False}, BVLC
+        "BVLC's GoogLeNet", "caffe", has(r"^inception_3a/1x1/"), renamer(caffe_names.googlenet_layer), GOOGLENET,
+        {"aux_logits": False}, BVLC,
+    ),
+    *map(caffe_resnet, (50, 101, 152), (r"^res4f_", r"^res4b22_", r"^res4b35_"), (None, r"^res4b35_", None)),
+    *map(caffe_vgg, (16, 19), (r"^conv5_3/", r"^conv5_4/"), (r"^conv5_4/", None), ((2, 2, 3, 3, 3), (2, 2, 4, 4, 4))),
+    Style(
+        "BVLC's AlexNet and CaffeNet", "caffe", has(r"^conv1/", r"^conv5/", r"^fc6/", r"^fc8/", lacks="^conv6/"),
+        renamer(caffe_names.alexnet_layer), ("alexnet_paper", "alexnet"), NOTHING, BVLC_ALEXNET,
     ),
     Style("minigrad's names", "minigrad", lambda names: True, lambda name: name),
 )  # fmt: skip

@@ -15,7 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from kernels.virtual import VirtualKernels, virtual
+
 from .. import random
+from ..device import CPU
 from .module import Parameter
 
 GAINS = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2), "selu": 3 / 4}
@@ -159,6 +162,13 @@ def xavier_uniform_(t, gain=1.0, *, rng):
 
 
 def small_uniform(shape, fan_in, rng=None):
-    """A new Parameter with torch's default for weights and biases: uniform within +-1 / sqrt(fan_in)."""
+    """A new Parameter with torch's default for weights and biases: uniform within +-1 / sqrt(fan_in).
+
+    Where kernels are in use that know shapes only, it takes no memory and nothing is drawn.
+    """
+    if isinstance(CPU.kernels, VirtualKernels):
+        p = Parameter(np.zeros(1, np.float32))
+        p.data = virtual(shape, np.float32)
+        return p
     bound = 1 / math.sqrt(max(fan_in, 1))
     return uniform_(Parameter(np.empty(shape, np.float32)), -bound, bound, rng=rng)

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import architectures
 from architectures import registry
+from architectures.pretrained import filled
 
 from ..data.catalog import KINDS
 from ..interop import Preprocessing, WeightsError, fetching, onnx, read
-from ..interop.loading import load_weights
+from ..interop.loading import recognise
 from ..interop.zoo import DATA, known
 from . import imagenet
 from .checkpoints import believing, described, within
@@ -96,8 +97,8 @@ def of_facts(path, facts, options):
     """The Classifier that a checkpoint of the train command or an exported file describes."""
     settings = {k: facts[k] for k in ("num_classes", "image_size", "in_channels")}
     with believing(path):
-        net = registry.fresh(facts["arch"], **{**settings, **facts.get("options", {}), **options})
+        sketch = registry.outline(facts["arch"], **{**settings, **facts.get("options", {}), **options})
         wanted = facts.get("preprocessing")
         wanted = Preprocessing(**wanted) if wanted else None
-    load_weights(net, path)
+    net = filled(sketch, recognise(path))
     return Classifier(net, facts.get("classes"), wanted)

@@ -168,11 +168,8 @@ def test_archives_that_lie(tmp_path):
         read(path)
 
 
-def test_weights_without_their_model_and_caffemodels_are_refused_with_the_reason(tmp_path):
+def test_weights_without_their_model_are_refused_with_the_reason(tmp_path):
     with h5py.File(tmp_path / "a.weights.h5", "w") as file:
         file["layers/conv2d/vars/0"] = FILTER
     with pytest.raises(WeightsError, match=r"without their model.*model\.save\('name\.keras'\)"):
         read(tmp_path / "a.weights.h5")
-    (tmp_path / "a.caffemodel").write_bytes(b"\x0a\x07AlexNet")
-    with pytest.raises(WeightsError, match=r"Caffe's \.caffemodel is not read .* convert it to ONNX"):
-        read(tmp_path / "a.caffemodel")
