@@ -66,13 +66,19 @@ def kernels(request):
 
 @pytest.fixture(scope="module", autouse=True)
 def a_thread_each(request):
-    """Runs of the command keep to one thread where pytest runs tests side by side, for they share the machine."""
-    if "PYTEST_XDIST_WORKER" not in os.environ or request.path.parent.name != "train":
+    """Where pytest runs tests side by side, each keeps to one thread, and what it starts, too: they share the machine.
+
+    Two threads that wait for each other on a core that another test has cost twice the processor time. The tests of the
+    kernels keep all threads, and those of processes that share the cores find out themselves.
+    """
+    if "PYTEST_XDIST_WORKER" not in os.environ or request.path.parent.name in ("kernels", "distributed"):
         yield
         return
     before = mg.get_num_threads()
     mg.set_num_threads(1)
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MINIGRAD_NUM_THREADS", "1")
+        yield
     mg.set_num_threads(before)
 
 
