@@ -6,7 +6,7 @@ import math
 import os
 import sys
 import weakref
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -68,6 +68,10 @@ class Device:
     def home_of(self, array):
         """Which of the devices of this kind an array lives on."""
         return self
+
+    def moving_together(self):
+        """The block of a forward pass; where it pays, running statistics only move at its end, those of all norms."""
+        return nullcontext()
 
     def numbered(self, number) -> "Device":
         """The device of this number beside this one. ValueError: only GPUs have numbers."""
@@ -133,6 +137,10 @@ class Gpu(Device):
         return fn(*arrays)
 
     each_row = each
+
+    def moving_together(self):
+        """The block of a forward pass: kernels/cuda/statistics.py."""
+        return self.own_kernels.moving_together()
 
     def use(self):
         """Make it the current one of this thread."""

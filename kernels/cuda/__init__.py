@@ -30,7 +30,6 @@ from .norm import channel_sum as channel_sum
 from .norm import local_response_norm_backward as local_response_norm_backward
 from .norm import local_response_norm_forward as local_response_norm_forward
 from .norm import moments_line as moments_line
-from .norm import move_statistics as move_statistics
 from .norm import through_moments as through_moments
 from .optim import adam_step as adam_step
 from .optim import scale_all as scale_all
@@ -42,6 +41,8 @@ from .pool import avg_pool2d_backward as avg_pool2d_backward
 from .pool import avg_pool2d_forward as avg_pool2d_forward
 from .pool import max_pool2d_backward as max_pool2d_backward
 from .pool import max_pool2d_forward as max_pool2d_forward
+from .statistics import move_statistics as move_statistics
+from .statistics import moving_together as moving_together
 
 LOW_TYPES = "float16", "bfloat16"  # 16-bit types that all kernels take, with sums in float32
 enforce(globals(), LOW_TYPES)

@@ -5,18 +5,15 @@ import numpy as np
 from .. import reference
 from ..reference.arrays import array_module
 from .loader import FLAGS, FLOATS, Kernel
-from .rows import THREADS, Columns, compute_type, deliver, element_grid, result
+from .rows import THREADS, Columns, compute_type, deliver, element_grid, of_one_launch, result
 
 COMPUTE = ("float", "double")
-MOMENT_SUMS = Kernel("norm.cu", "moment_sums", FLOATS, FLAGS)
+MOMENTS = Kernel("norm.cu", "moments", FLOATS, FLAGS)
 GRADIENT_SUMS = Kernel("norm.cu", "gradient_sums", FLOATS, FLAGS)
-FINISH_MOMENTS = Kernel("norm.cu", "finish_moments", COMPUTE)
-FINISH_GRADIENTS = Kernel("norm.cu", "finish_gradients", COMPUTE)
 NORMALISE = Kernel("norm.cu", "normalise", FLOATS, FLAGS)
 NORMALISE_BACKWARD = Kernel("norm.cu", "normalise_backward", FLOATS, FLAGS)
 THROUGH_MOMENTS = Kernel("norm.cu", "through_moments", FLOATS, FLAGS)
 MOMENTS_LINE = Kernel("norm.cu", "moments_line", COMPUTE)
-MOVE_STATISTICS = Kernel("norm.cu", "move_statistics", COMPUTE)
 RESPONSE_NORM = Kernel("norm.cu", "response_norm", FLOATS)
 RESPONSE_NORM_BACKWARD = Kernel("norm.cu", "response_norm_backward", FLOATS)
 
@@ -24,16 +21,16 @@ RESPONSE_NORM_BACKWARD = Kernel("norm.cu", "response_norm_backward", FLOATS)
 def moments(x, mean, var, total):
     """Fill mean and var, or the sum over rows."""
     c = Columns(x)
-    pivot, partial = c.vector(), c.partial()
-    c.launch(MOMENT_SUMS, *c.matrix(0), pivot, partial)
-    c.finish(FINISH_MOMENTS, partial, np.float64(c.rows), pivot, mean, var, total)
+    c.launch(MOMENTS, *c.matrix(0), *c.room_for_sums(), mean, var, total)
 
 
 def channel_sum(x):
     """Sum over all axes but the last. (..., C) -> (C,)"""
-    total = array_module(x).zeros(x.shape[-1], compute_type(x.dtype))
-    if x.size:
-        moments(x, None, None, total)
+    xp, dtype = array_module(x), compute_type(x.dtype)
+    if not x.size:
+        return xp.zeros(x.shape[-1], x.dtype)
+    total = xp.empty(x.shape[-1], dtype)
+    moments(x, None, None, total)
     return total.astype(x.dtype, copy=False)
 
 
@@ -70,9 +67,10 @@ def backward(dy, x, gamma, beta, mean, var, eps, relu, count):
         return dx, zero, zero.copy()
     c = Columns(dy, x, dx)
     given, eps_ = c.vectors(gamma, beta, mean, var), c.compute.type(eps)
-    partial, dgamma, dbeta = c.partial(), c.vector(), c.vector()
-    c.launch(GRADIENT_SUMS, *c.matrix(0), *c.matrix(1), *given, eps_, int(relu), partial)
-    c.finish(FINISH_GRADIENTS, partial, given[3], eps_, dgamma, dbeta)
+    dgamma, dbeta = c.vector(), c.vector()
+    c.launch(
+        GRADIENT_SUMS, *c.matrix(0), *c.matrix(1), *given, eps_, int(relu), *c.room_for_sums(), dgamma, dbeta
+    )  # fmt: skip
     c.launch(
         NORMALISE_BACKWARD, *c.matrix(0), *c.matrix(1), *given, eps_, int(relu), dgamma, dbeta,
         c.compute.type(count), *c.matrix(2),
@@ -112,27 +110,6 @@ def moments_line(gamma, var, dgamma, dbeta, eps, count, slope=None, offset=None)
         slope, offset = (array_module(var).empty(var.shape, var.dtype) for _ in range(2))
     launch_vectors(MOMENTS_LINE, gamma, var, number(eps), dgamma, dbeta, number(count), slope, offset, int(add))
     return slope, offset
-
-
-def move_statistics(running_mean, running_var, mean, var, momentum, count):
-    """running = (1 - momentum) running + momentum batch, in place; var of `count` values becomes unbiased. (C,) each.
-
-    momentum: a number, or an array of one float64.
-    """
-    if not of_one_launch((running_mean, running_var, mean, var)):
-        reference.move_statistics(running_mean, running_var, mean, var, momentum, count)
-        return
-    there = hasattr(momentum, "data") and not isinstance(momentum, np.generic)
-    share = (momentum, np.float64(0)) if there else (None, np.float64(momentum))
-    launch_vectors(MOVE_STATISTICS, running_mean, running_var, mean, var, *share, np.float64(count / (count - 1)))
-
-
-def of_one_launch(vectors):
-    """Are they of one type that sums have, contiguous, and not empty?"""
-    first = vectors[0]
-    return first.size and all(
-        v.dtype == first.dtype == compute_type(first.dtype) and v.flags.c_contiguous for v in vectors
-    )
 
 
 def launch_vectors(kernel, *arguments):

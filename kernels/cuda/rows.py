@@ -15,6 +15,7 @@ from .loader import current
 
 THREADS = 256  # in a block
 BLOCKS_EACH = 8  # blocks for each multiprocessor: what fits on one
+COLUMNS_OF_BLOCKS = 1024  # that columns.cuh counts by itself
 MOST_BLOCKS = 1 << 16  # along one axis of the grid; the threads loop over what is left
 PACK = 16  # bytes in the widest load
 AMPERE, NEWEST = 80, 999  # compute capabilities: the first with TF32 and bfloat16 in tensor cores
@@ -162,11 +163,16 @@ class Columns:
         """Address and step of array i, as arguments."""
         return self.arrays[i], np.int64(self.steps[i])
 
-    def partial(self):
-        """Room for the two sums of each channel from each block of rows."""
-        return self.xp.empty((self.grid[1], 2, self.columns), self.compute)
+    def room_for_sums(self):
+        """Arguments: room for the two sums of each channel from each block of rows, and for counts of blocks."""
+        blocks = self.grid[0]
+        counts = None if blocks <= COLUMNS_OF_BLOCKS else self.xp.zeros(blocks, np.uint32)
+        return self.xp.empty((self.grid[1], 2, self.columns), self.compute), counts
 
-    def finish(self, kernel, partial, *arguments):
-        """Add the parts up: kernel<C>(partial, blocks, C, arguments...)."""
-        grid = (-(-self.columns // 32),)
-        kernel((self.compute,), grid, (32, 8), partial, len(partial), self.columns, *arguments)
+
+def of_one_launch(vectors):
+    """Are they of one type that sums have, contiguous, and not empty?"""
+    first = vectors[0]
+    return first.size and all(
+        v.dtype == first.dtype == compute_type(first.dtype) and v.flags.c_contiguous for v in vectors
+    )

@@ -143,16 +143,61 @@ def test_a_gradient_through_the_moments(shape, dtype):
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 @pytest.mark.parametrize("size", [1, 300])
-def test_lines_and_running_statistics(dtype, size):
+def test_lines(dtype, size):
     vectors = [np.abs(normal((size,), np.dtype(dtype), seed)) + 0.5 for seed in range(6)]
     for given in (vectors[:4], vectors):
         settings = (1e-3, 20.0, *given[4:])
         results = cuda.moments_line(*to_device(given[:4]), *to_device(settings))
         for actual, wanted in zip(results, reference.moments_line(*as_double(given[:4]), *as_double(settings))):
             near(actual, wanted, np.dtype(dtype))
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("size", [1, 300])
+def test_running_statistics(dtype, size):
+    vectors = [np.abs(normal((size,), np.dtype(dtype), seed)) + 0.5 for seed in range(4)]
     for share in (0.1, xp.asarray(np.array([0.1]))):
         there, host = to_device(vectors[:4]), as_double(vectors[:4])
         cuda.move_statistics(*there, share, 20.0)
         reference.move_statistics(*host, 0.1, 20.0)
         for actual, wanted in zip(there, host):
             near(actual, wanted, np.dtype(dtype))
+
+
+def norms_of(sizes, dtype="f4"):
+    """(running mean, running variance, mean, variance) of a norm for each number of channels."""
+    return [[np.abs(normal((size,), np.dtype(dtype), size + i)) + 0.5 for i in range(4)] for size in sizes]
+
+
+def test_running_statistics_of_many_norms_move_together():
+    norms = [*norms_of(range(1, 70)), *norms_of([700], "f8"), *norms_of([301])]
+    there, host = to_device(norms), as_double(norms)
+    with cuda.moving_together():
+        for vectors in (*there, there[0]):  # the first norm is used twice
+            cuda.move_statistics(*vectors, 0.1, 20.0)
+    for vectors in (*host, host[0]):
+        reference.move_statistics(*vectors, 0.1, 20.0)
+    for vectors, expected in zip(there, host):
+        for actual, wanted in zip(vectors, expected):
+            near(actual, wanted, actual.dtype)
+
+
+def test_running_statistics_stay_after_an_error():
+    vectors = to_device(norms_of([5])[0])
+    before = [v.get().copy() for v in vectors]
+    with pytest.raises(ZeroDivisionError), cuda.moving_together():
+        cuda.move_statistics(*vectors, 0.1, 20.0)
+        raise ZeroDivisionError
+    assert all((v.get() == b).all() for v, b in zip(vectors, before))
+
+
+def test_more_columns_of_blocks_than_the_source_counts():
+    x = normal((3, 32 * 1024 + 1), np.dtype("f4"))
+    for _ in range(2):
+        agrees("channel_mean_var", x, dtype=x.dtype)
+
+
+def test_counts_of_blocks_are_zero_again():
+    """Each launch finds its last block, though launches before it had other grids."""
+    for rows in (900, 5, 70, 900):
+        agrees("channel_mean_var", normal((rows, 24), np.dtype("f4"), rows), dtype=np.dtype("f4"), tolerance=4)

@@ -59,3 +59,48 @@ __device__ C sum_over_rows(C value, C* shared) {
   }
   return shared[own];
 }
+
+// N numbers that other blocks of this launch wrote: from where all can see them, past this multiprocessor's own cache.
+template <int N>
+__device__ Pack<float, N> load_written(const float* from) {
+  Pack<float, N> result;
+  if constexpr (N % 4 == 0) {
+#pragma unroll
+    for (int i = 0; i < N; i += 4) {
+      float4 four = __ldcg(reinterpret_cast<const float4*>(from + i));
+      result.at[i] = four.x, result.at[i + 1] = four.y, result.at[i + 2] = four.z, result.at[i + 3] = four.w;
+    }
+  } else {
+#pragma unroll
+    for (int i = 0; i < N; i++) result.at[i] = __ldcg(from + i);
+  }
+  return result;
+}
+template <int N>
+__device__ Pack<double, N> load_written(const double* from) {
+  Pack<double, N> result;
+#pragma unroll
+  for (int i = 0; i < N; i++) result.at[i] = __ldcg(from + i);
+  return result;
+}
+
+// How many blocks of each column of blocks (blockIdx.x) have come to their end; zero before a launch and after it. As
+// these are an instance's own, it must not run twice at once on a GPU: launches are made on one stream.
+constexpr int COLUMNS_OF_BLOCKS = 1024;
+static __device__ unsigned arrived[COLUMNS_OF_BLOCKS];
+
+// Is this the last block of its column to come here? Then all that the others wrote before can be read (load_written).
+// counts: null for `arrived`, else a zero for each column of blocks. All threads of the block take part.
+__device__ inline bool is_last_block(unsigned* counts) {
+  __shared__ bool last;
+  unsigned* count = (counts ? counts : arrived) + blockIdx.x;
+  __threadfence();  // what this thread wrote is seen before the count
+  __syncthreads();
+  if (threadIdx.x == 0 && threadIdx.y == 0) {
+    last = atomicAdd(count, 1u) == gridDim.y - 1;
+    if (last) *count = 0;
+  }
+  __syncthreads();
+  __threadfence();
+  return last;
+}

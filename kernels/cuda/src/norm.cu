@@ -1,6 +1,6 @@
 // Batch normalisation and local response normalisation. x (rows, C), as are dy, y and dx; statistics, gamma and beta
-// (C,) in the compute type. Sums over the rows take two steps: each block writes those of its rows, then one block for
-// every 32 channels adds these in order and in double.
+// (C,) in the compute type. Sums over the rows take two steps: each block writes those of its rows, then the block that
+// comes last adds all of them, in their order and in double. Which block that is makes no difference to the sum.
 #include "columns.cuh"
 
 constexpr int SAMPLES = 8;  // rows from which the pivot is taken
@@ -58,19 +58,36 @@ __device__ void write_sums(long long rows, int columns, Compute<T>* partial, F f
     }
 }
 
-// Sums of x - pivot and of its square. pivot (C,) is written, too.
+// What write_sums' blocks wrote, added up: for the thread with threadIdx.y = 0, the two sums of its channels.
+template <int N, class C>
+__device__ void add_parts(const C* partial, int columns, int column, double (&sums)[2][N]) {
+  __shared__ double shared[THREADS];
+  if (column < columns)
+#pragma unroll 4
+    for (int b = threadIdx.y; b < gridDim.y; b += blockDim.y)
+#pragma unroll
+      for (int q = 0; q < 2; q++) {
+        auto part = load_written<N>(partial + (2ll * b + q) * columns + column);
+#pragma unroll
+        for (int i = 0; i < N; i++) sums[q][i] += part.at[i];
+      }
+#pragma unroll
+  for (int q = 0; q < 2; q++)
+#pragma unroll
+    for (int i = 0; i < N; i++) sums[q][i] = sum_over_rows(sums[q][i], shared);
+}
+
+// Mean and biased variance (or the sum over rows and nothing, where `sum` is not null), from the sums of x - pivot and
+// of its square.
 template <class T, bool WIDE>
-__global__ void moment_sums(long long rows, int columns, const T* x, long long x_step, Compute<T>* pivot,
-                            Compute<T>* partial) {
+__global__ void moments(long long rows, int columns, const T* x, long long x_step, Compute<T>* partial,
+                        unsigned* counts, Compute<T>* mean, Compute<T>* var, Compute<T>* sum) {
   constexpr int N = LANES<T, WIDE>;
   Matrix<const T> from{x, x_step};
   int column = first_column<T, WIDE>();
   Compute<T> about[N] = {};
   if (column < columns)
-    for (int i = 0; i < N; i++) {
-      about[i] = pivot_of(from, rows, column + i);
-      if (blockIdx.y == 0 && threadIdx.y == 0) pivot[column + i] = about[i];
-    }
+    for (int i = 0; i < N; i++) about[i] = pivot_of(from, rows, column + i);
   write_sums<T, WIDE>(rows, columns, partial, [&](long long row, Compute<T> (&sums)[2][N]) {
     auto values = load<N>(from.at(row, column));
 #pragma unroll
@@ -80,13 +97,27 @@ __global__ void moment_sums(long long rows, int columns, const T* x, long long x
       sums[1][i] += d * d;
     }
   });
+  if (!is_last_block(counts)) return;
+  double sums[2][N] = {};
+  add_parts(partial, columns, column, sums);
+  if (threadIdx.y || column >= columns) return;
+  for (int i = 0; i < N; i++) {
+    double center = about[i], offset = sums[0][i] / rows, square = sums[1][i] / rows - offset * offset;
+    if (sum) {
+      sum[column + i] = sums[0][i] + center * rows;
+    } else {
+      mean[column + i] = center + offset;
+      var[column + i] = square < 0 ? 0 : square;
+    }
+  }
 }
 
-// Sums of dy and of dy (x - mean), with dy = 0 where the forward pass cut off.
+// dbeta and dgamma, from the sums of dy and of dy (x - mean), with dy = 0 where the forward pass cut off.
 template <class T, bool WIDE>
 __global__ void gradient_sums(long long rows, int columns, const T* dy, long long dy_step, const T* x, long long x_step,
                               const Compute<T>* gamma, const Compute<T>* beta, const Compute<T>* mean,
-                              const Compute<T>* var, Compute<T> eps, int relu, Compute<T>* partial) {
+                              const Compute<T>* var, Compute<T> eps, int relu, Compute<T>* partial, unsigned* counts,
+                              Compute<T>* dgamma, Compute<T>* dbeta) {
   constexpr int N = LANES<T, WIDE>;
   int column = first_column<T, WIDE>();
   Normal<Compute<T>, N> normal(gamma, beta, mean, var, column < columns ? column : 0, eps, relu);
@@ -99,48 +130,14 @@ __global__ void gradient_sums(long long rows, int columns, const T* dy, long lon
       sums[1][i] += d * (values.at[i] - normal.mean[i]);
     }
   });
-}
-
-// The column's two sums, from the parts of `blocks` blocks: 32 columns to a block of 32 x 8 threads.
-template <class C>
-__device__ void add_parts(const C* partial, int blocks, int columns, int column, double (&sums)[2], double* shared) {
-  for (int q = 0; q < 2; q++) {
-    double sum = 0;
-    if (column < columns)
-      for (int b = threadIdx.y; b < blocks; b += blockDim.y) sum += partial[(2ll * b + q) * columns + column];
-    sums[q] = sum_over_rows(sum, shared);
-  }
-}
-
-// mean and biased variance (or sum and nothing, where `sum` is not null) from moment_sums.
-template <class C>
-__global__ void finish_moments(const C* partial, int blocks, int columns, double rows, const C* pivot, C* mean, C* var,
-                               C* sum) {
-  __shared__ double shared[THREADS];
-  int column = blockIdx.x * blockDim.x + threadIdx.x;
-  double sums[2];
-  add_parts(partial, blocks, columns, column, sums, shared);
+  if (!is_last_block(counts)) return;
+  double sums[2][N] = {};
+  add_parts(partial, columns, column, sums);
   if (threadIdx.y || column >= columns) return;
-  double offset = sums[0] / rows, center = pivot[column];
-  if (sum) {
-    sum[column] = sums[0] + center * rows;
-  } else {
-    mean[column] = center + offset;
-    double square = sums[1] / rows - offset * offset;
-    var[column] = square < 0 ? 0 : square;
+  for (int i = 0; i < N; i++) {
+    dbeta[column + i] = sums[0][i];
+    dgamma[column + i] = sums[1][i] / sqrt(static_cast<double>(var[column + i]) + static_cast<double>(eps));
   }
-}
-
-// dbeta and dgamma from gradient_sums.
-template <class C>
-__global__ void finish_gradients(const C* partial, int blocks, int columns, const C* var, C eps, C* dgamma, C* dbeta) {
-  __shared__ double shared[THREADS];
-  int column = blockIdx.x * blockDim.x + threadIdx.x;
-  double sums[2];
-  add_parts(partial, blocks, columns, column, sums, shared);
-  if (threadIdx.y || column >= columns) return;
-  dbeta[column] = sums[0];
-  dgamma[column] = sums[1] / sqrt(static_cast<double>(var[column]) + static_cast<double>(eps));
 }
 
 // y = gamma xhat + beta, or the larger of that and 0
@@ -222,15 +219,31 @@ __global__ void moments_line(int columns, const C* gamma, const C* var, C eps, c
   offset[c] = (add ? offset[c] : C(0)) + scale * dbeta[c];
 }
 
-// running = (1 - share) running + share batch; share is read from memory where a CUDA graph wants it
+// running = (1 - share) running + share batch, of up to MOST_NORMS norms: blockIdx.y is the norm's number.
+constexpr int MOST_NORMS = 60;  // an argument of a kernel has at most 4 KiB
+
 template <class C>
-__global__ void move_statistics(int columns, C* running_mean, C* running_var, const C* mean, const C* var,
-                                const double* share_there, double share, double unbias) {
-  int c = blockIdx.x * blockDim.x + threadIdx.x;
-  if (c >= columns) return;
-  if (share_there) share = *share_there;
-  running_mean[c] = (1 - share) * running_mean[c] + share * mean[c];
-  running_var[c] = (1 - share) * running_var[c] + share * (unbias * var[c]);
+struct Move {  // as norm.py lays it out
+  C *running_mean, *running_var;
+  const C *mean, *var;
+  const double* share_there;  // not null where a CUDA graph reads the share from memory
+  double share, unbias;
+  long long columns;
+};
+
+template <class C>
+struct Moves {
+  Move<C> of[MOST_NORMS];
+};
+
+template <class C>
+__global__ void move_statistics(Moves<C> moves, const void* any) {
+  const Move<C>& m = moves.of[blockIdx.y];
+  double share = m.share_there ? *m.share_there : m.share;
+  for (int c = blockIdx.x * blockDim.x + threadIdx.x; c < m.columns; c += gridDim.x * blockDim.x) {
+    m.running_mean[c] = (1 - share) * m.running_mean[c] + share * m.mean[c];
+    m.running_var[c] = (1 - share) * m.running_var[c] + share * (m.unbias * m.var[c]);
+  }
 }
 
 // ---- local response normalisation, on contiguous arrays: a thread for each element

@@ -139,6 +139,8 @@ using std::max;
 using std::min;
 template <class T>
 T __ldg(const T* address) { return *address; }
+template <class T>
+T __ldcg(const T* address) { return *address; }
 inline float __expf(float x) { return expf(x); }
 inline float __logf(float x) { return logf(x); }
 inline float rsqrtf(float x) { return 1 / sqrtf(x); }
