@@ -195,6 +195,7 @@ RULES = {
     "adaptive_avg_pool2d_backward": Rule("dy", pooled),
     "sgd_step": Rule("ws* dws* vs?*", sgd, writes=("ws", "vs")),
     "adam_step": Rule("ws* dws* ms* vs*", adam, writes=("ws", "ms", "vs")),
+    "cast_all": Rule("arrays*", lambda arrays, dtype: True),
     "scale_all": Rule("arrays*", lambda arrays, factor: True, writes=("arrays",)),
     "squared_norm": Rule("arrays*", lambda arrays: True),
 }

@@ -66,18 +66,26 @@ class set_grad_enabled:
 
 
 class Form(NamedTuple):
-    """What a gradient has to be like: the array that it belongs to, of which this knows class, shape and type."""
+    """What a gradient has to be like: the array that it belongs to, of which this knows class, shape and type.
+
+    wide: may the gradient have a wider type, for a node that converts it anyway?
+    """
 
     kind: type
     shape: tuple
     dtype: Any
+    wide: bool = False
 
     @classmethod
-    def of(cls, array):
-        return cls(np.ndarray if isinstance(array, np.ndarray) else type(array), array.shape, array.dtype)
+    def of(cls, array, wide=False):
+        return cls(np.ndarray if isinstance(array, np.ndarray) else type(array), array.shape, array.dtype, wide)
 
     def matches(self, gradient):
-        return type(gradient) is self.kind and gradient.shape == self.shape and gradient.dtype == self.dtype
+        return type(gradient) is self.kind and gradient.shape == self.shape and self.takes(gradient.dtype)
+
+    def takes(self, dtype):
+        """Is it the type, or one that this gradient may have, too?"""
+        return dtype == self.dtype or (self.wide and dtype.kind == "f" and dtype.itemsize > self.dtype.itemsize)
 
     def fitted(self, gradient, what):
         """The gradient in this type. `what` sent it to whom, for the error if it is no such array or of another shape.
@@ -93,7 +101,7 @@ class Form(NamedTuple):
             raise ValueError(f"{what} must have its shape {self.shape}; got {gradient.shape}")
         if gradient.dtype.kind not in "fiubV":
             raise TypeError(f"{what} must be of type {self.dtype}; got {gradient.dtype}")
-        return gradient.astype(self.dtype, copy=False)
+        return gradient if self.takes(gradient.dtype) else gradient.astype(self.dtype, copy=False)
 
 
 class Node:
@@ -310,7 +318,7 @@ def _alone(box):
 
 def _add(held, dx):
     """held + dx, in place where that harms nobody."""
-    if _alone(held):
+    if _alone(held) and held[0].dtype == dx.dtype:
         held[0] += dx
         return held[0]
     return held[0] + dx

@@ -12,10 +12,12 @@ it was multiplied.
 import functools
 from contextlib import contextmanager
 from contextvars import ContextVar
+from types import MappingProxyType
 
 import numpy as np
 
 _low_type: ContextVar = ContextVar("low_type", default=None)
+_copies: ContextVar = ContextVar("copies", default=MappingProxyType({}))  # of weights in the 16-bit type, by id
 LOW_TYPES = "float16", "bfloat16"
 
 
@@ -25,19 +27,33 @@ def autocast_type():
 
 
 @contextmanager
-def autocast(dtype):
+def autocast(dtype, weights=()):
     """Within this block, products (convolution, linear, matmul) and what lies between them compute in a 16-bit type.
 
     dtype: "float16" or "bfloat16" (or their NumPy types), or None for none. Products add up in float32; losses,
     softmax, sums and the like get float32 inputs; batch norm keeps its statistics, gamma and beta in float32. Weights
     stay as they are. Wrap the forward pass and the loss; backward() and the optimizer's step belong outside. float16
     needs a GradScaler. ValueError for another type; RuntimeError for bfloat16 where ml_dtypes is not installed.
+
+    weights: tensors whose copies in 16 bits are all made now, in one launch, rather than one by one where an op wants
+    them; they must stay as they are within the block.
     """
-    token = _low_type.set(None if dtype is None else low_type(dtype))
+    low = None if dtype is None else low_type(dtype)
+    tokens = (_low_type, _low_type.set(low)), (_copies, _copies.set(copies_of(weights, low)))
     try:
         yield
     finally:
-        _low_type.reset(token)
+        for variable, token in tokens:
+            variable.reset(token)
+
+
+def copies_of(weights, low):
+    """{id of a tensor: (the tensor, its numbers in the 16-bit type)} of those in float32."""
+    weights = [t for t in weights if t.dtype == np.float32] if low else []
+    if not weights or low.name not in getattr(weights[0].device.kernels, "LOW_TYPES", ()):
+        return {}
+    made = weights[0].device.kernels.cast_all([t.data for t in weights], low)
+    return {id(t): pair for t, pair in zip(weights, zip(weights, made))}
 
 
 def low_type(dtype):
@@ -165,7 +181,8 @@ def one_type(name, inputs):
 def autocasted(name, inputs, policy, device, cast):
     """An op's inputs in the types that its policy wants; None without autocast, and where there is a float64.
 
-    cast(tensor, dtype) is the op that converts. TypeError where there are no kernels for the 16-bit type.
+    cast(tensor, dtype, made) is the op that converts; made: what it gives, where that is there already. TypeError where
+    there are no kernels for the 16-bit type.
     """
     low = _low_type.get()
     if low is None or any(t is not None and t.dtype == np.float64 for t in inputs):
@@ -176,5 +193,6 @@ def autocasted(name, inputs, policy, device, cast):
     floats = [(i, t) for i, t in enumerate(inputs) if t is not None and is_floating_point(t.dtype)]
     changed = list(inputs)
     for (i, t), dtype in zip(floats, policy(low, [t for _, t in floats])):
-        changed[i] = t if t.dtype == dtype else cast(t, dtype)
+        if t.dtype != dtype:
+            changed[i] = cast(t, dtype, _copies.get().get(id(t), (t, None))[1] if dtype == low else None)
     return tuple(changed)

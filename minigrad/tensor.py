@@ -216,7 +216,7 @@ class Tensor:
 
 
 def op(
-    fn: Callable | None = None, *, autocast=widest, types=as_given, written=None, kernels_only=False
+    fn: Callable | None = None, *, autocast=widest, types=as_given, written=None, kernels_only=False, wide=False
 ) -> Callable[..., Any]:
     """Make a differentiable operation of fn(ctx, *arrays, **settings) -> (y, backward).
 
@@ -226,11 +226,13 @@ def op(
     types: which types of numbers fn takes, and which become others; autocast: what it wants in mixed precision (both
     precision.py). written: the composition of plain ops that a fused one stands for, a function of the same arguments,
     which runs in its place within written_out(). kernels_only: forward, fn computes nothing itself of inputs with more
-    than one axis but leaves it to kernels, so that a capture can take down those. TypeError where fn returns anything
-    else than (y, backward).
+    than one axis but leaves it to kernels, so that a capture can take down those. wide: backward also takes a gradient
+    of a wider type than y's, which is then not converted before. TypeError where fn returns anything else than
+    (y, backward).
     """
     if fn is None:
-        return functools.partial(op, autocast=autocast, types=types, written=written, kernels_only=kernels_only)
+        settings = dict(autocast=autocast, types=types, written=written, kernels_only=kernels_only, wide=wide)
+        return functools.partial(op, **settings)
     fn.written, fn.kernels_only = written, kernels_only  # pyright: ignore[reportFunctionMemberAccess]
     parameters = [p for p in inspect.signature(fn).parameters.values() if p.kind is not p.KEYWORD_ONLY][1:]
     arity = sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)
@@ -251,7 +253,7 @@ def op(
         y, backward = made(fn.__name__, device.run(fn, ctx, arrays, settings))
         out = Tensor(y, version=shared_version(y, inputs))
         if tracked and is_floating_point(y.dtype):  # integers have no gradient
-            out.node = Node(fn.__name__, parents, backward, fn, settings=settings, form=Form.of(y))
+            out.node = Node(fn.__name__, parents, backward, fn, settings=settings, form=Form.of(y, wide))
             out.node.guards = guards(out.node, (*zip(argument_names(names, len(inputs)), inputs), ("its output", out)))
         if (watch := watcher.get()) is not None:
             watch(fn, inputs, settings, out)

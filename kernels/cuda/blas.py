@@ -103,7 +103,7 @@ def operand(a):
 
 
 def gemm(cublas, a, b, c):
-    """c = a b for matrices of one type, c with contiguous rows."""
+    """c = a b for matrices of one type, c with contiguous rows; c may be float32 where a and b have 16 bits."""
     (m, k), n, dtype = a.shape, b.shape[1], a.dtype
     (a, op_a, step_a), (b, op_b, step_b), (_, step_c) = operand(a), operand(b), leading_dimension(c)
     scalar = ctypes.c_double if dtype == np.float64 else ctypes.c_float
@@ -112,7 +112,8 @@ def gemm(cublas, a, b, c):
     cublas.call(
         "cublasGemmEx", cublas.pointer, op_b, op_a, n, m, k,
         ctypes.byref(one), ctypes.c_void_p(b.data.ptr), kind, step_b, ctypes.c_void_p(a.data.ptr), kind, step_a,
-        ctypes.byref(zero), ctypes.c_void_p(c.data.ptr), kind, step_c, compute_type(dtype), DEFAULT_ALGORITHM,
+        ctypes.byref(zero), ctypes.c_void_p(c.data.ptr), TYPES[c.dtype.name], step_c,
+        compute_type(dtype), DEFAULT_ALGORITHM,
     )  # fmt: skip
 
 
@@ -127,12 +128,12 @@ def available(a):
     return numbered and (a.dtype.name != "bfloat16" or capability(xp) >= AMPERE)
 
 
-def matmul(a, b):
-    """a (M, K) times b (K, N), of one type, as a fresh array (M, N)."""
-    xp = array_module(a)
+def matmul(a, b, dtype=None):
+    """a (M, K) times b (K, N), of one type, as a fresh array (M, N) of that type, or of `dtype`: that of sums."""
+    xp, dtype = array_module(a), dtype or a.dtype
     if not a.size or not b.size:
-        return xp.zeros((a.shape[0], b.shape[1]), a.dtype)
-    c = xp.empty((a.shape[0], b.shape[1]), a.dtype)
+        return xp.zeros((a.shape[0], b.shape[1]), dtype)
+    c = xp.empty((a.shape[0], b.shape[1]), dtype)
     gemm(handle(xp, xp.cuda.Device().id), a, b, c)
     return c
 

@@ -27,7 +27,7 @@ GATHER_PLAIN = Kernel("conv_gather.cu", "conv_gather", *PLAIN)
 WEIGHT = Kernel("conv_weight.cu", "conv_weight", *TENSOR)
 WEIGHT_PLAIN = Kernel("conv_weight.cu", "conv_weight", *PLAIN)
 GATHER_SUM = Kernel("conv_gather.cu", "conv_gather_sum", *TYPES)
-WEIGHT_SUM = Kernel("conv_weight.cu", "conv_weight_sum", *TYPES)
+WEIGHT_SUM = Kernel("conv_weight.cu", "conv_weight_sum", ("float", "double"))
 PACK = Kernel("conv_gather.cu", "conv_pack", *TYPES)
 
 LONGS = ("x_image", "x_row", "x_pixel", "y_image", "y_row", "y_pixel")
@@ -231,14 +231,14 @@ def pack(w, groups, rows, columns, depth):
 
 # ---------------------------------------------------------------------------- the weight gradient
 def conv2d_backward_weight(dy, x, w_shape, stride, padding, dilation, groups):
-    """dw (K, R, S, C/groups): a matrix product whose sum runs over all output pixels."""
-    xp, (k, *size, c) = array_module(x), w_shape
+    """dw (K, R, S, C/groups): a matrix product whose sum runs over all output pixels. float32 for 16-bit types."""
+    xp, (k, *size, c), dtype = array_module(x), w_shape, compute_type(x.dtype)
     if is_product(w_shape, stride, padding, groups, dy, x):
-        return blas.matmul(blas.as_rows(dy).T, blas.as_rows(x)).reshape(w_shape)
+        return blas.matmul(blas.as_rows(dy).T, blas.as_rows(x), dtype).reshape(w_shape)
     if not dy.size or not x.size:
-        return xp.zeros(w_shape, x.dtype)
+        return xp.zeros(w_shape, dtype)
     channels, depth = padded_depth(k // groups, x.itemsize), padded_depth(c, x.itemsize)
-    dw = xp.empty((groups, channels, *size, depth), x.dtype)
+    dw = xp.empty((groups, channels, *size, depth), dtype)
     dy, x = with_depth(dy, channels, groups), with_depth(x, depth, groups)
     weight_gradient(dy, x, dw, forward_taps(size, padding, dilation), stride)
     return xp.ascontiguousarray(dw[:, : k // groups, ..., :c]).reshape(w_shape)
@@ -253,11 +253,11 @@ def weight_gradient(dy, x, dw, taps, stride):
     steps = -(-pixels * x.itemsize // STEP_BYTES)
     splits, each = splits_for(xp, blocks_of(channels, columns, tile) * groups, steps, at_most=64)
     g = make_geometry(x, dy, depth, channels, groups, taps, stride, splits=splits, steps_per_split=each)
-    partial = xp.empty((splits, *dw.shape), compute_type(x.dtype)) if splits > 1 else None
+    partial = xp.empty((splits, *dw.shape), dw.dtype) if splits > 1 else None
     chunk = widest_chunk([channels * x.itemsize, depth * x.itemsize], dy, x)
     grid = blocks_of(channels, columns, tile), groups, splits
     shared = shared_bytes(tile, False, x.itemsize)
     kernel = WEIGHT if tensor else WEIGHT_PLAIN
     kernel((x.dtype, tensor, *tile, chunk), grid, (THREADS,), g, dy, x, dw, partial, shared=shared)
     if splits > 1:
-        WEIGHT_SUM((x.dtype,), element_grid(dw.size), (THREADS,), partial, dw, np.int64(dw.size), splits)
+        WEIGHT_SUM((dw.dtype,), element_grid(dw.size), (THREADS,), partial, dw, np.int64(dw.size), splits)

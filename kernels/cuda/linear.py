@@ -2,7 +2,7 @@
 
 from . import blas, conv
 from .bias import add_bias
-from .rows import deliver
+from .rows import compute_type, deliver
 
 POINTWISE = (1, 1), (0, 0), (1, 1), 1
 
@@ -34,8 +34,8 @@ def linear_backward_input(dy, w, out=None):
 
 
 def linear_backward_weight(dy, x):
-    """dw = dy^T x   (K, C), summed over all rows"""
+    """dw = dy^T x   (K, C), summed over all rows; float32 for 16-bit types"""
     if blas.available(dy):
-        return blas.matmul(blas.as_rows(dy).T, blas.as_rows(x))
+        return blas.matmul(blas.as_rows(dy).T, blas.as_rows(x), compute_type(x.dtype))
     shape = (dy.shape[-1], 1, 1, x.shape[-1])
     return conv.conv2d_backward_weight(as_image(dy), as_image(x), shape, *POINTWISE)[:, 0, 0]

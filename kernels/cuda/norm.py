@@ -25,13 +25,11 @@ def moments(x, mean, var, total):
 
 
 def channel_sum(x):
-    """Sum over all axes but the last. (..., C) -> (C,)"""
-    xp, dtype = array_module(x), compute_type(x.dtype)
-    if not x.size:
-        return xp.zeros(x.shape[-1], x.dtype)
-    total = xp.empty(x.shape[-1], dtype)
-    moments(x, None, None, total)
-    return total.astype(x.dtype, copy=False)
+    """Sum over all axes but the last. (..., C) -> (C,); float32 for 16-bit types."""
+    total = (array_module(x).empty if x.size else array_module(x).zeros)(x.shape[-1], compute_type(x.dtype))
+    if x.size:
+        moments(x, None, None, total)
+    return total
 
 
 def channel_mean_var(x):

@@ -31,6 +31,11 @@ def adam_step(ws, dws, ms, vs, step, lr, beta1, beta2, eps, weight_decay, decoup
         w -= (lr / (1 - beta1**step)) * m / denominator
 
 
+def cast_all(arrays, dtype):
+    """Copies of the arrays in another type."""
+    return [a.astype(dtype) for a in arrays]
+
+
 def scale_all(arrays, factor):
     """Multiply each array by a number, in place. Are all numbers finite then? (An array without axes.)"""
     xp = array_module(arrays[0])

@@ -32,9 +32,9 @@ def cuda(self):
     return to(self, "cuda")
 
 
-def cast(self, dtype):
+def cast(self, dtype, made=None):
     """This tensor in another floating-point type."""
-    return shape.cast(self, dtype=dtype)
+    return shape.cast(self, dtype=dtype, made=made)
 
 
 def converted(dtype):

@@ -80,14 +80,17 @@ def copy_to(ctx, x, *, device):
     return device.asarray(x), backward
 
 
-@op
-def cast(ctx, x, *, dtype):
-    """y = x in another floating-point type,   dx = dy in x's own. TypeError for a dtype that is none."""
-    own, y = x.dtype, x.astype(dtype)
+@op(wide=True)
+def cast(ctx, x, *, dtype, made=None):
+    """y = x in another floating-point type,   dx = dy in x's own. TypeError for a dtype that is none.
+
+    made: y, where there is one already. dy may have a wider type than y: that of the sums that it was computed with.
+    """
+    own, y = x.dtype, x.astype(dtype) if made is None else made
     if not is_floating_point(y.dtype):
         raise TypeError(f"cast: dtype must be a floating-point type; got {y.dtype}")
 
     def backward(dy):
-        return (dy.astype(own),)
+        return (dy.astype(own, copy=False),)
 
     return y, backward

@@ -12,7 +12,7 @@ def gradients(model, images, labels, *, criterion=F.cross_entropy, low_type=None
     axes. backward: Tensor.backward, or what takes its place, as a GradientReducer's.
     A model that returns a tuple, as GoogLeNet in training, has the logits first, and `loss(criterion, labels)`.
     """
-    with autocast(low_type), images.device.moving_together():
+    with autocast(low_type, model.parameters()), images.device.moving_together():
         outputs = model(images)
         loss = criterion(outputs, labels) if isinstance(outputs, Tensor) else outputs.loss(criterion, labels)
     backward(loss, scale)

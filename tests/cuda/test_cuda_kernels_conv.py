@@ -18,6 +18,7 @@ from cuda_cases import (
 from kernels import cuda, reference
 from kernels.cuda import conv
 from kernels.cuda.precision import allow_tf32
+from kernels.cuda.rows import compute_type
 from kernels.shapes import window_counts
 
 pytestmark = [needs_device, pytest.mark.long]
@@ -50,7 +51,7 @@ def check_three_passes(case, dtype, tolerance):
     x, w, b, dy, settings = arguments(case, dtype)
     agrees("conv2d_forward", x, w, b, *settings, dtype=dtype, tolerance=tolerance)
     agrees("conv2d_backward_input", dy, w, x.shape, *settings, dtype=dtype, tolerance=tolerance)
-    agrees("conv2d_backward_weight", dy, x, w.shape, *settings, dtype=dtype, tolerance=tolerance)
+    agrees("conv2d_backward_weight", dy, x, w.shape, *settings, dtype=compute_type(dtype), tolerance=tolerance)
 
 
 @pytest.mark.parametrize("dtype", PLAIN, ids=str)
@@ -90,7 +91,7 @@ def test_every_tile(monkeypatch, tile, dtype):
     tolerance = 500 if dtype == np.float32 else 1
     with allow_tf32():
         agrees("conv2d_forward", x, w, None, *settings, dtype=dtype, tolerance=tolerance)
-        agrees("conv2d_backward_weight", dy, x, w.shape, *settings, dtype=dtype, tolerance=tolerance)
+        agrees("conv2d_backward_weight", dy, x, w.shape, *settings, dtype=compute_type(dtype), tolerance=tolerance)
 
 
 @pytest.mark.parametrize("dtype", [np.dtype("f4"), BFLOAT16], ids=str)
@@ -105,7 +106,18 @@ def test_a_split_sum(dtype):
         assert launched
         dy = normal((2, 16, 16, 6), dtype, 4)
         x = normal((2, 16, 16, 8), dtype, 5)
-        agrees("conv2d_backward_weight", dy, x, (6, 3, 3, 8), (1, 1), (1, 1), (1, 1), 1, dtype=dtype, tolerance=2)
+        agrees(
+            "conv2d_backward_weight",
+            dy,
+            x,
+            (6, 3, 3, 8),
+            (1, 1),
+            (1, 1),
+            (1, 1),
+            1,
+            dtype=compute_type(dtype),
+            tolerance=2,
+        )
 
 
 SUM = conv.GATHER_SUM
@@ -120,7 +132,7 @@ def test_channel_slices_of_wider_buffers(before):
     assert cuda.conv2d_forward(views[0], to_device(w), None, *settings, out=out) is out
     close(out, reference.conv2d_forward(*as_double([x, w]), None, *settings), x.dtype, 2)
     assert (wide.get()[..., :before] == 77).all() and (wide.get()[..., before + dy.shape[3] :] == 77).all()
-    agrees("conv2d_backward_weight", dy, x, w.shape, *settings, dtype=x.dtype, tolerance=2,
+    agrees("conv2d_backward_weight", dy, x, w.shape, *settings, dtype=compute_type(x.dtype), tolerance=2,
            arrays=[*views[::-1], w.shape, *settings])  # fmt: skip
     out, wide = in_slice(np.zeros_like(x), before, 8)
     assert cuda.conv2d_backward_input(views[1], to_device(w), x.shape, *settings, out=out) is out

@@ -85,18 +85,16 @@ struct InputColumns : PixelRows<T, BYTES, COUNT> {
 };
 
 // Rows of dw (or of this split's part of the sums), `length` = taps * depth numbers each.
-template <class T>
+template <class C>
 struct WeightStore {
-  T* dw;
+  C* dw;
   int m0, n0, rows, length;
 
-  __device__ T* row(int m) const { return m0 + m < rows ? dw + static_cast<long long>(m0 + m) * length : nullptr; }
-  template <class V>
-  __device__ void one(T* to, int n, V sum) const {
-    if (to && n0 + n < length) to[n0 + n] = static_cast<T>(sum);
+  __device__ C* row(int m) const { return m0 + m < rows ? dw + static_cast<long long>(m0 + m) * length : nullptr; }
+  __device__ void one(C* to, int n, C sum) const {
+    if (to && n0 + n < length) to[n0 + n] = sum;
   }
-  template <class V>
-  __device__ void pair(T* to, int n, V first, V second) const {
+  __device__ void pair(C* to, int n, C first, C second) const {
     if (to && n0 + n < length) store_pair(to + n0 + n, length % 2 == 0, n0 + n + 1 < length, first, second);
   }
 };
@@ -104,8 +102,8 @@ struct WeightStore {
 // dw (groups, channels, taps, depth) from dy (the geometry's output) and x. A block makes BM filters x BN columns from
 // the pixels of its split; blockIdx.y is the group, blockIdx.z the split. partial: (splits, as dw) or null.
 template <class T, bool TENSOR, int BM, int BN, int BYTES>
-__global__ void __launch_bounds__(THREADS, RESIDENT) conv_weight(Geometry g, const T* dy, const T* x, T* dw,
-                                                       Compute<T>* partial) {
+__global__ void __launch_bounds__(THREADS, RESIDENT) conv_weight(Geometry g, const T* dy, const T* x,
+                                                       Compute<T>* dw, Compute<T>* partial) {
   DYNAMIC_SHARED(char, shared);
   using TileA = Across<T, BM>;
   using TileB = Across<T, BN>;
@@ -120,19 +118,17 @@ __global__ void __launch_bounds__(THREADS, RESIDENT) conv_weight(Geometry g, con
   multiply_tiles<TileA, TileB>(shared, (end - begin + DEPTH<T> - 1) / DEPTH<T>, load_a, load_b, sums);
 
   long long size = static_cast<long long>(g.channels) * length;
-  if (partial)
-    sums.finish(WeightStore<Compute<T>>{partial + (split * g.groups + group) * size, m0, n0, g.channels, length});
-  else
-    sums.finish(WeightStore<T>{dw + group * size, m0, n0, g.channels, length});
+  Compute<T>* to = partial ? partial + (split * g.groups + group) * size : dw + group * size;
+  sums.finish(WeightStore<Compute<T>>{to, m0, n0, g.channels, length});
 }
 
 // dw from its parts, added in order.
-template <class T>
-__global__ void conv_weight_sum(const Compute<T>* partial, T* dw, long long size, int splits) {
+template <class C>
+__global__ void conv_weight_sum(const C* partial, C* dw, long long size, int splits) {
   long long step = static_cast<long long>(gridDim.x) * blockDim.x;
   for (long long i = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x; i < size; i += step) {
-    Compute<T> sum = 0;
+    C sum = 0;
     for (int split = 0; split < splits; split++) sum += partial[split * size + i];
-    dw[i] = static_cast<T>(sum);
+    dw[i] = sum;
   }
 }
