@@ -1,7 +1,7 @@
 """Nets by name, with initial weights or with those of a file."""
 
 from minigrad.interop import WeightsError
-from minigrad.interop.loading import Source, check_options, classes_in, fitted, put, recognise
+from minigrad.interop.loading import Source, check_options, classes_in, fitted, put, recognise, with_origin
 
 from .registry import defaults, find, fresh, outline, resolve
 
@@ -38,6 +38,8 @@ def pretrained(
     kept its initial values. WeightsError, in one line, for a file that is refused or does not fit.
     """
     source = recognise(path, origin)
+    if source.contents.origin is None:
+        source = with_origin(outline(name, num_classes, image_size, in_channels, **options), source)
     name = full_name(name, image_size, source)
     options = {**options_for(name, source), **options}
     settings = dict(image_size=image_size, in_channels=in_channels, **options)

@@ -44,7 +44,7 @@ def find(name):
     """The Variant of that full name. ValueError, with the nearest names, if there is none."""
     found = VARIANTS.get(name) or parsed(name)
     if found is None:
-        near = difflib.get_close_matches(name, (*FAMILIES, *VARIANTS), n=4, cutoff=0.4)
+        near = difflib.get_close_matches(name.partition(".")[0], (*FAMILIES, *VARIANTS), n=4, cutoff=0.4)
         hint = f"did you mean {', '.join(near)}?" if near else f"families: {', '.join(FAMILIES)}"
         raise ValueError(f"unknown architecture {name!r}; {hint}")
     return found

@@ -14,7 +14,7 @@ from ..predict import Classifier
 FORMATS = {"onnx": ".onnx", "safetensors": ".safetensors", "torch": ".pth"}
 WRITERS = {"safetensors": write_safetensors, "torch": write_torch}
 
-UNSEEN = ("shortcut", "ceil_mode", "lrn", "transform_input")  # options that change what a net computes, not its weights
+UNSEEN = ("shortcut", "ceil_mode", "lrn")  # options that change what a net computes, not its weights
 
 
 def export(net, path, to, fold=False, image_size=None):

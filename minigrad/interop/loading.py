@@ -36,7 +36,11 @@ class Source(NamedTuple):
 
 def recognise(path, origin=None):
     """The Source in a file: what it holds, whose names it has, which options of the net its arithmetic needs."""
-    contents = read(path, origin)
+    return source_of(read(path, origin))
+
+
+def source_of(contents):
+    """The Source of what was read."""
     row = known(contents.path)
     if contents.origin == "keras" and keras_order.applies(contents):
         return Source(contents, None, (), keras_order.options(contents), row.preprocessing if row else None)
@@ -61,7 +65,7 @@ def inferred_options(contents, style):
     """Options that names, and layers where a file has them, tell: heads, kinds of shortcuts, pools."""
     if contents.origin == "caffe":
         return caffe_names.options(contents)
-    if contents.origin != "torch":
+    if contents.origin not in ("torch", "minigrad"):
         return {}
     if (told := contents.net_facts()) is not None:
         return told.get("options", {})
@@ -88,7 +92,7 @@ def load_weights(net, path, origin=None, strict=True, image_size=None):
     Returns Loaded(missing, unexpected). net.preprocessing becomes what the weights expect of their images, or None
     where that is not known. WeightsError, with the net unchanged, for a file that is refused or does not fit.
     """
-    source = recognise(path, origin)
+    source = with_origin(net, recognise(path, origin), image_size)
     check_options(net, source)
     return fill(net, source, strict, image_size)
 
@@ -116,8 +120,8 @@ def put(net, found):
 
 def fitted(net, source, strict=True, image_size=None, head=False):
     """The Fitted of a Source and a net, of whose weights only the shapes are looked at. WeightsError as `fill`."""
+    source = with_origin(net, source, image_size)
     shown = uses(net, image_shape(net, image_size))
-    source = with_origin(net, source, shown)
     found = names_here(net, source, shown)
     fold_biases(net, found, shown)
     own = {name: t for name, t in (*net.named_parameters(), *net.named_buffers())}
@@ -139,22 +143,25 @@ def image_shape(net, image_size):
     return h, w, channels
 
 
-def with_origin(net, source, shown):
-    """The source with an origin: where the file does not tell, the one whose layout fits every weight's shape."""
+def with_origin(net, source, image_size=None):
+    """The source with an origin: where the file does not tell, the one whose layout fits the shape of every weight.
+
+    (All but the last layer's, which may be another one.)
+    """
     if source.contents.origin is not None:
         return source
+    shown = uses(net, image_shape(net, image_size))
     own = {name: t.shape for name, t in (*net.named_parameters(), *net.named_buffers())}
     fitting = [o for o in ("torch", "minigrad") if all_fit(source.contents, o, own, shown)]
     if len(fitting) != 1:
         why = "would fit as " + " and as ".join(fitting) if fitting else "fits in no known layout"
         raise WeightsError(f"{source.contents.path}: its origin is not known (it {why}): say origin='torch' or another")
-    contents = Contents(source.contents.path, source.contents.arrays, fitting[0], source.contents.facts)
-    return Source(contents, styles.recognised(contents), (), {}, source.preprocessing)
+    return source_of(Contents(source.contents.path, source.contents.arrays, fitting[0], source.contents.facts))
 
 
 def all_fit(contents, origin, own, shown):
     found = styles.renamed(styles.recognised(Contents(contents.path, contents.arrays, origin)), contents)
-    weights = {name: array for name, (_, array) in found.items() if name in own and array.ndim > 1}
+    weights = {n: a for n, (_, a) in found.items() if n in own and a.ndim > 1 and n != shown.head}
     same = [converted(origin, n, a, own[n], shown.flattened.get(n)).shape == own[n] for n, a in weights.items()]
     return bool(same) and all(same)
 

@@ -116,8 +116,11 @@ STYLES = (
 
 
 def unwrapped(names):
-    """{name: the same without module., _orig_mod. and the like}, where every name begins so."""
-    short = {name: name for name in names}
+    """{name: the same without module., _orig_mod. and the like}, where every name begins so.
+
+    n_averaged, which torch's AveragedModel counts in, is left out.
+    """
+    short = {name: name for name in names if name != "n_averaged"}
     while short and all(WRAPPER.match(s) for s in short.values()):
         short = {name: WRAPPER.sub("", s) for name, s in short.items()}
     return short

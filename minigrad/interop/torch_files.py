@@ -7,6 +7,7 @@ refused. Tensors are views of their storages, so that the memory taken is bounde
 import io
 import os
 import struct
+import warnings
 import zipfile
 
 import numpy as np
@@ -29,9 +30,12 @@ HARMLESS = {
     "argparse.Namespace", "_codecs.encode", "numpy.dtype", "numpy.ndarray",
     "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar",
     "numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct", "builtins.set", "__builtin__.set",
-    "pathlib.PosixPath", "pathlib.Path",
+    "pathlib.PosixPath", "pathlib.Path", "types.SimpleNamespace", "datetime.datetime", "datetime.timedelta",
+    "torch.bfloat16", "torch.int32", "torch.uint8", "torch.bool",
+    *(f"{m}.{t}" for m in ("builtins", "__builtin__") for t in ("list", "dict", "int", "float", "str", "frozenset")),
 }  # fmt: skip
-WRAPPERS = ("state_dict", "model", "model_state_dict", "net", "params", "weights", "module", "state_dict_ema")
+WRAPPERS = ("state_dict", "model", "model_state_dict", "net", "params", "weights", "module", "model_state", "network")
+AVERAGES = ("state_dict_ema", "model_ema", "ema_state_dict", "params_ema", "ema")  # beside one of WRAPPERS, or alone
 
 
 def read(path):
@@ -87,6 +91,8 @@ def checked_archive(path, archive):
     if len(pickles) != 1:
         raise WeightsError(f"{path}: a zip archive, but not one of torch.save (no single data.pkl)")
     check_count(path, len(archive.infolist()))
+    if any(entry.filename.split("/")[-1] == "constants.pkl" for entry in archive.infolist()):
+        raise WeightsError(f"{path}: refused: a TorchScript program, which is code: save model.state_dict()")
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
         raise WeightsError(f"{path}: refused: compressed entries, which torch.save does not write")
     if sum(entry.file_size for entry in archive.infolist()) > os.path.getsize(path):
@@ -185,15 +191,59 @@ def arrays_of(path, found):
 
 
 def state_in(path, value):
-    """The state_dict: what was saved itself, or what stands in it under a customary name. One dict."""
+    """The state_dict: what was saved itself, or what stands in it under a customary name, or alone. One dict.
+
+    A training checkpoint may hold tensors beside it, such as the best accuracy; their names have no dots.
+    """
     for _ in range(4):
-        value = value.items if isinstance(value, Call) else value
-        if not isinstance(value, dict):
-            break
-        if any(is_tensor(v) for v in value.values()):
-            return {name: v for name, v in value.items() if isinstance(name, str)}
-        value = next((value[w] for w in WRAPPERS if w in value), None)
+        value = dict_of(value) or {}
+        tensors = {name: v for name, v in value.items() if isinstance(name, str) and is_tensor(v)}
+        inner = {name: v for name, v in value.items() if isinstance(name, str) and holds_weights(v)}
+        found = next((inner[w] for w in (*WRAPPERS, *AVERAGES) if w in inner), None)
+        if found is None and not any("." in name for name in tensors):
+            found = only(path, inner)
+        if found is None and tensors:
+            return tensors
+        warn_of_averages(path, inner)
+        value = found
     raise WeightsError(f"{path}: no state_dict in it: a dict of tensors, or one under {', '.join(WRAPPERS)}")
+
+
+def dict_of(value):
+    """A dict as it is, or what an OrderedDict's call holds; None for what is neither."""
+    value = value.items if isinstance(value, Call) and not is_tensor(value) else value
+    return value if isinstance(value, dict) else None
+
+
+def holds_weights(value):
+    """Is this a dict with a tensor or a dict in it?"""
+    return any(is_tensor(v) or dict_of(v) for v in (dict_of(value) or {}).values())
+
+
+def only(path, inner):
+    """The one of some dicts that holds a state_dict, whatever its name. WeightsError if there are several."""
+    holding = {name: v for name, v in inner.items() if is_state_dict(dict_of(v))}
+    if len(holding) > 1:
+        raise WeightsError(
+            f"{path}: weights of several nets ({', '.join(map(repr, holding))}): save the one that is meant"
+        )
+    return next(iter(holding.values()), None)
+
+
+def is_state_dict(value):
+    """Does this dict hold tensors, or a state_dict under a customary name?"""
+    return any(is_tensor(v) or name in WRAPPERS for name, v in value.items())
+
+
+def warn_of_averages(path, inner):
+    """Say so where averaged weights stand beside those that are read."""
+    both = [next((w for w in names if w in inner), None) for names in (WRAPPERS, AVERAGES)]
+    if all(both):
+        warnings.warn(
+            f"{path}: holds weights under {both[0]!r} and averages of them under {both[1]!r}; those under "
+            f"{both[0]!r} are read",
+            stacklevel=2,
+        )
 
 
 def is_tensor(value):
