@@ -15,7 +15,7 @@ from .samplers import RandomSampler, SequentialSampler, repeats
 from .sets import Subset
 from .streams import BATCHES, ORDER, SAMPLES, RandomStream, sampling
 from .text import shown
-from .transforms.base import Lambda, Transform, to_float
+from .transforms.base import Lambda, Transform, parted, to_float
 
 Batch = Any  # (images, labels), unless the data set or collate_fn makes it something else
 
@@ -178,10 +178,11 @@ class DataLoader:
         if isinstance(dataset, ArrayDataset) and not dataset.transforms_itself and self.collate_fn is None:
             images, *labels = self.rows(dataset, rows, rng)
         else:
-            samples = self.samples(course.source, indices, rng)
+            steps = parted(self.transform) if self.collate_fn is None else (self.transform, None)
+            samples = self.samples(course.source, indices, rng, steps)
             if self.collate_fn is not None:
                 return self.collate_fn(list(samples.values()))
-            images, *labels = self.stack(samples)
+            images, *labels = self.stack(samples, steps[1])
         images = np.ascontiguousarray(as_input(images))
         if self.batch_transform is None:
             return images, *labels
@@ -196,10 +197,13 @@ class DataLoader:
             images = self.transform(images, rng)
         return images, dataset.labels[indices]
 
-    def samples(self, source: Any, indices: np.ndarray, rng: RandomStream) -> dict[tuple[int, int], tuple]:
-        """{(place, index): sample} of those that are not skipped. DataError if none is left."""
+    def samples(self, source: Any, indices: np.ndarray, rng: RandomStream, steps: tuple) -> dict:
+        """{(place, index): sample} of those that are not skipped, after the first of two steps, see `parted`.
+
+        DataError if none is left.
+        """
         numbered = enumerate(zip(indices.tolist(), rng, strict=True))
-        found = {(place, i): self.sample(source, i, stream) for place, (i, stream) in numbered}
+        found = {(place, i): self.sample(source, i, stream, *steps) for place, (i, stream) in numbered}
         found = {key: sample for key, sample in found.items() if sample is not None}
         if not found:
             last = int(indices[-1])
@@ -207,27 +211,33 @@ class DataLoader:
             raise DataError(f"DataLoader: {words}")
         return found
 
-    def stack(self, samples: dict[tuple[int, int], tuple]) -> Batch:
-        """A batch of samples that were asked for one by one."""
+    def stack(self, samples: dict[tuple[int, int], tuple], last: Any) -> Batch:
+        """A batch of samples that were asked for one by one, after the last step."""
         indices = [i for _, i in samples]
         images = [np.asarray(image) for image, *_ in samples.values()]
         labels = [tuple(rest) for _, *rest in samples.values()]
         self.check_shapes(indices, images)
         self.check_labels(indices, labels)
         try:
-            return np.stack(images), *collate(labels)
+            return stacked(images, last), *collate(labels)
         except (ValueError, OverflowError) as error:
             raise DataError(f"DataLoader: labels of one batch don't fit together: {error}") from error
 
-    def sample(self, source: Any, i: int, stream: RandomStream) -> tuple | None:
-        """(image, label) of one sample, transformed; None if its image is bad, and bad ones are skipped."""
+    def sample(self, source: Any, i: int, stream: RandomStream, transform: Any, last: Any) -> tuple | None:
+        """(image, label) of one sample, transformed, and fit for the last step, if there is one.
+
+        None if its image is bad, and bad ones are skipped.
+        """
         try:
             with sampling(stream):
                 sample = source[i]
             if not isinstance(sample, (tuple, list)) or not sample:
                 raise TypeError(f"a sample must be a tuple (image, label); got {type(sample).__name__}")
             image, *rest = sample
-            return image if self.transform is None else self.transform(image, stream), *rest
+            image = image if transform is None else transform(image, stream)
+            if last is not None:
+                last.check(image)
+            return image, *rest
         except BadImage as error:
             if not self.skip_bad_images:
                 raise BadImage(f"DataLoader: sample {i}: {error}", error.path) from error
@@ -275,6 +285,16 @@ class DataLoader:
     def name(self, i: int) -> str:
         """The sample's number and file, for messages."""
         return f"sample {i}" if getattr(self.dataset, "paths", None) is None else f"sample {i} ({self.place(i)})"
+
+
+def stacked(images: Sequence[np.ndarray], last: Any) -> np.ndarray:
+    """Images of one shape as one array; with a last step what it makes of each."""
+    if last is None:
+        return np.stack(images)
+    batch = np.empty((len(images), *images[0].shape), np.float32)
+    for row, image in zip(batch, images, strict=True):
+        last.into(row, image)
+    return batch
 
 
 def check_at_least(**settings: tuple[int, int]) -> None:

@@ -18,8 +18,7 @@ class Transform:
     random = False  # True: the transform draws, so it must be given a RandomStream
 
     def __call__(self, images: np.ndarray, rng: RandomStream | None = None) -> np.ndarray:
-        if images.ndim not in (3, 4):
-            raise ValueError(f"{self}: image must be (H, W, C) or (N, H, W, C); got shape {images.shape}")
+        check_images(self, images)
         rng = self.streams(images.shape[:-3], rng)
         return self.batch(images, rng) if images.ndim == 4 else self.batch(images[None], rng[None])[0]
 
@@ -40,6 +39,12 @@ class Transform:
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
         return f"{type(self).__name__}({settings})"
+
+
+def check_images(transform: Transform, images: np.ndarray) -> None:
+    """ValueError unless this is one image or a batch of them."""
+    if images.ndim not in (3, 4):
+        raise ValueError(f"{transform}: image must be (H, W, C) or (N, H, W, C); got shape {images.shape}")
 
 
 class ImageTransform(Transform):
@@ -73,6 +78,16 @@ class Compose(Transform):
         for j, transform in enumerate(self.transforms):
             images = transform(images, None if rng is None else rng.fold(j))
         return images
+
+
+def parted(transform):
+    """(what is done to each image, the Normalize at the end or None): together they are this transform.
+
+    So a normalised image can be written to where it has to be.
+    """
+    steps = transform.transforms if isinstance(transform, Compose) else [transform]
+    last = steps[-1] if steps else None
+    return (Compose(steps[:-1]), last) if hasattr(last, "into") else (transform, None)
 
 
 def pair(name: str, size: int | Sequence[int]) -> tuple[int, int]:

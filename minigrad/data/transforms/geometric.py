@@ -70,10 +70,21 @@ class RandomHorizontalFlip(Transform):
         self.p = p
 
     def batch(self, images: np.ndarray, rng: RandomStream) -> np.ndarray:
-        out = images.copy()
         flipped = np.flatnonzero(rng.uniform(1)[:, 0] < self.p)
-        out[flipped] = images[flipped, :, ::-1]
+        if not len(flipped):
+            return images
+        if len(flipped) == len(images):
+            return mirrored(images)
+        out = images.copy()
+        out[flipped] = mirrored(images[flipped])
         return out
+
+
+def mirrored(images: np.ndarray) -> np.ndarray:
+    """Images (N, H, W, C) with left and right exchanged: rows as wholes are quicker than pixel after pixel."""
+    n, h, w, c = images.shape
+    order = np.arange(w * c).reshape(w, c)[::-1].reshape(-1)
+    return images.reshape(n * h, w * c)[:, order].reshape(images.shape)
 
 
 class RandomRotation(ImageTransform):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ..streams import RandomStream
-from .base import ImageTransform, Transform, to_float
+from .base import ImageTransform, Transform, check_images, to_float
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601: how bright red, green and blue look
 
@@ -26,13 +26,27 @@ class Normalize(Transform):
             raise ValueError(f"Normalize: needs a mean and a std > 0 for each channel; got mean {mean}, std {std}")
 
     def batch(self, images: np.ndarray, rng: RandomStream) -> np.ndarray:
-        n, h, w, c = images.shape
+        self.check(images)
+        return self.into(np.empty(images.shape, np.float32), images)
+
+    def check(self, images: np.ndarray) -> None:
+        """ValueError for what is no image (H, W, C), or images (N, H, W, C), of so many channels."""
+        check_images(self, images)
+        h, w, c = images.shape[-3:]
         if c != len(self.mean):
             raise ValueError(f"Normalize: image has {c} channels but mean has {len(self.mean)}; image {(h, w, c)}")
-        rows = to_float(images).reshape(n, h, w * c)  # the channels repeated along a row: a long inner loop
-        rows = rows - np.tile(np.array(self.mean, np.float32), w)
+
+    def into(self, out: np.ndarray, images: np.ndarray) -> np.ndarray:
+        """Normalised images (..., H, W, C), written into `out`, float32 of that shape; `out`."""
+        w = images.shape[-2]  # the channels repeated along a row: a long inner loop
+        rows, images = (x.reshape(-1, w * len(self.mean)) for x in (out, images))
+        if images.dtype == np.uint8:
+            np.divide(images, np.float32(255), out=rows)
+        else:
+            rows[...] = images
+        rows -= np.tile(np.array(self.mean, np.float32), w)
         rows /= np.tile(np.array(self.std, np.float32), w)
-        return rows.reshape(images.shape)
+        return out
 
 
 class Grayscale(Transform):
