@@ -54,8 +54,11 @@ class Device:
         return _chosen_kernels.get() or self.own_kernels
 
     def each(self, fn, *arrays):
-        """fn(*arrays) for a function of each element: large arrays in pieces, by all threads (kernels/pieces.py)."""
-        return pieces.each(fn, *arrays)
+        """fn(*arrays) for a function of each element: large arrays in pieces, by all threads.
+
+        (By NumPy, see kernels/pieces.py; the fast kernels have a machine for it, see kernels/cpu/elementwise/.)
+        """
+        return self.kernels.each(fn, *arrays)
 
     def each_row(self, fn, *arrays):
         """fn(*arrays) for a function of each entry of the first axis, likewise."""

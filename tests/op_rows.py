@@ -221,6 +221,12 @@ LINEAR_TOO = {
     *(ops.nll_loss, ops.pad_by, ops.interpolate, ops.dropout2d, ops.tril, ops.triu, ops.diag, ops.roll),
 }
 
+ELEMENTWISE = {  # those that share large arrays among threads
+    "exp", "log", "sqrt", "sigmoid", "tanh", "softmax", "log_softmax", "gelu", "silu", "softplus", "mish", "elu",
+    "selu", "leaky_relu", "logsigmoid", "mse_loss", "l1_loss", "sin", "cos", "relu6", "hardtanh", "hardsigmoid",
+    "hardswish"
+}  # fmt: skip
+
 KINK = "it differs at a kink or a special value only (test_special_values)"
 EXPLAINED_TOO = [
     (r"stepped: .*-zeros.*", "minus 0 is 0"),
