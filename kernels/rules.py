@@ -110,6 +110,10 @@ def through_moments(g, x, mean, slope, offset, *_, **__):
     return g.shape == x.shape and vectors(x, mean, slope, offset, offset)
 
 
+def shapes_of(arrays):
+    return [a.shape for a in arrays]
+
+
 def one_shape(*vectors):
     return len({v.shape for v in vectors if v is not None}) == 1 and vectors[0].ndim == 1
 
@@ -196,6 +200,9 @@ RULES = {
     "sgd_step": Rule("ws* dws* vs?*", sgd, writes=("ws", "vs")),
     "adam_step": Rule("ws* dws* ms* vs*", adam, writes=("ws", "ms", "vs")),
     "cast_all": Rule("arrays*", lambda arrays, dtype: True),
+    "copy_all": Rule(
+        "targets* sources*", lambda targets, sources: shapes_of(targets) == shapes_of(sources), writes=("targets",)
+    ),
     "scale_all": Rule("arrays*", lambda arrays, factor: True, writes=("arrays",)),
     "squared_norm": Rule("arrays*", lambda arrays: True),
 }

@@ -43,6 +43,7 @@ CALLS = {  # kernel: shapes of its arrays (lists of them, None), then its settin
     "sgd_step": ([[X, (6,)], [X, (6,)], [X, (6,)]], (0.1, 0.9, 0.0, 0.01, False)),
     "adam_step": ([[X, (6,)]] * 4, (1, 0.1, 0.9, 0.99, 1e-8, 0.01, False)),
     "cast_all": ([[X, (6,)]], (np.dtype("f4"),)),
+    "copy_all": ([[X, (6,)], [X, (6,)]], ()),
     "scale_all": ([[X, (6,)]], (0.5,)),
     "squared_norm": ([[X, (6,)]], ()),
 }

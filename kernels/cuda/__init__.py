@@ -9,6 +9,7 @@ from .activation import add_relu_forward as add_relu_forward
 from .activation import relu_backward as relu_backward
 from .activation import relu_forward as relu_forward
 from .casting import cast_all as cast_all
+from .casting import copy_all as copy_all
 from .conv import conv2d_backward_input as conv2d_backward_input
 from .conv import conv2d_backward_weight as conv2d_backward_weight
 from .conv import conv2d_forward as conv2d_forward

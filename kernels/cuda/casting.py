@@ -1,13 +1,13 @@
-"""float32 arrays in a 16-bit type, many in one launch: a net's weights in mixed precision."""
+"""Copies of many arrays in one launch, also of float32 in a 16-bit type: a net's weights in mixed precision."""
 
 import numpy as np
 
 from .. import reference
 from ..reference.arrays import array_module
-from .loader import Kernel
-from .rows import THREADS
+from .loader import FLOATS, Kernel
+from .rows import THREADS, compute_type
 
-CAST_ALL = Kernel("casting.cu", "cast_all", ("__half", "__nv_bfloat16"))
+CAST_ALL = Kernel("casting.cu", "cast_all", FLOATS)
 CHUNK, MOST_CASTS = 4096, 120  # as in casting.cu
 CAST = np.dtype([("to", np.uint64), ("from", np.uint64), ("size", "i8"), ("first_block", "i8")])
 CASTS = np.dtype((np.void, MOST_CASTS * CAST.itemsize))
@@ -18,10 +18,23 @@ def cast_all(arrays, dtype):
     if not all(a.dtype == np.float32 and a.flags.c_contiguous for a in arrays) or dtype.itemsize != 2:
         return reference.cast_all(arrays, dtype)
     copies = [array_module(a).empty(a.shape, dtype) for a in arrays]
-    pairs = [pair for pair in zip(copies, arrays) if pair[0].size]
+    fill(copies, arrays, dtype)
+    return copies
+
+
+def copy_all(targets, sources):
+    """Write the numbers of each source into its target."""
+    dtype = targets[0].dtype if targets else None
+    if all(a.dtype == dtype == compute_type(dtype) and a.flags.c_contiguous for a in (*targets, *sources)):
+        fill(targets, sources, dtype)
+    else:
+        reference.copy_all(targets, sources)
+
+
+def fill(targets, sources, dtype):
+    pairs = [pair for pair in zip(targets, sources) if pair[0].size]
     for first in range(0, len(pairs), MOST_CASTS):
         launch(pairs[first : first + MOST_CASTS], dtype)
-    return copies
 
 
 def launch(pairs, dtype):

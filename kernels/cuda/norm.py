@@ -57,21 +57,25 @@ def batch_norm_apply(x, gamma, beta, mean, var, eps, relu=False, out=None):
     return deliver(y, out)
 
 
-def backward(dy, x, gamma, beta, mean, var, eps, relu, count):
-    """dx, dgamma, dbeta. count: the pixels that mean and var were computed from; infinite if they are constants."""
-    dx = result(x, x.shape, x.dtype)
+def backward(dy, x, gamma, beta, mean, var, eps, relu, count, add_to=None, y=None):
+    """dx, dgamma, dbeta. count: the pixels that mean and var were computed from; infinite if they are constants.
+
+    add_to: an array in a layout of rows, to which dx is added. y: a fresh array, which gets the forward pass's result.
+    """
+    dx = result(x, x.shape, x.dtype) if add_to is None else add_to
     if not x.size:
         zero = array_module(x).zeros(x.shape[-1], gamma.dtype)
         return dx, zero, zero.copy()
-    c = Columns(dy, x, dx)
+    c = Columns(dy, x, dx, *([] if y is None else [y]))
     given, eps_ = c.vectors(gamma, beta, mean, var), c.compute.type(eps)
     dgamma, dbeta = c.vector(), c.vector()
     c.launch(
-        GRADIENT_SUMS, *c.matrix(0), *c.matrix(1), *given, eps_, int(relu), *c.room_for_sums(), dgamma, dbeta
+        GRADIENT_SUMS, *c.matrix(0), *c.matrix(1), *given, eps_, int(relu), *c.room_for_sums(), dgamma, dbeta,
+        *((None, np.int64(0)) if y is None else c.matrix(3)),
     )  # fmt: skip
     c.launch(
         NORMALISE_BACKWARD, *c.matrix(0), *c.matrix(1), *given, eps_, int(relu), dgamma, dbeta,
-        c.compute.type(count), *c.matrix(2),
+        c.compute.type(count), int(add_to is not None), *c.matrix(2),
     )  # fmt: skip
     return dx, dgamma.astype(gamma.dtype, copy=False), dbeta.astype(gamma.dtype, copy=False)
 

@@ -34,6 +34,7 @@ from .norm import through_moments as through_moments
 from .normal import normal_cdf as normal_cdf
 from .optim import adam_step as adam_step
 from .optim import cast_all as cast_all
+from .optim import copy_all as copy_all
 from .optim import scale_all as scale_all
 from .optim import sgd_step as sgd_step
 from .optim import squared_norm as squared_norm

@@ -36,6 +36,12 @@ def cast_all(arrays, dtype):
     return [a.astype(dtype) for a in arrays]
 
 
+def copy_all(targets, sources):
+    """Write the numbers of each source into its target."""
+    for target, source in zip(targets, sources):
+        target[...] = source
+
+
 def scale_all(arrays, factor):
     """Multiply each array by a number, in place. Are all numbers finite then? (An array without axes.)"""
     xp = array_module(arrays[0])

@@ -140,7 +140,7 @@ def dense_block(ctx, x, *weights, units=2, running=None, training=True, momentum
     block = Features(xp.empty((*x.shape[:3], ends[-1]), x.dtype), *xp.zeros((2, ends[-1]), wide))
     k.concat_forward([x], out=block.x[..., : ends[0]])
     if training:
-        block.mean[: ends[0]], block.var[: ends[0]] = k.channel_mean_var(x)
+        k.copy_all([block.mean[: ends[0]], block.var[: ends[0]]], list(k.channel_mean_var(x)))
     saved = []
     for layer, own, start, end in zip(layers, running, ends, ends[1:]):
         io = block.channels(0, start), block.channels(start, end)
@@ -168,7 +168,7 @@ def layer_forward(k, layer, running, x, out, training, momentum, eps, memory_eff
         inputs.append(x._replace(x=None) if memory_efficient and inputs else x)
         x = unit_forward(k, unit, x, eps, training, out.x if unit is layer[-1] else None)
     if training:
-        out.mean[:], out.var[:] = x.mean, x.var
+        k.copy_all([out.mean, out.var], [x.mean, x.var])
     return inputs
 
 

@@ -32,7 +32,8 @@ from kernels.rules import RULES
 ALIGNED_ANYHOW = {"relu_forward", "conv2d_forward", "concat_forward"}  # of the others each would compile once more
 
 WRITES = {  # kernels that write arguments, and which
-    "sgd_step": (0, 2), "adam_step": (0, 2, 3), "scale_all": (0,), "moments_line": (6, 7), "move_statistics": (0, 1),
+    "sgd_step": (0, 2), "adam_step": (0, 2, 3), "scale_all": (0,), "copy_all": (0,), "moments_line": (6, 7),
+    "move_statistics": (0, 1),
 }  # fmt: skip
 
 

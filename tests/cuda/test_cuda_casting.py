@@ -48,6 +48,16 @@ def test_more_arrays_take_more_launches_and_other_layouts_are_copied(launches):
     assert len(launches) == 3
 
 
+@pytest.mark.parametrize("dtype", [np.dtype("f4"), np.dtype("f8"), BFLOAT16], ids=str)
+def test_many_arrays_are_copied_in_one_launch(dtype, launches):
+    given = [normal((n,), dtype, n) for n in (3, 5000, 0)]
+    rooms = to_device([np.zeros_like(a) for a in given])
+    cuda.copy_all(rooms, to_device(given))
+    for room, wanted in zip(rooms, given, strict=True):
+        np.testing.assert_array_equal(room.get(), wanted)
+    assert len(launches) == (dtype != BFLOAT16)
+
+
 def weight_gradient(given, **settings):
     x, w = (mg.Tensor(here().asarray(a), requires_grad=True) for a in given)
     with mg.autocast("bfloat16", **({"weights": [w]} if settings else {})):

@@ -1,4 +1,4 @@
-// float32 arrays in a 16-bit type: all weights of a net in a launch, or a few.
+// Copies of many arrays in a launch; of float32 arrays also in a 16-bit type: all weights of a net.
 #include "types.cuh"
 
 constexpr int CHUNK = 4096;      // elements of a block, as in casting.py
@@ -6,7 +6,7 @@ constexpr int MOST_CASTS = 120;  // an argument of a kernel has at most 4 KiB
 
 struct Cast {  // as casting.py lays it out; the arrays' blocks follow one another
   void* to;
-  const float* from;
+  const void* from;
   long long size, first_block;
 };
 
@@ -15,11 +15,12 @@ struct Casts {
 };
 
 template <class T>
-__global__ void cast_all(Casts casts, int count, const float*) {
+__global__ void cast_all(Casts casts, int count, const Compute<T>*) {
   int i = 0;
   while (i + 1 < count && casts.of[i + 1].first_block <= blockIdx.x) i++;
   const Cast& cast = casts.of[i];
   long long start = (blockIdx.x - cast.first_block) * CHUNK, end = min(start + CHUNK, cast.size);
   T* to = static_cast<T*>(cast.to);
-  for (long long j = start + threadIdx.x; j < end; j += blockDim.x) to[j] = static_cast<T>(cast.from[j]);
+  const Compute<T>* from = static_cast<const Compute<T>*>(cast.from);
+  for (long long j = start + threadIdx.x; j < end; j += blockDim.x) to[j] = static_cast<T>(from[j]);
 }

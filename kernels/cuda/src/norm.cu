@@ -112,12 +112,13 @@ __global__ void moments(long long rows, int columns, const T* x, long long x_ste
   }
 }
 
-// dbeta and dgamma, from the sums of dy and of dy (x - mean), with dy = 0 where the forward pass cut off.
+// dbeta and dgamma, from the sums of dy and of dy (x - mean), with dy = 0 where the forward pass cut off. Where y is not
+// null, it gets what the forward pass made of x, for who needs it again.
 template <class T, bool WIDE>
 __global__ void gradient_sums(long long rows, int columns, const T* dy, long long dy_step, const T* x, long long x_step,
                               const Compute<T>* gamma, const Compute<T>* beta, const Compute<T>* mean,
                               const Compute<T>* var, Compute<T> eps, int relu, Compute<T>* partial, unsigned* counts,
-                              Compute<T>* dgamma, Compute<T>* dbeta) {
+                              Compute<T>* dgamma, Compute<T>* dbeta, T* y, long long y_step) {
   constexpr int N = LANES<T, WIDE>;
   int column = first_column<T, WIDE>();
   Normal<Compute<T>, N> normal(gamma, beta, mean, var, column < columns ? column : 0, eps, relu);
@@ -128,7 +129,9 @@ __global__ void gradient_sums(long long rows, int columns, const T* dy, long lon
       Compute<T> d = normal.gradient(gradients.at[i], values.at[i], i);
       sums[0][i] += d;
       sums[1][i] += d * (values.at[i] - normal.mean[i]);
+      values.at[i] = normal.apply(values.at[i], i);
     }
+    if (y) store<N>(y + row * y_step + column, values);
   });
   if (!is_last_block(counts)) return;
   double sums[2][N] = {};
@@ -157,13 +160,13 @@ __global__ void normalise(long long rows, int columns, const T* x, long long x_s
   });
 }
 
-// dx = scale (dy - (dbeta + xhat dgamma) / M); M is infinite where the statistics are constants.
+// dx = scale (dy - (dbeta + xhat dgamma) / M), or that added to dx; M is infinite where the statistics are constants.
 template <class T, bool WIDE>
 __global__ void normalise_backward(long long rows, int columns, const T* dy, long long dy_step, const T* x,
                                    long long x_step, const Compute<T>* gamma, const Compute<T>* beta,
                                    const Compute<T>* mean, const Compute<T>* var, Compute<T> eps, int relu,
-                                   const Compute<T>* dgamma, const Compute<T>* dbeta, Compute<T> m, T* dx,
-                                   long long dx_step) {
+                                   const Compute<T>* dgamma, const Compute<T>* dbeta, Compute<T> m, int add,
+                                   T* dx, long long dx_step) {
   using C = Compute<T>;
   constexpr int N = LANES<T, WIDE>;
   int column = first_column<T, WIDE>();
@@ -177,11 +180,12 @@ __global__ void normalise_backward(long long rows, int columns, const T* dy, lon
   }
   for_rows(rows, [&](long long row) {
     auto gradients = load<N>(dy + row * dy_step + column), values = load<N>(x + row * x_step + column);
-    Pack<C, N> result;
+    Pack<C, N> result = {};
+    if (add) result = load<N>(dx + row * dx_step + column);
 #pragma unroll
     for (int i = 0; i < N; i++) {
       C d = normal.gradient(gradients.at[i], values.at[i], i);
-      result.at[i] = normal.scale[i] * d + (slope[i] * (values.at[i] - normal.mean[i]) + offset[i]);
+      result.at[i] += normal.scale[i] * d + (slope[i] * (values.at[i] - normal.mean[i]) + offset[i]);
     }
     store<N>(dx + row * dx_step + column, result);
   });
