@@ -87,7 +87,9 @@ def torch_batches(root, copies, workers):
         images = datasets.ImageFolder(root, transforms.Compose(steps))
     except ImportError:
         images = Folder(root)
-    return DataLoader(ConcatDataset([images] * copies), BATCH, shuffle=True, num_workers=workers)
+    context = "fork" if workers else None  # as from a shell: in a spawned process it would spawn, and import anew
+    images = ConcatDataset([images] * copies)
+    return DataLoader(images, BATCH, shuffle=True, num_workers=workers, multiprocessing_context=context)
 
 
 LOADERS = {"minigrad": minigrad_batches, "torch": torch_batches}
