@@ -23,7 +23,7 @@ from typing import NamedTuple
 from .loader import OPTIONS, Kernel
 
 ARCHITECTURES = ("sm_75", "sm_80", "sm_89", "sm_90")
-ASIDE = ("report",)  # modules that launch nothing
+ASIDE = "report", "machine_code"  # modules that launch nothing
 ENTRY = re.compile(r"Compiling entry function '(\w+)'")
 SPILLS = re.compile(r"(\d+) bytes spill stores, (\d+) bytes spill loads")
 USED = re.compile(r"Used (\d+) registers(?:.*?(\d+) bytes smem)?")
@@ -110,6 +110,29 @@ def nvrtc():
 
 
 def by_nvrtc(library, file, instances, arch):
+    return compiled_by(library, file, instances, arch, None)
+
+
+def machine_code(file, instance, arch):
+    """The cubin of an instance, as bytes. RuntimeError without NVRTC."""
+    library = nvrtc()
+    if library is None:
+        raise RuntimeError("machine code needs NVRTC: pip install nvidia-cuda-nvrtc nvidia-cuda-runtime")
+    code = []
+    compiled_by(library, file, [instance], arch, code)
+    return code[0]
+
+
+def cubin_of(library, program):
+    size = ctypes.c_size_t()
+    library.nvrtcGetCUBINSize(program, ctypes.byref(size))
+    code = ctypes.create_string_buffer(size.value)
+    library.nvrtcGetCUBIN(program, code)
+    return code.raw
+
+
+def compiled_by(library, file, instances, arch, code):
+    """What the compiler says. code: None, or a list that gets the machine code."""
     program, size = ctypes.c_void_p(), ctypes.c_size_t()
     library.nvrtcCreateProgram(ctypes.byref(program), f'#include "{file}"\n'.encode(), None, 0, None, None)
     for instance in instances:
@@ -119,6 +142,8 @@ def by_nvrtc(library, file, instances, arch):
     library.nvrtcGetProgramLogSize(program, ctypes.byref(size))
     log = ctypes.create_string_buffer(size.value)
     library.nvrtcGetProgramLog(program, log)
+    if code is not None and not failed:
+        code.append(cubin_of(library, program))
     library.nvrtcDestroyProgram(ctypes.byref(program))
     if failed:
         raise RuntimeError(f"{file}: {log.value.decode()}")
