@@ -68,6 +68,13 @@ class Device:
         """The same numbers on this device; no copy when they are there already."""
         return self.xp.asarray(array.get() if self.xp is np and hasattr(array, "get") else array)
 
+    def nccl(self) -> Any:
+        """The library that sends this device's arrays to other processes; None: they travel from the host's memory."""
+
+    def for_process(self, number) -> "Device":
+        """The device for the process of this number among those of a machine that want one of this kind."""
+        return self
+
     def home_of(self, array):
         """Which of the devices of this kind an array lives on."""
         return self
@@ -130,6 +137,19 @@ class Gpu(Device):
                 raise ValueError(f"device: {self.name}:{number} is not there; GPUs here: {count}, numbered from 0")
             self._family[number] = Gpu(self.name, self._xp, self._kernels_module, number)
         return self._family[number]
+
+    def for_process(self, number) -> Device:
+        """A GPU for each process: that of this number. ValueError where there is none, RuntimeError without NCCL."""
+        self.nccl()
+        return self.numbered(number)
+
+    def nccl(self) -> Any:
+        """CuPy's NCCL. RuntimeError where it has none."""
+        nccl = self.xp.cuda.nccl
+        if not getattr(nccl, "available", False):
+            raise RuntimeError(f"device {self.name}: CuPy finds no NCCL, which several processes need: "
+                               "pip install nvidia-nccl-cu12 (or the one for your CUDA)")  # fmt: skip
+        return nccl
 
     def home_of(self, array):
         """The GPU that an array lives on."""

@@ -1,5 +1,7 @@
 """Group: processes that work together, as what trains sees them. This one is a process by itself."""
 
+from ..device import CPU
+
 
 class Done:
     """A message that has arrived."""
@@ -16,9 +18,15 @@ class Group:
     """Processes that work together; by itself, of one process, for which each call has nothing to do.
 
     rank, size: which of how many processes this is, from 0. All processes must make the same calls in the same order.
+    local_rank: which of those on this machine
+    place: the device whose arrays start_all_reduce sends
     """
 
-    rank, size = 0, 1
+    rank, size, local_rank, place = 0, 1, 0, CPU
+
+    def on(self, device):
+        """The same processes, by the fastest way for this device's arrays."""
+        return self
 
     def all_reduce(self, x):
         """The sum of x (a tensor or an array of one shape and type) over all processes, written into x; returns x.
@@ -28,7 +36,10 @@ class Group:
         return x
 
     def start_all_reduce(self, array):
-        """Begin all_reduce of a NumPy array in one piece; a message with test() and wait(), until which it is taken."""
+        """Begin all_reduce of an array of `place` in one piece, which is taken until the message's wait() returns.
+
+        The message has test() and wait(), as Done.
+        """
         return Done()
 
     def broadcast(self, x, src=0):

@@ -9,6 +9,7 @@ import numpy as np
 from ..device import CPU, device_of, get_num_threads, set_num_threads
 from ..tensor import Tensor
 from .group import Group
+from .nccl import NcclGroup
 from .watchdog import VARIABLE, Watchdog, seconds_of
 
 STDERR = 2
@@ -22,6 +23,9 @@ class MpiGroup(Group):
         self.mpi, self.communicator = mpi, communicator
         self.rank, self.size = communicator.rank, communicator.size
         self.watchdog = watchdog or Watchdog(seconds_of(), self.give_up)
+
+    def on(self, device):
+        return self if device.nccl() is None else NcclGroup(device, self)
 
     def all_reduce(self, x):
         with self.watchdog.waiting():
@@ -127,10 +131,13 @@ def end_all_at_errors(group):
 
 
 def share_cores(group):
-    """Use as many threads as there are cores for each of the processes that may run on the same ones."""
+    """Number the processes of this machine.
+
+    Use as many threads as there are cores for each of the processes that may run on the same ones.
+    """
     here = group.communicator.Split_type(group.mpi.COMM_TYPE_SHARED)
     cores = tuple(sorted(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else (None,) * os.cpu_count()
-    sharing = here.allgather(cores).count(cores)
+    sharing, group.local_rank = here.allgather(cores).count(cores), here.rank
     here.Free()
     if not os.environ.get("MINIGRAD_NUM_THREADS"):
         set_num_threads(max(1, min(len(cores) // sharing, get_num_threads())))

@@ -20,38 +20,42 @@ ALIGNED = 64  # bytes: where a gradient begins in its bucket, for vectors
 class Bucket:
     """The gradients of some parameters of one type in one array, and a mark for each that says in how many they are."""
 
-    def __init__(self, parameters):
+    def __init__(self, parameters, place):
         self.parameters, self.places, end = parameters, [], 0
         for p in parameters:
             self.places.append(slice(end, end + p.size))
             step = ALIGNED // p.dtype.itemsize
             end = -(-(end + p.size) // step) * step
-        self.array = np.zeros(end + len(parameters), parameters[0].dtype)
+        self.place, self.array = place, place.xp.zeros(end + len(parameters), parameters[0].dtype)
         self.marks = self.array[end:]
 
     def fill(self):
         """Copy the gradients in; zeros for those that are missing."""
-        for i, (p, place) in enumerate(zip(self.parameters, self.places)):
-            self.array[place] = 0 if p.grad is None else CPU.asarray(p.grad).reshape(-1)
-            self.marks[i] = p.grad is not None
+        for p, place in zip(self.parameters, self.places):
+            self.array[place] = 0 if p.grad is None else self.place.asarray(p.grad).reshape(-1)
+        marks = np.array([p.grad is not None for p in self.parameters], self.array.dtype)
+        self.marks[...] = self.place.asarray(marks)
 
     def spread(self, size):
         """Write the mean over so many processes into the parameters' gradients, where any process had one."""
-        for p, place, mark in zip(self.parameters, self.places, self.marks.tolist()):
+        for p, place, mark in zip(self.parameters, self.places, CPU.asarray(self.marks).tolist()):
             if mark:
                 mean = (self.array[place] * self.array.dtype.type(1 / size)).reshape(p.shape)
                 p.grad = p.device.asarray(mean)
 
 
-def buckets(parameters, most):
-    """Buckets of at most so many bytes (or one parameter), the last parameters first, each of one type."""
+def buckets(parameters, most, place):
+    """Buckets of at most so many bytes (or one parameter), the last parameters first, each of one type.
+
+    place: the device that their arrays are on.
+    """
     found, held = [], []
     for p in reversed([p for p in parameters if p.requires_grad]):
         if held and (p.dtype != held[0].dtype or sum(q.data.nbytes for q in held) + p.data.nbytes > most):
-            found.append(Bucket(held))
+            found.append(Bucket(held, place))
             held = []
         held.append(p)
-    return found + ([Bucket(held)] if held else [])
+    return found + ([Bucket(held, place)] if held else [])
 
 
 class Sending:
@@ -113,11 +117,12 @@ class GradientReducer:
 
     def __init__(self, parameters, group=None, bucket_bytes=BUCKET_BYTES, observe=None):
         self.parameters, self.bucket_bytes, self.observe = list(parameters), bucket_bytes, observe or unobserved
-        self.group = init_process_group() if group is None else group
+        group = init_process_group() if group is None else group
+        self.group = group.on(self.parameters[0].device) if self.parameters else group
         self.messages = self.group.twin()  # of their own: other messages may come in between
         for p in self.parameters:
             self.group.broadcast(p.detach())
-        self.buckets = buckets(self.parameters, bucket_bytes) if self.group.size > 1 else []
+        self.buckets = buckets(self.parameters, bucket_bytes, self.group.place) if self.group.size > 1 else []
 
     def backward(self, loss, grad=None, retain_graph=False):
         """loss.backward(grad, retain_graph); then each parameter's grad is the mean over all processes.

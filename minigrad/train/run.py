@@ -44,7 +44,7 @@ def run(command, group=ALONE):
         if command.pretrained is not None:
             source, conventions = from_weights(command.pretrained, setup.config.arch)
             setup = replace(setup, conventions=conventions)
-        device = chosen_device(setup.config)
+        device = chosen_device(setup.config, group)
         with kernels_in_force(setup.config), products_in_force(setup.config):
             session = Session(setup, device)
             if saved:

@@ -54,10 +54,11 @@ class Session:
     def share(self):
         """Begin to train together with the other processes: all have the first one's weights, and its batch norms'."""
         if self.group.size > 1 and self.reducer is None:
-            SyncBatchNorm.convert_sync_batchnorm(self.model, self.group)
-            self.reducer = GradientReducer(self.model.parameters(), self.group)
+            group = self.group.on(next(self.model.parameters()).device)
+            SyncBatchNorm.convert_sync_batchnorm(self.model, group)
+            self.reducer = GradientReducer(self.model.parameters(), group)
             for buffer in self.model.buffers():
-                self.group.broadcast(buffer)
+                group.broadcast(buffer)
 
     def seconds_left(self):
         """Until the end of the epoch under way, as its steps so far tell."""

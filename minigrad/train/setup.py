@@ -19,6 +19,7 @@ from .config import Config, flag
 from .pretrained import USUAL, Conventions
 from .recipe import complete, merged
 
+ALONE = Group()
 EMBEDDED = "fashion-mnist-10k"
 IN_FOLDERS = {"imagefolder": "train/<class>/*.jpg", "shards": "train/*.tar", "parquet": "data/train-*.parquet"}
 FIXED = (
@@ -60,7 +61,7 @@ class Setup:
     datasets: Datasets
     notes: tuple = ()
     conventions: Conventions = USUAL
-    group: Group = Group()  # noqa: RUF009 (nothing in it changes)
+    group: Group = ALONE
 
 
 def set_up(command, saved, classes=None):
@@ -232,14 +233,18 @@ def check_unchanged(saved, config, names):
             )
 
 
-def chosen_device(config):
-    """The device, with the number of threads set. UsageError where there is no such device or number."""
+def chosen_device(config, group=ALONE):
+    """The device of this process of a group, with the number of threads set.
+
+    UsageError where there is no such device or number.
+    """
     with blaming_the_user(OSError), in_words("set_num_threads: n", "--threads"), in_words("device", "--device"):
         if config.threads is not None:
             set_num_threads(config.threads)
         elif config.device == "cpu":  # a GPU needs none of the CPU's kernels
             get_num_threads()  # reads MINIGRAD_NUM_THREADS
-        return get_device(config.device)
+        device = get_device(config.device)
+        return device.for_process(group.local_rank) if group.size > 1 else device
 
 
 @contextmanager

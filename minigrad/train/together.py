@@ -61,6 +61,11 @@ def check_together(command, group):
 
 
 def check_device(config, group):
-    """UsageError for a device that several processes don't share their work on."""
-    if group.size > 1 and config.device != "cpu":
-        raise UsageError(f"--device {config.device}: several processes ({group.size} were started) train on cpu only")
+    """UsageError for what several processes can't ask of a device."""
+    if group.size == 1:
+        return
+    if ":" in config.device:
+        kind = config.device.partition(":")[0]
+        raise UsageError(f"--device {config.device}: each of {group.size} processes takes its own: --device {kind}")
+    if config.cuda_graph:
+        raise UsageError(f"--cuda-graph is for one process; {group.size} were started")

@@ -70,7 +70,7 @@ class Trainer:
             config = configured(net, train, settings, optimizer)
             setup = Setup(config, "your own", Datasets(train, test), group=init_process_group())
             check_device(config, setup.group)
-            device = chosen_device(config)
+            device = chosen_device(config, setup.group)
             self.session = Session(setup, device, Given(setup, device, net, loss, metrics, optimizer))
             if resume is not None:
                 restore(self.session, resume)
