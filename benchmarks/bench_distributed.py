@@ -107,7 +107,7 @@ def parse():
     parser.add_argument("--net", nargs="+", choices=NETS, default=list(NETS), help="these nets only")
     parser.add_argument("--rounds", type=int, default=5, help="quiet windows of each candidate (default 5)")
     parser.add_argument("--seconds", type=float, default=1.0, help="length of a window (default 1.0)")
-    parser.add_argument("--budget", type=float, default=40, help="seconds for the windows of a net (default 40)")
+    parser.add_argument("--budget", type=float, default=30, help="seconds for the windows of a net (default 30)")
     parser.add_argument("--json", type=Path, help="write the rows there (a file, or a directory), with the machine")
     parser.add_argument("--timeline", type=Path, help="only draw one step of our two processes there (.png, .svg)")
     args = parser.parse_args()
