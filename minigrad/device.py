@@ -5,7 +5,6 @@ import importlib
 import math
 import os
 import sys
-import weakref
 from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 from kernels import pieces
 from kernels.recording import HERE, record
 
+from .cuda_graph import CudaGraph
 from .driver import why_not
 
 _chosen_kernels: ContextVar = ContextVar("chosen_kernels", default=None)
@@ -248,36 +248,6 @@ class Gpu(Device):
     @functools.cached_property
     def _apart(self):
         return self.xp.cuda.MemoryPool()
-
-
-class CudaGraph:
-    """What `capture` took down. launch() makes all launches on the memory that the captured arrays had.
-
-    That memory is from a pool of its own, held as long as this is: from the common pool others would get it. It goes
-    back to the GPU with close(), or when this is dropped; what arrays still live in does with a later `free_unused`.
-    """
-
-    def __init__(self, graph, pool, ended):
-        self._graph, self._end = graph, weakref.finalize(self, end, pool, ended)
-        self._end.atexit = False
-
-    def launch(self):
-        """Make all launches. RuntimeError after close()."""
-        if self._graph is None:
-            raise RuntimeError("CudaGraph.launch: the graph was closed")
-        self._graph.launch()
-
-    def close(self):
-        """Give the graph's memory back. Drop the arrays that the captured function returned before."""
-        self._graph = None
-        self._end()
-
-
-def end(pool, ended):
-    """Free what a graph's pool holds; if arrays still live there, it is one of those that have ended."""
-    pool.free_all_blocks()
-    if pool.total_bytes():
-        ended.append(pool)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ PACKAGES = ("kernels", "minigrad", "architectures")
 LAYERS = [
     "kernels",
     "minigrad.driver",
+    "minigrad.cuda_graph",
     "minigrad.device",
     "minigrad.context",
     "minigrad.random",
