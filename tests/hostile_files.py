@@ -19,13 +19,10 @@ def torch_zip(path, data_pkl, storages=(), compression=zipfile.ZIP_STORED):
 
 def tensor_pickle(size, stride, offset=0, numel=1, keys=("w",), kind="FloatStorage"):
     """A pickle as torch writes it of {key: a tensor} with this layout over storage 0."""
-    out = bytearray(b"\x80\x02}(")
-    for key in keys:
-        out += text(key) + b"ctorch._utils\n_rebuild_tensor_v2\n(("
-        out += text("storage") + f"ctorch\n{kind}\n".encode() + text("0") + text("cpu") + number(numel) + b"tQ"
-        out += number(offset) + b"(" + b"".join(map(number, size)) + b"t(" + b"".join(map(number, stride)) + b"t"
-        out += b"\x89}tR"
-    return bytes(out + b"u.")
+    storage = text("storage") + f"ctorch\n{kind}\n".encode() + text("0") + text("cpu") + number(numel) + b"tQ"
+    layout = number(offset) + b"(" + b"".join(map(number, size)) + b"t(" + b"".join(map(number, stride)) + b"t"
+    rest = b"ctorch._utils\n_rebuild_tensor_v2\n((" + storage + layout + b"\x89}tR"
+    return b"\x80\x02}(" + b"".join(text(key) + rest for key in keys) + b"u."
 
 
 def text(s):

@@ -23,9 +23,24 @@ def forks():
 
 
 @pytest.fixture(scope="module")
+def quick_forks():
+    """For the tests that kill a hundred runs: their pictures are text."""
+    with Forks(pictures=False) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
 def whole(forks, tmp_path_factory):
+    return left_whole(forks, tmp_path_factory.mktemp("whole") / "run")
+
+
+@pytest.fixture(scope="module")
+def quick_whole(quick_forks, tmp_path_factory):
+    return left_whole(quick_forks, tmp_path_factory.mktemp("quick_whole") / "run")
+
+
+def left_whole(forks, path):
     """(what a run leaves that nothing happened to, the seconds that it took)"""
-    path = tmp_path_factory.mktemp("whole") / "run"
     start = time.monotonic()
     assert forks.run(*SETTINGS, "--output-dir", path) == 0
     return left(path), time.monotonic() - start
@@ -77,9 +92,9 @@ def test_killed_at_five_random_moments(forks, whole, tmp_path):
 
 
 @pytest.mark.long
-def test_killed_at_fifty_random_moments(forks, whole, tmp_path):
+def test_killed_at_fifty_random_moments(quick_forks, quick_whole, tmp_path):
     for seed in range(10):
-        killed_at_random(forks, whole, tmp_path / str(seed), 5, seed)
+        killed_at_random(quick_forks, quick_whole, tmp_path / str(seed), 5, seed)
 
 
 @pytest.mark.parametrize("file", [1, 9, 12, 46])
@@ -88,9 +103,9 @@ def test_killed_in_place_of_a_file(forks, whole, tmp_path, file):
 
 
 @pytest.mark.long
-def test_killed_in_place_of_any_file(forks, whole, tmp_path):
+def test_killed_in_place_of_any_file(quick_forks, quick_whole, tmp_path):
     files = 0
-    while killed_before(forks, whole, tmp_path / str(files), files):
+    while killed_before(quick_forks, quick_whole, tmp_path / str(files), files):
         files += 1
     assert files > 30
 

@@ -168,7 +168,6 @@ def test_every_family_trains_to_the_same_bits_everywhere(tmp_path):
     """In the process that compiles, in later ones, beside the second process, after warm_up, with 1 and 2 threads."""
     expected, compiled = trained(tmp_path / "alone", 1, helper=False)
     assert compiled > 20
-    assert trained(tmp_path / "alone", 1, helper=False) == (expected, 0)
     assert trained(tmp_path / "alone", 2, helper=False) == (expected, 0)
     bits, compiled = trained(tmp_path / "helped", 2, helper=True)
     assert bits == expected and compiled > 0
