@@ -7,7 +7,7 @@ from .graph_drawing import LINE, PAD
 
 INCH = 100  # pixels
 FILL = {"leaf": "#e7f3ff", "box": "#f6f8fa"}
-INK = {"muted": "#57606a", "grad": "#bc4c00"}
+INK = {"muted": "#57606a", "grad": "#b54900"}
 
 
 def graph_figure(drawing):

@@ -8,7 +8,7 @@ STYLE = """
 .paper{fill:#fff}.box{fill:#f6f8fa;stroke:#8c959f}.leaf{fill:#e7f3ff}.fold{stroke-dasharray:5 3}
 .edge{fill:none;stroke:#57606a;stroke-width:1.3}.tip{fill:#57606a}
 text{font:12px "DejaVu Sans",Verdana,sans-serif;fill:#1b1f24}
-text.title{font-weight:600;font-size:13px}text.muted{fill:#57606a}text.grad{fill:#bc4c00}
+text.title{font-weight:600;font-size:13px}text.muted{fill:#57606a}text.grad{fill:#b54900}
 @media (prefers-color-scheme:dark){.paper{fill:#14181d}.box{fill:#20262d;stroke:#6b7580}.leaf{fill:#15304a}
 .edge{stroke:#a0a9b4}.tip{fill:#a0a9b4}text{fill:#e6eaef}text.muted{fill:#a0a9b4}text.grad{fill:#ff9a4d}}
 """

@@ -93,7 +93,12 @@ class Stepper:
         return self._show()
 
     def seek(self, position):
-        """Go to where `position` steps are taken, forwards or back -> the StepView there (None at 0)."""
+        """Go to where `position` steps are taken, forwards or back -> the StepView there (None at 0).
+
+        IndexError if `position` is below 0 or above the number of steps.
+        """
+        if not 0 <= position <= len(self):
+            raise IndexError(f"seek: position must be from 0 to {len(self)}, the number of steps; got {position}")
         while self.position > position:
             self.before[self.step.node].restore()
             self.position -= 1

@@ -42,6 +42,10 @@ class Trace:
                 f"that computes it, as lambda: F.cross_entropy(net(x), labels); got {loss!r:.60}"
             )
         outputs, self.path, loss = recorded(loss, readable) if callable(loss) else ({}, {}, loss)
+        if isinstance(loss, tuple | list):
+            raise TypeError(
+                f"explain: loss must be one tensor; got {len(loss)} outputs: give one of them, or their sum"
+            )
         if not isinstance(loss, Tensor) or loss.node is None:
             raise TypeError(f"explain: loss must be a tensor computed from one that requires a gradient; got {loss!r}")
         if loss.size != 1:

@@ -36,6 +36,23 @@ def test_a_neuron_step_by_step():
         s.next()
 
 
+def test_a_place_that_there_is_not_is_refused():
+    *_leaves, loss = neuron()
+    s = explain.Stepper(loss)
+    s.seek(7)
+    for position in (8, -1):
+        with pytest.raises(IndexError, match=f"from 0 to 7, the number of steps; got {position}"):
+            s.seek(position)
+    assert s.position == 7
+
+
+def test_one_of_several_outputs_has_to_be_chosen():
+    w = mg.tensor(2.0, requires_grad=True)
+    for loss in ((w * w, w + 1), lambda: [w * w, w + 1]):
+        with pytest.raises(TypeError, match="one tensor; got 2 outputs: give one of them, or their sum"):
+            explain.Stepper(loss)
+
+
 def test_a_step_shows_all_that_it_uses():
     w, b, loss = neuron()
     s = explain.Stepper(loss)
