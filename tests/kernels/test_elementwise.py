@@ -71,7 +71,7 @@ def test_any_program_has_numpys_bits(steps, dtype):
         values = [x, y]
         for word, *places in steps:
             few = places[: 3 if word is np.where else word.nin]
-            chosen = [dtype(0.75 * i) if i < 0 else values[i % len(values)] for i in few]
+            chosen = [dtype(0.75 * i) if n and i < 0 else values[i % len(values)] for n, i in enumerate(few)]
             values.append(word(*chosen) * dtype(1) if word in (np.greater, np.less_equal) else word(*chosen))
         return values[-1] + x
 

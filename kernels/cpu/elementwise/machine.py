@@ -10,16 +10,17 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from ...recording import address, empty
-from ..llvm import INT, at, for_vectors, load, store, vector
+from ..llvm import INT, at, copy_bytes, load, store, vector
 from ..product import make_scratch
 from ..runtime import parallel, serial
 from ..tasks import share
 from .words import WORDS
 
-PIECE = 512  # elements
+PIECE, LANES = 512, 16  # elements; those of a vector
 SHARE = 1 << 15  # elements in a task
 NUMBERS = {word: i for i, word in enumerate(WORDS)}
 
@@ -30,28 +31,29 @@ def inputs_of(word):
 
 
 @intrinsic
-def run_word(typingctx, zero, word, x, y, z, target, count):
-    """target[i] = word(x[i], y[i], z[i]) for `count` elements at these addresses, of the type of `zero`."""
+def run_word(typingctx, zero, word, x, y, z, target):
+    """target[i] = word(x[i], y[i], z[i]) for a piece at these addresses, of the type of `zero`."""
 
     def codegen(context, b, signature, args):
-        _, word, *sources, target, count = args
+        _, word, *sources, target = args
         end = b.append_basic_block("end")
         switch = b.switch(word, end)
         for name, number in NUMBERS.items():
             block = b.append_basic_block(name.__name__)
             switch.add_case(ir.Constant(INT, number), block)
             with b.goto_block(block):
-                emit_loop(b, WORDS[name], sources[: inputs_of(name)], target, count, args[0].type)
+                emit_loop(b, WORDS[name], sources[: inputs_of(name)], target, args[0].type)
                 b.branch(end)
         b.position_at_end(end)
         return context.get_dummy_value()
 
-    return types.void(zero, *[types.int64] * 6), codegen
+    return types.void(zero, *[types.int64] * 5), codegen
 
 
-def emit_loop(b, word, sources, target, count, element):
-    for first, lanes in for_vectors(b, count):
-        kind = vector(element, lanes)
+def emit_loop(b, word, sources, target, element):
+    kind = vector(element, LANES)
+    with cgutils.for_range(b, ir.Constant(INT, PIECE // LANES), intp=INT) as loop:
+        first = b.mul(loop.index, ir.Constant(INT, LANES))
         values = [load(b, at(b, source, first, element), kind, 1) for source in sources]
         store(b, word(b, *values), at(b, target, first, element), 1)
 
@@ -64,38 +66,45 @@ def fill_constants(constants, memory):
 
 
 @serial
-def place_of(register, places, arrays, moved, scratch):
-    """Where a register's piece begins: in an array, so many bytes on, or in scratch memory."""
-    return places[register] + (moved if register < arrays else scratch)
+def place_of(register, arrays, moved, memory):
+    """Where a register's piece begins: in an array, so many bytes on, or in scratch memory (address, bytes of each)."""
+    return arrays[register] + moved if register < len(arrays) else memory[0] + register * memory[1]
 
 
 @serial
-def run_task(task, steps, places, arrays, zero, size, scratch, constants):
-    """places (registers,): addresses of the arrays, which come first, then offsets in a thread's scratch memory."""
-    mine, item = scratch[numba.get_thread_id()], constants.itemsize
-    fill_constants(constants, mine[: len(constants) * PIECE * item].view(constants.dtype))
-    here = np.int64(mine.ctypes.data)
+def run_steps(steps, arrays, moved, memory, zero):
+    for s in range(len(steps)):
+        x, y = place_of(steps[s, 1], arrays, moved, memory), place_of(steps[s, 2], arrays, moved, memory)
+        z, target = place_of(steps[s, 3], arrays, moved, memory), place_of(steps[s, 4], arrays, moved, memory)
+        run_word(zero, steps[s, 0], x, y, z, target)
+
+
+@serial
+def run_task(task, steps, arrays, zero, size, scratch, constants):
+    """arrays: addresses of the inputs and of the result. A piece that is not whole is computed in scratch memory."""
+    mine, item, result = scratch[numba.get_thread_id()], constants.itemsize, len(arrays) - 1
+    piece, here = PIECE * item, np.int64(mine.ctypes.data)
+    fill_constants(constants, mine[len(arrays) * piece : (len(arrays) + len(constants)) * piece].view(constants.dtype))
     for first in range(task * SHARE, min((task + 1) * SHARE, size), PIECE):
-        moved, count = first * item, min(PIECE, size - first)
-        for s in range(len(steps)):
-            x, y, z, target = (
-                place_of(steps[s, 1], places, arrays, moved, here), place_of(steps[s, 2], places, arrays, moved, here),
-                place_of(steps[s, 3], places, arrays, moved, here), place_of(steps[s, 4], places, arrays, moved, here),
-            )  # fmt: skip
-            run_word(zero, steps[s, 0], x, y, z, target, count)
+        moved, rest = first * item, (size - first) * item
+        if rest >= piece:
+            run_steps(steps, arrays, moved, (here, piece), zero)
+            continue
+        for i in range(result):
+            copy_bytes(here + i * piece, arrays[i] + moved, rest)
+        run_steps(steps, arrays[:0], moved, (here, piece), zero)
+        copy_bytes(arrays[result] + moved, here + result * piece, rest)
 
 
 @parallel
-def run_tasks(steps, places, arrays, zero, size, scratch, constants):
-    share(run_task, -(-size // SHARE), (steps, places, arrays, zero, size, scratch, constants))
+def run_tasks(steps, arrays, zero, size, scratch, constants):
+    share(run_task, -(-size // SHARE), (steps, arrays, zero, size, scratch, constants))
 
 
 def run(program, arrays):
     """The result of a Program (see program.py) for arrays of one shape and type, contiguous."""
-    out, item = empty(arrays[0].shape, arrays[0].dtype), arrays[0].itemsize
-    offsets = np.arange(program.registers - len(arrays) - 1) * PIECE * item
-    places = np.array([*map(address, (*arrays, out)), *offsets], np.int64)
-    scratch = make_scratch(max(len(offsets), 1) * PIECE * item)
-    constants = np.array(program.constants, out.dtype)
-    run_tasks(program.steps, places, len(arrays) + 1, out.dtype.type(0), out.size, scratch, constants)
+    out = empty(arrays[0].shape, arrays[0].dtype)
+    places = np.array([*map(address, (*arrays, out))], np.int64)
+    scratch, constants = make_scratch(program.registers * PIECE * out.itemsize), np.array(program.constants, out.dtype)
+    run_tasks(program.steps, places, out.dtype.type(0), out.size, scratch, constants)
     return out

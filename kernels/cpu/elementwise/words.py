@@ -54,28 +54,22 @@ FORMATS = {
 
 
 def format_of(x):
-    return FORMATS[x.type.element if isinstance(x.type, ir.VectorType) else x.type]
+    return FORMATS[x.type.element]
 
 
 def number(x, value):
     """A vector like x of one number."""
-    kind = x.type
-    return ir.Constant(kind, [float(value)] * kind.count if isinstance(kind, ir.VectorType) else float(value))
+    return ir.Constant(x.type, [float(value)] * x.type.count)
 
 
 def integers(x, value):
     """A vector of integers as wide as x's numbers."""
-    whole = format_of(x).integer
-    if not isinstance(x.type, ir.VectorType):
-        return ir.Constant(whole, value)
-    return ir.Constant(ir.VectorType(whole, x.type.count), [value] * x.type.count)
+    return ir.Constant(ir.VectorType(format_of(x).integer, x.type.count), [value] * x.type.count)
 
 
 def named(b, name, x):
     """llvm.NAME(x)"""
-    element = getattr(x.type, "element", x.type)
-    suffix = element.intrinsic_name if element == x.type else f"v{x.type.count}{element.intrinsic_name}"
-    kind = ir.FunctionType(x.type, [x.type])
+    kind, suffix = ir.FunctionType(x.type, [x.type]), f"v{x.type.count}{x.type.element.intrinsic_name}"
     return b.call(cgutils.get_or_insert_function(b.module, kind, f"llvm.{name}.{suffix}"), [x])
 
 
