@@ -111,6 +111,8 @@ X = np.ones(4, np.float32)
         lambda x: np.add(x, x, dtype=np.float32),
         lambda x: np.where(x > 0),
         lambda x: (x + 1, x)[1],
+        lambda x: (x * 2, x + 1)[0],  # not what came last
+        lambda x: x**3,
     ],
 )
 def test_what_has_no_program_is_left_to_numpy(fn, monkeypatch):
