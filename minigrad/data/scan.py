@@ -47,7 +47,8 @@ def kind_of(entry: os.DirEntry) -> str:
 def images_below(directory: Path) -> tuple[list[Path], Counter]:
     """(the images in a directory and below, sorted; how many files of each sort were passed over).
 
-    A folder that several links lead to is read once, so circles of links end.
+    A folder that several links lead to is read once. A link to a folder above is passed over: its images belong to
+    others.
     """
     paths, passed, seen, waiting = [], Counter(), set(), [directory]
     while waiting:
@@ -56,13 +57,20 @@ def images_below(directory: Path) -> tuple[list[Path], Counter]:
             continue
         for entry in entries(folder):
             kind = kind_of(entry)
-            if kind == "folder":
+            if kind == "folder" and leads_up(entry, folder):
+                passed["link to a folder above"] += 1
+            elif kind == "folder":
                 waiting.append(Path(entry.path))
             elif (sort := sort_of(entry, kind)) is None:
                 paths.append(Path(entry.path))
             else:
                 passed[sort] += 1
     return sorted(paths), passed
+
+
+def leads_up(entry: os.DirEntry, folder: Path) -> bool:
+    """Is it a link to this folder or to one that it lies in?"""
+    return entry.is_symlink() and folder.resolve().is_relative_to(Path(entry.path).resolve())
 
 
 def already(folder: Path, seen: set) -> bool:
