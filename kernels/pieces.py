@@ -41,7 +41,7 @@ def threads():
     return runtime.get_num_threads() if runtime is not None else os.cpu_count() or 1
 
 
-def each(fn, *arrays):
+def each_element(fn, *arrays):
     """fn(*arrays), where each element of the result depends on the elements of the arrays in the same place alone.
 
     Arrays of different shapes, small ones and such whose elements don't lie in order are given to fn as they are.

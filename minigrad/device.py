@@ -58,7 +58,7 @@ class Device:
 
         (By NumPy, see kernels/pieces.py; the fast kernels have a machine for it, see kernels/cpu/elementwise/.)
         """
-        return self.kernels.each(fn, *arrays)
+        return self.kernels.each_element(fn, *arrays)
 
     def each_row(self, fn, *arrays):
         """fn(*arrays) for a function of each entry of the first axis, likewise."""

@@ -31,7 +31,7 @@ from .convolution.conv import conv2d_backward_input as conv2d_backward_input
 from .convolution.conv import conv2d_forward as conv2d_forward
 from .convolution.conv_weight import conv2d_backward_weight as conv2d_backward_weight
 from .dropout import dropout_forward as dropout_forward
-from .elementwise.program import each as each
+from .elementwise.program import each_element as each_element
 from .elementwise.program import normal_cdf as normal_cdf
 from .joining import concat_forward as concat_forward
 from .linear import linear_backward_input as linear_backward_input

@@ -78,7 +78,7 @@ def others_forward(k, ones):
     x, window = ones(2, 6, 6, 8), ((3, 3), (2, 2), ONE)
     return [
         ("response norm", lambda: k.local_response_norm_forward(x, 5, 1e-4, 0.75, 1.0)),
-        ("functions of an element", lambda: k.each(np.tanh, ones(LEAST))),
+        ("functions of an element", lambda: k.each_element(np.tanh, ones(LEAST))),
         ("linear, one row", lambda: k.linear_forward(ones(1, 8), ones(8, 8), None)),
         ("dropout", lambda: k.dropout_forward(x, 0.5, 1)),
         ("concatenation", lambda: k.concat_forward([x, x])),

@@ -1,6 +1,6 @@
 """The readable definition of every kernel. Runs on NumPy and CuPy arrays alike; the fast kernels must agree with it."""
 
-from ..pieces import each as each
+from ..pieces import each_element as each_element
 from .activation import add_relu_forward as add_relu_forward
 from .activation import relu_backward as relu_backward
 from .activation import relu_forward as relu_forward

@@ -117,15 +117,15 @@ X = np.ones(4, np.float32)
 )
 def test_what_has_no_program_is_left_to_numpy(fn, monkeypatch):
     monkeypatch.setattr(pieces, "LEAST", 2)
-    monkeypatch.setattr(pieces, "each", lambda fn, *arrays: "NumPy")
-    assert cpu.each(fn, X) == "NumPy" and not isinstance(cpu.each(lambda x: x + 1, X), str)
+    monkeypatch.setattr(pieces, "each_element", lambda fn, *arrays: "NumPy")
+    assert cpu.each_element(fn, X) == "NumPy" and not isinstance(cpu.each_element(lambda x: x + 1, X), str)
 
 
 def test_arrays_that_lie_otherwise_are_left_to_numpy(monkeypatch):
     monkeypatch.setattr(program, "run", None)
     x = np.ones((600, 600), np.float32)
     for arrays in ((x.T[:, ::2],), (x, x[0]), (x, x.astype("d")), (x.astype("i4"),), (X,)):
-        assert np.array_equal(cpu.each(lambda *a: sum(a) * 2, *arrays), sum(arrays) * 2)
+        assert np.array_equal(cpu.each_element(lambda *a: sum(a) * 2, *arrays), sum(arrays) * 2)
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.op.__name__ in ELEMENTWISE - {"sin", "cos"}], ids=str)

@@ -30,14 +30,14 @@ FUNCTIONS = [np.exp, np.tanh, np.log1p, np.sqrt, np.sin, lambda x: x * (x + 3).c
 def test_the_bits_are_those_of_the_whole(dtype, shape):
     x = np.random.default_rng(0).random(shape).astype(dtype) * 4
     for fn in FUNCTIONS:
-        y = pieces.each(fn, x)
+        y = pieces.each_element(fn, x)
         assert y.shape == shape and y.dtype == fn(x).dtype and y.tobytes() == fn(x).tobytes()
 
 
 def test_arrays_that_lie_otherwise_or_broadcast_are_taken_as_they_are(small):
     x, seen = np.arange(4096.0).reshape(64, 64), []
     for arrays in ((x.T,), (x[:, ::2],), (x, x[0]), (x, np.float64(2)), (x[:1, :9],)):
-        assert (pieces.each(lambda *a: seen.append(a[0].shape) or sum(a), *arrays) == sum(arrays)).all()
+        assert (pieces.each_element(lambda *a: seen.append(a[0].shape) or sum(a), *arrays) == sum(arrays)).all()
     assert seen == [(64, 64), (64, 32), (64, 64), (64, 64), (1, 9)]
 
 
@@ -57,9 +57,9 @@ def test_all_threads_take_part_and_the_result_does_not_depend_on_them(small, mon
 
     monkeypatch.setattr(pieces, "threads", lambda: 2)
     x = np.linspace(0, 1, 40 * SMALL, dtype=np.float32)
-    two = pieces.each(fn, x)
+    two = pieces.each_element(fn, x)
     monkeypatch.setattr(pieces, "threads", lambda: 1)
-    assert len(names) == 2 and two.tobytes() == pieces.each(np.exp, x).tobytes()
+    assert len(names) == 2 and two.tobytes() == pieces.each_element(np.exp, x).tobytes()
 
 
 def test_the_callers_errstate_holds_in_all_threads(small, monkeypatch):
@@ -76,7 +76,7 @@ def test_the_callers_errstate_holds_in_all_threads(small, monkeypatch):
     x[:SMALL] = 1
     with warnings.catch_warnings(), np.errstate(invalid="ignore"):
         warnings.simplefilter("error")
-        assert np.isnan(pieces.each(fn, x)[SMALL:]).all() and len(met) == 2
+        assert np.isnan(pieces.each_element(fn, x)[SMALL:]).all() and len(met) == 2
 
 
 def test_an_error_in_another_thread_reaches_the_caller(small, monkeypatch):
@@ -88,18 +88,18 @@ def test_an_error_in_another_thread_reaches_the_caller(small, monkeypatch):
         return x
 
     with pytest.raises(MemoryError, match="no more"):
-        pieces.each(fn, np.arange(60.0 * SMALL))
+        pieces.each_element(fn, np.arange(60.0 * SMALL))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_a_forked_process_has_threads_of_its_own(small):
     x = np.linspace(0, 1, 40 * SMALL)
-    pieces.each(np.exp, x)
+    pieces.each_element(np.exp, x)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of forking with threads
         child = os.fork()
     if child == 0:
-        os._exit(int(not (pieces.each(np.exp, x) == np.exp(x)).all()))
+        os._exit(int(not (pieces.each_element(np.exp, x) == np.exp(x)).all()))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 

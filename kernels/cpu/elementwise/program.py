@@ -114,7 +114,7 @@ def assembled(listing):
     return Program(np.array(rows, np.int64), [value for _, value in constants], max(where.values()) + 1)
 
 
-def each(fn, *arrays):
+def each_element(fn, *arrays):
     """fn(*arrays) of large arrays in one pass by all threads, where each element depends on those in its place alone.
 
     Results differ from NumPy's in the last places where fn has an exponential or a logarithm in it, and nothing warns
@@ -126,4 +126,4 @@ def each(fn, *arrays):
         program = traced(fn, first.dtype, len(arrays))
         if program is not None:
             return run(program, arrays)
-    return pieces.each(fn, *arrays)
+    return pieces.each_element(fn, *arrays)
