@@ -135,10 +135,10 @@ def test_steps_that_overflow_are_skipped_in_a_replay(name, clip_grad_norm):
     """Some at the start, later one whose gradients overflow, and one whose loss does."""
     results, scalers = [], []
     for steps in (GraphedStep(pytest.fail), loop.op_by_op):
-        scaler = NotingScaler(init_scale=2.0**18, growth_interval=3)
+        scaler = NotingScaler(init_scale=2.0**21, growth_interval=3)
 
         def change(number, net, optimizer, scaler=scaler):
-            scaler.current = 2.0**18 if number == 8 else scaler.current
+            scaler.current = 2.0**21 if number == 8 else scaler.current
             return 1e6 if number == 13 else 1
 
         settings = dict(scaler=scaler, low_type="float16", clip_grad_norm=clip_grad_norm)
