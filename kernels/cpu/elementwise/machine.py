@@ -14,6 +14,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from ...recording import address, empty
+from ..layout import odd_lines
 from ..llvm import INT, at, copy_bytes, load, store, vector
 from ..product import make_scratch
 from ..runtime import parallel, serial
@@ -59,10 +60,10 @@ def emit_loop(b, word, sources, target, element):
 
 
 @serial
-def fill_constants(constants, memory):
-    """Each constant as a piece, one after the other."""
+def fill_constants(constants, memory, apart):
+    """Each constant as a piece; `apart`: elements from piece to piece."""
     for i in range(len(constants)):
-        memory[i * PIECE : (i + 1) * PIECE] = constants[i]
+        memory[i * apart : i * apart + PIECE] = constants[i]
 
 
 @serial
@@ -80,31 +81,36 @@ def run_steps(steps, arrays, moved, memory, zero):
 
 
 @serial
-def run_task(task, steps, arrays, zero, size, scratch, constants):
-    """arrays: addresses of the inputs and of the result. A piece that is not whole is computed in scratch memory."""
+def run_task(task, steps, arrays, zero, size, scratch, apart, constants):
+    """arrays: addresses of the inputs and of the result. A piece that is not whole is computed in scratch memory.
+
+    apart: bytes from one register's piece to the next one's there
+    """
     mine, item, result = scratch[numba.get_thread_id()], constants.itemsize, len(arrays) - 1
-    piece, here = PIECE * item, np.int64(mine.ctypes.data)
-    fill_constants(constants, mine[len(arrays) * piece : (len(arrays) + len(constants)) * piece].view(constants.dtype))
+    piece, memory = PIECE * item, (np.int64(mine.ctypes.data), apart)
+    first_constant, end = len(arrays) * apart, (len(arrays) + len(constants)) * apart
+    fill_constants(constants, mine[first_constant:end].view(constants.dtype), apart // item)
     for first in range(task * SHARE, min((task + 1) * SHARE, size), PIECE):
         moved, rest = first * item, (size - first) * item
         if rest >= piece:
-            run_steps(steps, arrays, moved, (here, piece), zero)
+            run_steps(steps, arrays, moved, memory, zero)
             continue
         for i in range(result):
-            copy_bytes(here + i * piece, arrays[i] + moved, rest)
-        run_steps(steps, arrays[:0], moved, (here, piece), zero)
-        copy_bytes(arrays[result] + moved, here + result * piece, rest)
+            copy_bytes(memory[0] + i * apart, arrays[i] + moved, rest)
+        run_steps(steps, arrays[:0], moved, memory, zero)
+        copy_bytes(arrays[result] + moved, memory[0] + result * apart, rest)
 
 
 @parallel
-def run_tasks(steps, arrays, zero, size, scratch, constants):
-    share(run_task, -(-size // SHARE), (steps, arrays, zero, size, scratch, constants))
+def run_tasks(steps, arrays, zero, size, scratch, apart, constants):
+    share(run_task, -(-size // SHARE), (steps, arrays, zero, size, scratch, apart, constants))
 
 
 def run(program, arrays):
     """The result of a Program (see program.py) for arrays of one shape and type, contiguous."""
     out = empty(arrays[0].shape, arrays[0].dtype)
     places = np.array([*map(address, (*arrays, out))], np.int64)
-    scratch, constants = make_scratch(program.registers * PIECE * out.itemsize), np.array(program.constants, out.dtype)
-    run_tasks(program.steps, places, out.dtype.type(0), out.size, scratch, constants)
+    apart, constants = odd_lines(PIECE * out.itemsize), np.array(program.constants, out.dtype)
+    scratch = make_scratch(program.registers * apart)
+    run_tasks(program.steps, places, out.dtype.type(0), out.size, scratch, apart, constants)
     return out
