@@ -14,6 +14,7 @@ from .watchdog import VARIABLE, Watchdog, seconds_of
 
 STDERR = 2
 GRACE = 2.0  # seconds that others wait with an error of theirs: if the first process has it too, it says so for all
+LAST_WORDS = 0.5  # seconds for the launcher to pass on what was written, before MPI has it end all at once
 
 
 class MpiGroup(Group):
@@ -70,6 +71,7 @@ class MpiGroup(Group):
         try:
             sys.stdout.flush()
             sys.stderr.flush()
+            time.sleep(LAST_WORDS)
             os.dup2(os.open(os.devnull, os.O_WRONLY), STDERR)  # MPI's line about it says no more than ours
         finally:
             self.communicator.Abort(status)
