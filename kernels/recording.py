@@ -9,6 +9,7 @@ arguments, and a replay makes the calls again. So all memory that they work on m
     address(a)             the address of an array, which is kept alive if its memory is not from there
     assign, copied         what is computed beside the kernels, taken down like them
     once(w, fn)            what depends on shapes and weights alone, as packed weights do: computed now, and not again
+    as_a_whole             a kernel that does much beside the compiled ones: a replay calls it itself
 
 Where nothing is recorded these are np.empty and the like. What is computed in any other way is computed once, when the
 recording is made. Weights are the arrays that no call of the recording writes.
@@ -17,6 +18,7 @@ recording is made. Weights are the arrays that no call of the recording writes.
 import functools
 import math
 import threading
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -112,20 +114,48 @@ class Recording:
         self.calls.append((fn, tuple(map(lasting, args))))
 
     def run_op(self, fn, inputs, settings):
-        """fn(*inputs, **settings), an op's (y, backward), taken down as one call; nothing where y is a view."""
-        HERE.recording = None
-        try:
-            y, backward = fn(*inputs, **settings)
-        finally:
-            HERE.recording = self
-        y, arrays = np.asarray(y), [a for a in inputs if isinstance(a, np.ndarray)]
-        if any(np.may_share_memory(y, a) for a in arrays):
-            return y, backward
+        """fn(*inputs, **settings), an op's (y, backward), each taken down as one call; nothing where y is a view."""
+        whole = Whole(functools.partial(fn, **settings))
+        with self.paused():
+            y = np.asarray(whole.forward(*inputs))
+        there = self.kept_result(y, inputs)
+        if there is not y:
+            self.take_down(run_again, (whole.forward, (there,), *inputs))
+        return there, functools.partial(self.run_backward, whole)
+
+    def run_backward(self, whole, dy):
+        """An op's gradients, taken down as one call; those that are views of dy are not computed again."""
+        return self.run_whole(whole.backward, (dy,))
+
+    def run_whole(self, fn, args):
+        """fn(*args), which returns an array or a tuple of arrays and None, taken down as one call."""
+        with self.paused():
+            results = fn(*args)
+        many = isinstance(results, tuple | list)
+        fresh = tuple(results) if many else (results,)
+        there = tuple(self.kept_result(y, args) for y in fresh)
+        targets = tuple(None if mine is y else mine for mine, y in zip(there, fresh))
+        self.take_down(run_again, (fn, targets, *args))
+        return there if many else there[0]
+
+    def kept_result(self, y, args):
+        """A copy of y in the recording's memory; y itself if it is None, or lies where one of the arguments does."""
+        if y is None or any(np.may_share_memory(y, a) for a in arrays_in(args)):
+            return y
+        y = np.asarray(y)
         memory, strides = self.arena.empty((y.nbytes,), np.uint8), np.empty_like(y).strides
         there = np.ndarray(y.shape, y.dtype, memory, 0, strides)  # in y's own order of axes
         there[...] = y
-        self.take_down(run_again, (there, functools.partial(fn, **settings), *inputs))
-        return there, backward
+        return there
+
+    @contextmanager
+    def paused(self):
+        """In this block nothing is taken down."""
+        HERE.recording = None
+        try:
+            yield
+        finally:
+            HERE.recording = self
 
     def computes(self, a):
         """Is it an array that calls write, and no weight?"""
@@ -141,9 +171,36 @@ class Recording:
         self.calls, self.kept, self.written, self.arena = [], [], {}, Arena()
 
 
-def run_again(there, fn, *inputs):
-    """What an op gives, put where its first result was."""
-    there[...] = fn(*inputs)[0]
+class Whole:
+    """An op that is called anew in each replay, and its backward pass, which is that of its last forward pass."""
+
+    def __init__(self, fn):
+        self.fn, self.last = fn, None
+
+    def forward(self, *inputs):
+        y, self.last = self.fn(*inputs)
+        return y
+
+    def backward(self, dy):
+        assert self.last is not None
+        return tuple(self.last(dy))
+
+
+def run_again(fn, there, *args):
+    """fn(*args), whose results are put where those of the first call were; None where they need not be."""
+    results = fn(*args)
+    for target, y in zip(there, results if isinstance(results, tuple | list) else (results,)):
+        if target is not None:
+            target[...] = y
+
+
+def arrays_in(values):
+    """The arrays among values, also those in lists and tuples."""
+    for value in values:
+        if isinstance(value, np.ndarray):
+            yield value
+        elif isinstance(value, tuple | list):
+            yield from arrays_in(value)
 
 
 def record(fn, inputs=()):
@@ -168,11 +225,11 @@ def empty(shape, dtype):
     return np.empty(shape, dtype) if HERE.recording is None else HERE.recording.arena.empty(shape, dtype)
 
 
-def zeros(shape):
+def zeros(shape, dtype=np.float64):
     """np.zeros; while something is recorded, in its memory, and zeros again in each replay."""
     if HERE.recording is None:
-        return np.zeros(shape)
-    a = empty(shape, np.float64)
+        return np.zeros(shape, dtype)
+    a = empty(shape, dtype)
     assign(a, 0)
     return a
 
@@ -191,6 +248,18 @@ def written(a):
     return a
 
 
+def as_a_whole(kernel):
+    """The kernel; where something is recorded, its call is taken down instead of the calls that it makes."""
+
+    @functools.wraps(kernel)
+    def call(*args, **settings):
+        if HERE.recording is None:
+            return kernel(*args, **settings)
+        return HERE.recording.run_whole(functools.partial(kernel, **settings), args)
+
+    return call
+
+
 def is_weight(a):
     """Is something recorded, by which this array is not written?"""
     return HERE.recording is not None and not HERE.recording.computes(a)
@@ -200,18 +269,17 @@ def once(w, fn, *args):
     """fn(*args), which depends on the weight w alone: a replay does not do it again."""
     if not is_weight(w):
         return fn(*args)
-    recording, HERE.recording = HERE.recording, None
-    try:
+    with HERE.recording.paused():
         return fn(*args)
-    finally:
-        HERE.recording = recording
 
 
 def also(fn, *args):
     """Call fn(*args), which computes beside the kernels; a replay calls it, too."""
-    if HERE.recording is not None:
-        HERE.recording.take_down(fn, args)
-    return fn(*args)
+    if HERE.recording is None:
+        return fn(*args)
+    HERE.recording.take_down(fn, args)
+    with HERE.recording.paused():
+        return fn(*args)
 
 
 def assign(target, values):
@@ -230,6 +298,20 @@ def copied(a, dtype=None):
     copy = empty(a.shape, dtype or a.dtype)
     assign(copy, a)
     return copy
+
+
+def added(a, b):
+    """a + b"""
+    if HERE.recording is None:
+        return a + b
+    total = empty(a.shape, np.result_type(a, b))
+    also(np.add, a, b, total)
+    return total
+
+
+def copy_of(a):
+    """a.copy()"""
+    return a.copy() if HERE.recording is None else copied(a)
 
 
 def contiguous(a):

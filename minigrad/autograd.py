@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from kernels.recording import HERE, added, copy_of
+
 recording: ContextVar[bool] = ContextVar("recording", default=True)
 watcher: ContextVar = ContextVar("watcher", default=None)  # called after each op with (fn, inputs, settings, output)
 
@@ -233,7 +235,7 @@ class Leaf(Node):
 
     def run(self, held):
         if self.grad is None:
-            self.grad = held[0] if _alone(held) else held[0].copy()
+            self.grad = held[0] if _alone(held) else copy_of(held[0])
         else:
             self.grad += held[0]  # ours alone, or the caller's own choice
         return ()
@@ -318,7 +320,7 @@ def _alone(box):
 
 def _add(held, dx):
     """held + dx, in place where that harms nobody."""
-    if _alone(held) and held[0].dtype == dx.dtype:
+    if HERE.recording is None and _alone(held) and held[0].dtype == dx.dtype:
         held[0] += dx
         return held[0]
-    return held[0] + dx
+    return added(held[0], dx)

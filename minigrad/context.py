@@ -20,6 +20,18 @@ class Context(NamedTuple):
         return self.device.xp
 
     @property
+    def empty(self):
+        return self.device.empty
+
+    @property
+    def zeros(self):
+        return self.device.zeros
+
+    @property
+    def copied(self):
+        return self.device.copied
+
+    @property
     def each(self):
         return self.device.each
 

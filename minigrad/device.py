@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from kernels import pieces
+from kernels import pieces, recording
 from kernels.recording import HERE, record
 
 from .cuda_graph import CudaGraph
@@ -64,6 +64,18 @@ class Device:
         """fn(*arrays) for a function of each entry of the first axis, likewise."""
         return pieces.each_row(fn, *arrays)
 
+    def empty(self, shape, dtype):
+        """An array whose numbers nobody has written."""
+        return self.xp.empty(shape, dtype) if HERE.recording is None else recording.empty(shape, dtype)
+
+    def zeros(self, shape, dtype):
+        """An array of zeros; also in each replay of what is captured."""
+        return self.xp.zeros(shape, dtype) if HERE.recording is None else recording.zeros(shape, dtype)
+
+    def copied(self, array):
+        """A copy of an array; also in each replay of what is captured."""
+        return recording.copy_of(array)
+
     def asarray(self, array):
         """The same numbers on this device; no copy when they are there already."""
         return self.xp.asarray(array.get() if self.xp is np and hasattr(array, "get") else array)
@@ -101,16 +113,12 @@ class Device:
     def run(self, fn, ctx, arrays, settings):
         """The (y, backward) of an op.
 
-        Where something is captured, an op that does not leave all to compiled kernels is taken down as a whole, and so
-        is one whose vectors (biases, batch norm's) are no weights.
+        Where something is captured, an op that does not leave all to compiled kernels is taken down as a whole.
         """
-        recording = HERE.recording
-        if recording is None:
+        here = HERE.recording
+        if here is None or (fn.kernels_only and getattr(ctx.kernels, "recordable", False)):
             return fn(ctx, *arrays, **settings)
-        launches = fn.kernels_only and getattr(ctx.kernels, "recordable", False)
-        if launches and not any(a is not None and a.ndim < 2 and recording.computes(a) for a in arrays):
-            return fn(ctx, *arrays, **settings)
-        return recording.run_op(functools.partial(fn, ctx), arrays, settings)
+        return here.run_op(functools.partial(fn, ctx), arrays, settings)
 
     def memory(self):
         """Bytes that a training step can have; infinite where the system doesn't tell. A GPU tells what is free."""

@@ -204,13 +204,13 @@ class Tensor:
     def __setitem__(self, index, value):
         if recording.get() and getattr(value, "node", None) is not None:
             raise RuntimeError("writing in place a value that requires a gradient; use no_grad() or detach()")
+        refuse_while_capturing("writing into a tensor")
         self.to_be_written()[index] = value.data if isinstance(value, Tensor) else value
 
     def to_be_written(self):
         """The array, for who overwrites it at once. RuntimeError where a gradient would come out wrong."""
         if recording.get() and self.node is not None:
             raise RuntimeError("writing in place into a tensor that requires a gradient; use no_grad() or detach()")
-        refuse_while_capturing("writing into a tensor")
         self.version[0] += 1
         return self.data
 

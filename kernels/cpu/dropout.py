@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..recording import also, assign
 from ..reference.dropout import MASK32
 from ..reference.dropout import mix32 as mix32_int
 from .layout import deliver
@@ -49,9 +50,13 @@ def dropout_forward(x, p, seed, out=None):
     """Zero each element with probability p, scale the rest by 1 / (1 - p). Applied to dy it is the backward pass."""
     y = result(x.shape, x.dtype, out)
     if p >= 1:
-        y[...] = 0
+        assign(y, 0)
     else:
-        keys = tuple(np.uint32(mix32_int(half & MASK32)) for half in (seed, seed >> 32))
-        threshold, scale = np.uint32(int(p * 2**32)), x.dtype.type(1 / (1 - p))
-        dropout_rows(*row_views(x, y), keys, threshold, scale)
+        also(drop, row_views(x, y), seed, np.uint32(int(p * 2**32)), x.dtype.type(1 / (1 - p)))
     return deliver(y, out)
+
+
+def drop(views, seed, threshold, scale):
+    """seed: a number, or an array of one, which a replay reads anew"""
+    keys = tuple(np.uint32(mix32_int(half & MASK32)) for half in (int(seed), int(seed) >> 32))
+    dropout_rows(*views, keys, threshold, scale)

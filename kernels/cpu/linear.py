@@ -18,7 +18,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ..recording import address, also, contiguous, empty
+from ..recording import address, also, contiguous, copied, empty, zeros
 from .convolution.gather import gather
 from .convolution.pack import filters_of
 from .layout import LINE, deliver, odd_lines, round_up, with_contiguous_channels
@@ -102,13 +102,13 @@ def stream_rows(zero, item, size, dy, w, dx, piece):
 
 def stream(dy, w):
     """dy w   (N, C)"""
-    (n, k), columns, dy, w = dy.shape, w.shape[1], np.ascontiguousarray(dy), np.ascontiguousarray(w)
+    (n, k), columns, dy, w = dy.shape, w.shape[1], contiguous(dy), contiguous(w)
     apart = odd_lines(columns * dy.itemsize) // dy.itemsize
-    dx = np.zeros((n, apart), dy.dtype)
+    dx = zeros((n, apart), dy.dtype)
     tasks = round_up(max(-(-columns // PIECE), 1), get_num_threads())
     places = address(dy), address(w), (address(dx), dx.strides[0])
     stream_rows(dy.dtype.type(0), dy.itemsize, (n, k, columns), *places, max(-(-columns // tasks), 1))
-    return np.ascontiguousarray(dx[:, :columns])
+    return contiguous(dx[:, :columns])
 
 
 @intrinsic
@@ -177,7 +177,7 @@ def row_times_weights(x, w, b, low, y):
 def single_row(x, w, b, relu):
     """y (1, K): one row leaves most columns of the tile empty, and the weights wait for their turn."""
     y = empty((1, len(w)), x.dtype)
-    b = np.zeros_like(y[0]) if b is None else np.ascontiguousarray(b)
+    b = np.zeros_like(y[0]) if b is None else contiguous(b)
     x, w = contiguous(x), contiguous(w)
     row_times_weights(x[0], w, b, x.dtype.type(0 if relu else -np.inf), y[0])
     return y
@@ -213,4 +213,4 @@ def linear_backward_input(dy, w, out=None):
 
 def linear_backward_weight(dy, x):
     """dw = dy^T x   (K, C), summed over all rows"""
-    return product(as_rows(dy).T.copy(), as_rows(x), transposed=True)
+    return product(copied(as_rows(dy).T), as_rows(x), transposed=True)

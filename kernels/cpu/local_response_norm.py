@@ -82,7 +82,7 @@ def local_response_norm_forward(x, size, alpha, beta, k):
 
 def local_response_norm_backward(dy, x, d, size, alpha, beta):
     """dx = dy d^-beta - (2 alpha beta / size) x sum over the windows that hold it of dy x d^(-beta-1)"""
-    dx = np.empty(x.shape, x.dtype)
+    dx = empty(x.shape, x.dtype)
     factors = tuple(x.dtype.type(factor) for factor in (beta, 2 * alpha * beta / size))
     normalise_backward(*(pixels(a) for a in (dy, x, d, dx)), pixel_rows(x), size, factors)
     return dx

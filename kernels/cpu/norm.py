@@ -9,6 +9,8 @@ is accurate, and the same for any number of threads.
 
 import numpy as np
 
+from ..recording import also, as_a_whole, empty, write, written
+from ..reference.norm import move_statistics as numpys_move_statistics
 from .layout import deliver
 from .llvm import fma
 from .norm_rows import add_through_moments
@@ -22,19 +24,60 @@ SAMPLES = 16  # pixels from which the pivot is taken
 # What is not finite shows in the results, as it does where the loops are compiled.
 silently = np.errstate(over="ignore", invalid="ignore")
 
+moved_by_array = as_a_whole(numpys_move_statistics)
+
 
 @parallel
-def sampled_mean(x, rows, channels):
-    """Roughly the mean of each channel, from a few pixels evenly spread: a pivot for the sums, 0 if not finite."""
+def sample_means(x, rows, channels, pivot):
+    """pivot (width,): roughly the mean of each lane's channel, from a few pixels evenly spread; 0 if not finite."""
     samples, total = min(rows, SAMPLES), np.zeros(channels)
     for i in range(samples):
         xs = row(x, i * rows // samples, channels)
         for c in range(channels):
             total[c] += xs[c]
-    pivot = np.empty(channels, x[0].dtype)
-    for c in range(channels):
-        pivot[c] = total[c] / max(samples, 1) if abs(total[c]) < np.inf else 0.0
-    return pivot
+    for i in range(len(pivot)):
+        mean = total[i % channels] / max(samples, 1)
+        pivot[i] = mean if abs(mean) < np.inf else 0.0
+
+
+@parallel
+def join_moments(sums, pivot, count, mean, var):
+    """mean and biased var (C,) of `count` pixels, in float64, from what moment_sums gives."""
+    for c in range(len(mean)):
+        s, q = 0.0, 0.0
+        for part in range(len(sums)):
+            s += sums[part, 0, c]
+            q += sums[part, 1, c]
+        offset = s / count
+        variance = q / count - offset * offset
+        mean[c], var[c] = pivot[c] + offset, 0.0 if variance < 0 else variance
+
+
+@parallel
+def scales_and_shifts(gamma, beta, mean, var, eps, lanes):
+    """In each lane (rows of `lanes`): scale, shift and, where there is a third row, mean. See scale_and_shift."""
+    for i in range(lanes.shape[1]):
+        c = i % len(mean)
+        scale = gamma[c] / np.sqrt(var[c] + eps)
+        lanes[0, i], lanes[1, i] = scale, beta[c] - mean[c] * scale
+        if len(lanes) > 2:
+            lanes[2, i] = mean[c]
+
+
+@parallel
+def join_gradients(sums, gamma, var, eps, count, dgamma, dbeta, lanes):
+    """dgamma and dbeta (C,) from what gradient_sums gives, and in each lane the slope and the offset of dx."""
+    for c in range(len(dgamma)):
+        s, q = 0.0, 0.0
+        for part in range(len(sums)):
+            s += sums[part, 0, c]
+            q += sums[part, 1, c]
+        root = np.sqrt(var[c] + eps)
+        scale, rstd = gamma[c] / root, 1 / root
+        q *= rstd
+        dgamma[c], dbeta[c] = q, s
+        for i in range(c, lanes.shape[1], len(dgamma)):
+            lanes[0, i], lanes[1, i] = -scale * rstd * q / count, -scale * s / count
 
 
 @serial
@@ -127,37 +170,26 @@ def lane_views(*arrays):
     return row_views(*arrays, block=channels * max(1, LANES // max(channels, 1)))
 
 
-def to_lanes(values, width, dtype):
-    """A value for each channel (C,) repeated for each lane (width,)."""
-    lanes = np.empty((width // len(values), len(values)), dtype)
-    lanes[:] = values
-    return lanes.reshape(-1)
-
-
-def lanes_of(terms, views, dtype):
-    """What belongs to a channel, in all lanes of lane_views."""
-    return tuple(to_lanes(term, views[-1][1], dtype) for term in terms)
-
-
 def empty_sums(rows, channels):
     """(parts, 2, C): at most 1024 rows to a part; many parts are a multiple of 64, which divides among threads."""
     parts = (rows + 31) // 32 if rows <= 2048 else 64 * ((rows + 65535) // 65536)
-    return np.empty((parts, 2, channels))
+    return empty((parts, 2, channels), np.float64)
 
 
 def pixel_count(x):
     return max(x.size // max(x.shape[-1], 1), 1)
 
 
-@silently
-def moments(x):
-    """Mean and biased variance of each channel in float64, from sums about a pivot near the mean: nothing cancels."""
+def moments(x, dtype):
+    """Mean and biased variance of each channel, from sums about a pivot near the mean: nothing cancels."""
     channels, views = x.shape[-1], lane_views(x)
     flat, (rows, width) = views
-    pivot, sums = sampled_mean(flat, rows, channels), empty_sums(rows, channels)
-    moment_sums(*views, to_lanes(pivot, width, x.dtype), sums)
-    offset, square = sums.sum(0) / pixel_count(x)
-    return pivot + offset, np.maximum(square - offset * offset, 0)
+    pivot, sums = empty((width,), x.dtype), empty_sums(rows, channels)
+    mean, var = empty((channels,), dtype), empty((channels,), dtype)
+    sample_means(flat, rows, channels, pivot)
+    moment_sums(*views, pivot, sums)
+    join_moments(sums, pivot, pixel_count(x), mean, var)
+    return mean, var
 
 
 def scale_and_shift(gamma, beta, mean, var, eps):
@@ -166,22 +198,28 @@ def scale_and_shift(gamma, beta, mean, var, eps):
     return scale, beta - mean * scale
 
 
+def stacked(dtype, *vectors):
+    """The vectors as the rows of a matrix."""
+    rows = empty((len(vectors), vectors[0].size), dtype)
+    also(write, rows, vectors)
+    return rows
+
+
 def floor_of(x, relu):
     """What the output is cut off at: 0 with ReLU, else nothing."""
     return x.dtype.type(0 if relu else -np.inf)
 
 
+@as_a_whole
 @silently
 def channel_sum(x):
     """Sum over all axes but the last. (..., C) -> (C,)"""
-    return (moments(x)[0] * (x.size // max(x.shape[-1], 1))).astype(x.dtype)
+    return (moments(x, np.float64)[0] * (x.size // max(x.shape[-1], 1))).astype(x.dtype)
 
 
-@silently
 def channel_mean_var(x):
     """Mean and biased variance of each channel. (..., C) -> (C,), (C,)"""
-    mean, var = moments(x)
-    return mean.astype(x.dtype), var.astype(x.dtype)
+    return moments(x, x.dtype)
 
 
 def batch_norm_forward(x, gamma, beta, eps, relu=False, out=None):
@@ -190,33 +228,28 @@ def batch_norm_forward(x, gamma, beta, eps, relu=False, out=None):
     return batch_norm_apply(x, gamma, beta, mean, var, eps, relu, out), mean, var
 
 
-@silently
 def batch_norm_apply(x, gamma, beta, mean, var, eps, relu=False, out=None):
     """Normalise with given statistics: y = gamma (x - mean) / sqrt(var + eps) + beta. With relu, y = max(y, 0)."""
     y = result(x.shape, x.dtype, out)
     views = lane_views(x, y)
-    terms = scale_and_shift(gamma, beta, mean, var, eps)
-    scale_rows(*views, lanes_of(terms, views, x.dtype), floor_of(x, relu))
+    lanes = empty((2, views[-1][1]), x.dtype)
+    scales_and_shifts(gamma, beta, mean, var, float(eps), lanes)
+    scale_rows(*views, tuple(lanes), floor_of(x, relu))
     return deliver(y, out)
 
 
-@silently
 def backward(dy, x, gamma, beta, mean, var, eps, relu, count):
     """dx, dgamma, dbeta. count: the pixels that mean and var were computed from; infinite if they are constants."""
     dtype, floor = x.dtype, floor_of(x, relu)
-    dx = np.empty(x.shape, dtype)
+    dx, dgamma, dbeta = empty(x.shape, dtype), empty(gamma.shape, dtype), empty(beta.shape, dtype)
     views = lane_views(dy, x, dx)
     size = views[-1]
-    scale, shift = scale_and_shift(gamma, beta, mean, var, eps)
-    lanes = lanes_of((scale, shift, mean), views, dtype)
-    sums = empty_sums(size[0], x.shape[-1])
-    gradient_sums(*views[:2], size, lanes, floor, sums)
-    dbeta, dgamma = sums.sum(0)
-    rstd = 1 / np.sqrt(var + np.float64(eps))
-    dgamma *= rstd
-    lanes += lanes_of((-scale * rstd * dgamma / count, -scale * dbeta / count), views, dtype)
-    gradient_rows(*views, lanes, floor)
-    return dx, dgamma.astype(dtype), dbeta.astype(dtype)
+    lanes, sums = empty((5, size[1]), dtype), empty_sums(size[0], x.shape[-1])
+    scales_and_shifts(gamma, beta, mean, var, float(eps), lanes[:3])
+    gradient_sums(*views[:2], size, tuple(lanes[:3]), floor, sums)
+    join_gradients(sums, gamma, var, float(eps), float(count), dgamma, dbeta, lanes[3:])
+    gradient_rows(*views, tuple(lanes), floor)
+    return dx, dgamma, dbeta
 
 
 def batch_norm_backward(dy, x, gamma, beta, mean, var, eps, relu=False):
@@ -241,9 +274,25 @@ def add_rows(like, g, x, dx, pixel_count, terms):
     share(add_row, pixel_count, (like, g, x, dx, terms))
 
 
+@parallel
+def move(running, batch, factor, keep, share):
+    """running = keep running + share factor batch"""
+    for c in range(len(running)):
+        running[c] = keep * running[c] + share * (batch[c] * factor)
+
+
+def move_statistics(running_mean, running_var, mean, var, momentum, count):
+    """running = (1 - momentum) running + momentum batch, in place; var of `count` values is made unbiased.  (C,)"""
+    if not isinstance(momentum, float | int):  # an array, whose number another call writes
+        return moved_by_array(running_mean, running_var, mean, var, momentum, count)
+    for running, batch, factor in (running_mean, mean, 1), (running_var, var, count / (count - 1)):
+        number = running.dtype.type
+        move(written(running), batch, number(factor), number(1 - momentum), number(momentum))
+
+
 def through_moments(g, x, mean, slope, offset, out=None):
     """The gradient of x from g, its part that does not flow through x's moments: g + slope (x - mean) + offset."""
     dx, rows = result(x.shape, x.dtype, out), x.size // max(x.shape[-1], 1)
-    terms, arrays = np.array([mean, slope, offset], x.dtype), (pixels(g), pixels(x), pixels(dx))
+    terms, arrays = stacked(x.dtype, mean, slope, offset), (pixels(g), pixels(x), pixels(dx))
     add_rows(x.dtype.type(0), *places(*arrays), rows, terms)
     return deliver(dx, out)

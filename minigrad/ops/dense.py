@@ -133,11 +133,11 @@ def dense_block(ctx, x, *weights, units=2, running=None, training=True, momentum
         x_l = H_l([x_0, x_1, ..., x_{l-1}]),   y = [x_0, x_1, ...]
         dx_l = its slice of dy + what every later layer sends back to it;   dweights as of conv2d and batch_norm
     """
-    k, xp, layers = ctx.kernels, ctx.xp, layers_of(weights, units)
+    k, layers = ctx.kernels, layers_of(weights, units)
     ends = checked(x, layers, running, training)
     running = [running[i : i + units] if running else [None] * units for i in range(0, len(layers) * units, units)]
     wide = at_least_float32(x.dtype)
-    block = Features(xp.empty((*x.shape[:3], ends[-1]), x.dtype), *xp.zeros((2, ends[-1]), wide))
+    block = Features(ctx.empty((*x.shape[:3], ends[-1]), x.dtype), *ctx.zeros((2, ends[-1]), wide))
     k.concat_forward([x], out=block.x[..., : ends[0]])
     if training:
         k.copy_all([block.mean[: ends[0]], block.var[: ends[0]]], list(k.channel_mean_var(x)))
@@ -147,7 +147,7 @@ def dense_block(ctx, x, *weights, units=2, running=None, training=True, momentum
         saved.append(layer_forward(k, layer, own, *io, training, momentum, eps, memory_efficient))
 
     def backward(dy):
-        grads, dx, line = [], dy.copy(), Line(*xp.zeros((2, ends[-1]), wide))
+        grads, dx, line = [], ctx.copied(dy), Line(*ctx.zeros((2, ends[-1]), wide))
         for layer, inputs, start, end in reversed(list(zip(layers, saved, ends, ends[1:]))):
             new = dx[..., start:end], block.channels(start, end), line.channels(start, end)
             before = dx[..., :start], line.channels(0, start)

@@ -29,7 +29,7 @@ def concat(ctx, *xs, dim=-1):
 
     k, y = ctx.kernels, None
     if along < len(first) - 1:
-        y = ctx.xp.empty((*first[:along], ends[-1], *first[along + 1 :]), xs[0].dtype)
+        y = ctx.empty((*first[:along], ends[-1], *first[along + 1 :]), xs[0].dtype)
         for x, part in zip(xs, slices):
             k.concat_forward([x], out=y[part])
     return k.concat_forward(xs) if y is None else y, backward

@@ -1,6 +1,6 @@
 """Convolution: the forward pass and the input gradient, both by gathering taps (see gather.py)."""
 
-from ...recording import once
+from ...recording import assign, once
 from ...shapes import window_counts
 from ..layout import deliver, result_array, single_tap, with_contiguous_channels
 from . import depthwise, winograd
@@ -52,7 +52,7 @@ def conv2d_backward_input(dy, w, x_shape, stride, padding, dilation, groups, out
     dy = with_contiguous_channels(dy)
     if winograd.chosen(w.shape, stride, dilation, groups, dy.dtype, dy.shape):
         reach = 2 - padding[0], 2 - padding[1]
-        winograd.convolve(dy, winograd.filter_points(w, flipped=True), None, False, dx, reach)
+        winograd.convolve(dy, once(w, winograd.filter_points, w, True), None, False, dx, reach)
         return deliver(dx, out)
     for i in range(min(stride[0], x_shape[1])):
         for j in range(min(stride[1], x_shape[2])):
@@ -64,7 +64,7 @@ def conv2d_backward_input(dy, w, x_shape, stride, padding, dilation, groups, out
 def backward_phase(dy, w, rows, columns, dx, groups):
     """Fill one phase of dx from the taps that reach it: (offset in dy, index in w) along both axes."""
     if not rows or not columns or dy.size == 0:
-        dx[...] = 0
+        assign(dx, 0)
         return
     taps = [(r, s) for _, r in rows for _, s in columns]
     offsets = [(p, q) for p, _ in rows for q, _ in columns]

@@ -25,7 +25,7 @@ import numba
 import numpy as np
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
-from ...recording import address
+from ...recording import address, contiguous, empty, zeros
 from ..layout import odd_lines, single_tap, with_contiguous_channels
 from ..llvm import copy_bytes, zero_bytes
 from ..product import Panels, numbers_of
@@ -311,7 +311,7 @@ def collect(sums, row_of, out_channels, dw):
 def conv2d_backward_weight(dy, x, w_shape, stride, padding, dilation, groups):
     """dw (K, R, S, C/groups)"""
     if dy.size == 0 or x.size == 0:
-        return np.zeros(w_shape, dy.dtype)
+        return zeros(w_shape, dy.dtype)
     if depthwise.applies(w_shape, x.shape[3], groups):
         return depthwise.depthwise_backward_weight(dy, x, (stride, padding, dilation), w_shape)
     x, dy = with_contiguous_channels(x), with_contiguous_channels(dy)
@@ -323,7 +323,7 @@ def conv2d_backward_weight(dy, x, w_shape, stride, padding, dilation, groups):
     k, _, _, c = w_shape
     if groups == 1 and k < c:  # one matrix product: let the side with more channels be the one that is faster to pack
         swapped = sum_products(x, dy, (c, 1, 1, k), (1, 1), padding, dilation, groups)
-        return np.ascontiguousarray(swapped.reshape(c, k).T).reshape(w_shape)
+        return contiguous(swapped.reshape(c, k).T).reshape(w_shape)
     return sum_products(dy, x, w_shape, (1, 1), padding, dilation, groups)
 
 
@@ -337,13 +337,13 @@ def sum_products(dy, x, w_shape, stride, padding, dilation, groups):
     pixels = g.block.images * g.block.rows * g.dy.columns | 1
     x_panels = 1 if g.merged else -(-g.channels // high)
     memory = (
-        np.zeros((threads, x_panels * g.panel_bytes + high * g.item), np.uint8),
-        np.zeros((threads, g.chunk_panels * pixels * width), x.dtype),
-        np.empty((threads, g.block.images * g.block.rows), np.int64),
+        zeros((threads, x_panels * g.panel_bytes + high * g.item), np.uint8),
+        zeros((threads, g.chunk_panels * pixels * width), x.dtype),
+        empty((threads, g.block.images * g.block.rows), np.int64),
     )
-    sums = np.empty((g.parts, groups, g.panels, len(slots) * high, width), x.dtype)
+    sums = empty((g.parts, groups, g.panels, len(slots) * high, width), x.dtype)
     numbers, places = np.arange(high) * x.itemsize, (address(x), address(dy))
-    tables, dw = (numbers, numbers * width, np.zeros(width, x.dtype)), np.empty(w_shape, x.dtype)
+    tables, dw = (numbers, numbers * width, np.zeros(width, x.dtype)), empty(w_shape, x.dtype)
     sum_blocks(fields, tile_types(x.dtype), places, slots, memory, tables, sums, g.parts * groups * g.chunks)
     collect(sums, row_of, g.out_channels, dw.reshape(w_shape[0], -1))
     return dw

@@ -7,7 +7,7 @@ which the filter needs in its last axis: w (R, S, C). A tap (r, s) ties the outp
 
 import numpy as np
 
-from ...recording import contiguous, empty
+from ...recording import as_a_whole, contiguous, empty
 from ..llvm import fma
 from ..runtime import parallel, serial
 from ..tasks import share
@@ -110,18 +110,19 @@ def channels_last_filter(w):
 def depthwise_forward(x, w, b, how, relu, y_shape):
     """y (N, P, Q, C); how: stride, padding, dilation"""
     y, low = empty(y_shape, x.dtype), x.dtype.type(0 if relu else -np.inf)
-    b = np.zeros(len(w), x.dtype) if b is None else np.ascontiguousarray(b)
+    b = np.zeros(len(w), x.dtype) if b is None else contiguous(b)
     forward(contiguous(x), channels_last_filter(w), b, low, np.array(how), y)
     return y
 
 
 def depthwise_backward_input(dy, w, how, x_shape):
     """dx (N, H, W, C)"""
-    dx = np.empty(x_shape, dy.dtype)
-    backward_input(np.ascontiguousarray(dy), channels_last_filter(w), np.array(how), dx)
+    dx = empty(x_shape, dy.dtype)
+    backward_input(contiguous(dy), channels_last_filter(w), np.array(how), dx)
     return dx
 
 
+@as_a_whole
 def depthwise_backward_weight(dy, x, how, w_shape):
     """dw (C, R, S, 1)"""
     k, r_size, s_size, _ = w_shape

@@ -23,7 +23,7 @@ import numba
 import numpy as np
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
-from ...recording import address, empty, is_weight, once
+from ...recording import address, assign, empty, is_weight, once
 from ..layout import LINE
 from ..rows import Rows
 from ..runtime import get_num_threads, parallel, serial
@@ -255,7 +255,7 @@ def gather(x, out, offsets, filters, bias, relu, stride):
     )  # fmt: skip
     base = np.zeros((groups, g.panels * lanes), x.dtype)
     if bias is not None:
-        base[:, : g.channels] = bias.reshape(groups, -1)
+        assign(base[:, : g.channels], bias.reshape(groups, -1))
     pixels = g.block.images * g.block.rows * g.out.columns + tile_shape()[0]
     scratch = empty((threads, scratch_bytes(g)), np.uint8)
     tables = empty((threads, 2, pixels), np.int64)

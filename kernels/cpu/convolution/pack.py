@@ -15,7 +15,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from ...recording import address, contiguous
+from ...recording import address, contiguous, empty
 from ..llvm import INT, INT32, copy_fixed, load, store, unpacked, zero_bytes
 from ..rows import Rows, moved
 from ..runtime import parallel, serial
@@ -162,6 +162,6 @@ def pack(filters):
     """All panels."""
     w, groups, channels, depth, steps, taps = filters
     lanes = tile_width(w.dtype)
-    packed = np.empty((groups, -(-channels // lanes), len(taps), depth, lanes), w.dtype)
+    packed = empty((groups, -(-channels // lanes), len(taps), depth, lanes), w.dtype)
     fill_panels(tile_types(w.dtype), address(w), steps, taps, channels, packed)
     return packed

@@ -26,7 +26,7 @@ import os
 import numba
 import numpy as np
 
-from ...recording import address, empty
+from ...recording import address, assign, empty
 from ..layout import odd_lines
 from ..llvm import copy_bytes
 from ..product import NOTHING, Panelled, Panels, multiply, numbers_of
@@ -197,8 +197,7 @@ def transform_back_panels(sums, taps, dw):
 def transform_back_weights(sums, k, c):
     """dw (K, 3, 3, C) = G^T sums G from sums (36, panels, C or a few more, lanes)."""
     _, panels, _, lanes = sums.shape
-    dw = np.empty((k, 3, 3, c), np.float32)
-    taps = np.empty((panels, 9, lanes), np.float32)
+    dw, taps = empty((k, 3, 3, c), np.float32), empty((panels, 9, lanes), np.float32)
     transform_back_panels((address(sums), *sums.strides[:2]), taps, dw.reshape(k, 9, c))
     return dw
 
@@ -243,7 +242,7 @@ def convolve(x, u, bias, relu, out, padding):
     grid, wide = patch_grid(out.shape[1:3]), panels * lanes
     base = np.zeros(wide, np.float32)
     if bias is not None:
-        base[: len(bias)] = bias
+        assign(base[: len(bias)], bias)
     low = np.float32(0 if relu else -np.inf)
     blocks = blocks_of_patches(len(x) * grid[0] * grid[1], POINTS * (c + wide) * ITEM, high)
     rows = -(-blocks[0][1] // high) * high

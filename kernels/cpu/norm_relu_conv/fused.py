@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 
+from ...recording import as_a_whole, is_weight
 from ...reference.dense import composed_backward, composed_forward
 from ..convolution import winograd
 from ..convolution.gather import BLOCK_PIXELS
@@ -34,9 +35,15 @@ def likely_mean(gamma, beta, w):
     return np.where(np.isfinite(pivot), pivot, 0).astype(w.dtype)
 
 
-@silently
 def norm_relu_conv_forward(x, gamma, beta, mean, var, eps, w, moments=False, out=None):
     """y = conv2d(relu(batch_norm(x)), w); with moments also y's mean and biased var, else None, None."""
+    way = forward if all(map(is_weight, (gamma, beta, mean, var, w))) else forward_as_a_whole
+    return way(x, gamma, beta, mean, var, eps, w, moments, out)
+
+
+@silently
+def forward(x, gamma, beta, mean, var, eps, w, moments, out):
+    """norm_relu_conv_forward"""
     engine = engine_for(x, w) if pixel_count(x) > BLOCK_PIXELS else None  # one block: the convolution need not pack w
     if engine is None:
         return composed_forward(KERNELS, x, gamma, beta, mean, var, eps, w, moments, out)
@@ -49,6 +56,10 @@ def norm_relu_conv_forward(x, gamma, beta, mean, var, eps, w, moments=False, out
     return y, (pivot + away).astype(x.dtype), np.maximum(square - away * away, 0).astype(x.dtype)
 
 
+forward_as_a_whole = as_a_whole(forward)
+
+
+@as_a_whole
 @silently
 def norm_relu_conv_backward(dy, line, x, gamma, beta, mean, var, eps, w, add_to=None):
     """dx (its direct part alone), dgamma, dbeta, dw. With add_to, dx is added into that array.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ...recording import copied
+from ...recording import copied, empty
 from ...reference.pool import MANY, adaptive_windows, window_lengths
 from ...shapes import window_counts
 from ..layout import deliver
@@ -103,7 +103,7 @@ def forward(x, axes, out):
 def backward(dy, x_shape, axes):
     """dx (N, H, W, C) from the windows along both axes."""
     windows, weights = zip(*axes)
-    dx, holding = np.empty(x_shape, dy.dtype), tuple(windows_holding(*axis) for axis in zip(windows, x_shape[1:3]))
+    dx, holding = empty(x_shape, dy.dtype), tuple(windows_holding(*axis) for axis in zip(windows, x_shape[1:3]))
     arrays, weights = (pixels(dy), pixels(dx)), tuple(w.astype(dy.dtype) for w in weights)
     share_windows(dy.dtype.type(0), *places(*arrays), dy.shape, holding, weights)
     return dx

@@ -90,7 +90,7 @@ def max_pool2d_forward(x, size, stride, padding, dilation, ceil_mode, out=None):
 
 def max_pool2d_backward(dy, winner, x_shape, size, stride, padding, dilation):
     """dx: each output's gradient goes to the pixel that won."""
-    hw, out_hw, dx = x_shape[1:3], dy.shape[1:3], np.empty(x_shape, dy.dtype)
+    hw, out_hw, dx = x_shape[1:3], dy.shape[1:3], empty(x_shape, dy.dtype)
     tables = tuple(tap_windows(*axis) for axis in zip(hw, size, stride, padding, dilation, out_hw))
     arrays = pixels(dy), pixels(winner), pixels(dx)
     max_pool_backward(dy.dtype.type(0), winner.dtype.type(0), *places(*arrays), dy.shape, tables)
