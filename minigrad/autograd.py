@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kernels.recording import HERE, added, copy_of
+from kernels.recording import add_into, added, copy_of, is_lent_alone
 
 recording: ContextVar[bool] = ContextVar("recording", default=True)
 watcher: ContextVar = ContextVar("watcher", default=None)  # called after each op with (fn, inputs, settings, output)
@@ -314,13 +314,13 @@ def _alone(box):
     An array that a closure saved, that went to two parents, that a debugger looks at or that is a view of another is
     held elsewhere, and is copied rather than added into.
     """
-    base = getattr(box[0], "base", None)
-    return not isinstance(base, type(box[0])) and _references(box) == _NOBODY_ELSE
+    array = box[0]
+    own = not isinstance(getattr(array, "base", None), type(array)) or is_lent_alone(array)
+    return own and _references(box) == _NOBODY_ELSE + 1  # here it is `array`, too
 
 
 def _add(held, dx):
     """held + dx, in place where that harms nobody."""
-    if HERE.recording is None and _alone(held) and held[0].dtype == dx.dtype:
-        held[0] += dx
-        return held[0]
+    if _alone(held) and held[0].dtype == dx.dtype:
+        return add_into(held[0], dx)
     return added(held[0], dx)

@@ -116,7 +116,7 @@ class State:
 
     def __init__(self, net):
         modules = list(net.modules())
-        self.attributes = [(vars(m), list(vars(m).values())) for m in modules]
+        self.attributes = [(m, settings_of(m)) for m in modules]
         self.tensors = [*net.parameters(), *net.buffers()]
         self.arrays, self.versions = arrays_of(self.tensors), versions_of(self.tensors)
         self.training = any(m.training for m in modules)
@@ -126,13 +126,23 @@ class State:
         """Why such a net can't be replayed; None if nothing speaks against it."""
         return "it is in training mode" if self.training else "hooks look at its modules" if self.observed else None
 
-    def lasts(self):
-        """Was no attribute of a module set since, and no weight replaced or written?"""
+    def stands(self):
+        """Was no attribute of a module set since, and no weight's array replaced?"""
         try:
-            same = all(list(now.values()) == before for now, before in self.attributes)
-            return same and arrays_of(self.tensors) == self.arrays and versions_of(self.tensors) == self.versions
+            same = all(settings_of(m) == before for m, before in self.attributes)
+            return same and arrays_of(self.tensors) == self.arrays
         except (RuntimeError, ValueError, TypeError):  # what is not the same object can't be compared, either
             return False
+
+    def lasts(self):
+        """And was no weight written?"""
+        return self.stands() and versions_of(self.tensors) == self.versions
+
+
+def settings_of(module):
+    """A module's attributes, without those that its random numbers are drawn from."""
+    own, drawn = vars(module), module.drawn_from
+    return [own[name] for name in own if name not in drawn] if drawn else list(own.values())
 
 
 def arrays_of(tensors):

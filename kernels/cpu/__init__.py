@@ -60,6 +60,7 @@ from .pooling.average import avg_pool2d_backward as avg_pool2d_backward
 from .pooling.average import avg_pool2d_forward as avg_pool2d_forward
 from .pooling.max import max_pool2d_backward as max_pool2d_backward
 from .pooling.max import max_pool2d_forward as max_pool2d_forward
+from .runtime import give_memory_back as give_memory_back
 
 copy_all, moments_line = as_a_whole(numpys_copy_all), as_a_whole(numpys_moments_line)
 recordable = True  # a capture can take down what these kernels do (../recording.py)

@@ -58,5 +58,6 @@ def dropout_forward(x, p, seed, out=None):
 
 def drop(views, seed, threshold, scale):
     """seed: a number, or an array of one, which a replay reads anew"""
-    keys = tuple(np.uint32(mix32_int(half & MASK32)) for half in (int(seed), int(seed) >> 32))
+    seed = seed.item() if isinstance(seed, np.ndarray) else seed
+    keys = tuple(np.uint32(mix32_int(half & MASK32)) for half in (seed, seed >> 32))
     dropout_rows(*views, keys, threshold, scale)

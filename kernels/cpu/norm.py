@@ -10,7 +10,6 @@ is accurate, and the same for any number of threads.
 import numpy as np
 
 from ..recording import also, as_a_whole, empty, write, written
-from ..reference.norm import move_statistics as numpys_move_statistics
 from .layout import deliver
 from .llvm import fma
 from .norm_rows import add_through_moments
@@ -23,8 +22,6 @@ SAMPLES = 16  # pixels from which the pivot is taken
 
 # What is not finite shows in the results, as it does where the loops are compiled.
 silently = np.errstate(over="ignore", invalid="ignore")
-
-moved_by_array = as_a_whole(numpys_move_statistics)
 
 
 @parallel
@@ -283,11 +280,17 @@ def move(running, batch, factor, keep, share):
 
 def move_statistics(running_mean, running_var, mean, var, momentum, count):
     """running = (1 - momentum) running + momentum batch, in place; var of `count` values is made unbiased.  (C,)"""
-    if not isinstance(momentum, float | int):  # an array, whose number another call writes
-        return moved_by_array(running_mean, running_var, mean, var, momentum, count)
     for running, batch, factor in (running_mean, mean, 1), (running_var, var, count / (count - 1)):
-        number = running.dtype.type
-        move(written(running), batch, number(factor), number(1 - momentum), number(momentum))
+        if isinstance(momentum, np.ndarray):
+            also(move_by, written(running), batch, factor, momentum)
+        else:
+            move_by(written(running), batch, factor, momentum)
+
+
+def move_by(running, batch, factor, momentum):
+    """momentum: a number, or an array of one, which a replay reads anew"""
+    momentum, number = momentum.item() if isinstance(momentum, np.ndarray) else momentum, running.dtype.type
+    move(running, batch, number(factor), number(1 - momentum), number(momentum))
 
 
 def through_moments(g, x, mean, slope, offset, out=None):

@@ -97,6 +97,12 @@ def keep_freed_memory():
         mallopt(M_TOP_PAD, 64 << 20)
 
 
+def give_memory_back():
+    """Give memory that malloc holds for further arrays back to the system, where it is glibc's."""
+    if (trim := getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None) is not None:
+        trim(0)
+
+
 # ---------------------------------------------------------------------------- threads
 class Threads(threading.local):
     """The number of threads of the kernels: Numba keeps one for each Python thread, here all follow the process's.

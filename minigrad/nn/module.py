@@ -22,6 +22,7 @@ class Module:
     """
 
     training = True
+    drawn_from: tuple[str, ...] = ()  # attributes that change with each number that is drawn by recompute.draw
     _hooks: Hooks | None = None
 
     def __setattr__(self, name, value):

@@ -151,6 +151,10 @@ class Config:
         "run", "mixed precision: bf16 or fp16 (16-bit products, float32 weights), tf32, none", "none",
         one_of("bf16", "fp16", "tf32", "none"),
     )  # fmt: skip
+    replay: bool | None = setting(
+        "run", "on the CPU, replay the passes of a step without Python's part: the same bits sooner", None, None, (),
+        "on for minigrad's own nets and losses",
+    )  # fmt: skip
     cuda_graph: bool = setting("run", "replay each training step as one CUDA graph", False)
     threads: int | None = setting(
         "run", "threads of kernels and BLAS", None, COUNT, (), "$MINIGRAD_NUM_THREADS or all cores"

@@ -173,4 +173,17 @@ def check_together(config):
         raise UsageError("--grad-accum adds up several passes, of which --cuda-graph records one: choose one")
     if config.cuda_graph and config.detect_anomaly:
         raise UsageError("--detect-anomaly looks at each op, which --cuda-graph doesn't run one by one: choose one")
+    return check_replay(config)
+
+
+def check_replay(config):
+    """The same config. UsageError for --replay beside what it can't be together with."""
+    for asked, why in (
+        (config.device != "cpu", "is for the CPU; on a GPU it is --cuda-graph"),
+        (config.kernels == "reference", "replays compiled kernels; with --kernels reference there are none"),
+        (config.grad_accum > 1, "replays one pass; --grad-accum adds up several"),
+        (config.detect_anomaly, "runs no op by itself, as --detect-anomaly wants"),
+    ):
+        if config.replay and asked:
+            raise UsageError(f"--replay {why}: leave one out")
     return config

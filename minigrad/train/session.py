@@ -21,8 +21,8 @@ from .log import count, going_on, row
 from .loop import evaluate
 from .parts import Named
 from .progress import Progress
+from .replay import step_for
 from .setup import FIXED_WITHIN_EPOCH, build_schedule, check_unchanged
-from .step import op_by_op
 
 
 class Session:
@@ -47,7 +47,8 @@ class Session:
         self.scheduler = optim.lr_scheduler.Scheduler(self.optimizer, build_schedule(self.config, self.steps))
         decay = self.config.model_ema
         self.scaler = optim.GradScaler(enabled=self.config.amp == "fp16")
-        self.step = GraphedStep(say) if self.config.cuda_graph else op_by_op
+        replayed = step_for(self.config, self.model, self.parts.criterion, say)
+        self.step = GraphedStep(say) if self.config.cuda_graph else replayed
         self.average = None if decay is None else optim.ExponentialMovingAverage(self.model, decay)
         self.progress, self.skipped, self.compilation = Progress(), {}, Compilation(device, self.config)
 

@@ -26,13 +26,14 @@ def count_correct(logits, labels):
 
 def op_by_op(
     model, optimizer, images, labels, *, scaler, clip_grad_norm=None, count=count_correct, portions=1, weigh=len,
-    reducer=None, **settings,
+    reducer=None, gradients=gradients, **settings,
 ):  # fmt: skip
     """train_step on tensors that are on the model's device. settings: of `gradients`.
 
     count: how many rows of logits are right; None: of outputs that are no classes, 0.
     portions: into how many parts the batch is divided, whose gradients are added up, each by its share in the mean.
     weigh: what labels count in the loss's mean: how many there are, or the sum of their classes' weights.
+    gradients: what computes them, or replays it (replay.py).
     reducer: a GradientReducer of processes that share a batch, of which this one has these images; None: it has all.
     """
     group = Group() if reducer is None else reducer.group

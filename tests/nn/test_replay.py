@@ -56,6 +56,32 @@ def test_each_op_is_replayed_on_other_numbers(case):
         assert y.data.tobytes() == case.run(others).data.tobytes() and y.dtype == case.run(others).dtype
 
 
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_each_ops_gradients_are_replayed_on_other_numbers(case):
+    """Forward and backward pass, recorded with some inputs and gradients and launched with others."""
+    for dtype in (np.float32, np.float64):
+        tensors, others = (case.tensors(dtype, seed=seed) for seed in (0, 1))
+        given = [(y := case.run(tensors)).data, case.run(others).data]
+        if y.node is None:
+            return
+        dy, other_dy = (
+            np.random.default_rng(seed).standard_normal(a.shape).astype(a.dtype) for seed, a in enumerate(given)
+        )
+
+        def both(tensors=tensors, dy=dy):
+            case.run(tensors).backward(dy)
+            return [t.grad for t in tensors]
+
+        recorded, grads = CPU.capture(both, [*(t.data for t in tensors), dy])
+        for t, other in zip(tensors, others):
+            t.data[...] = other.data
+        dy[...] = other_dy
+        recorded.launch()
+        for grad, wanted in zip(grads, both(others, other_dy)):
+            assert (grad is None) == (wanted is None)
+            assert grad is None or (grad.tobytes() == wanted.tobytes() and grad.dtype == wanted.dtype)
+
+
 @pytest.mark.parametrize("fn", [
     lambda x: F.avg_pool2d(x, 9, 2), lambda x: F.adaptive_avg_pool2d(x, 1), lambda x: F.relu(x.transpose(1, 2)),
     lambda x: F.conv2d(x.transpose(1, 3), np.ones((4, 3, 3, 12), np.float32)),
@@ -274,15 +300,33 @@ def test_a_copy_and_a_pickle_start_without_captures(net):
 def test_memory_is_lent_on_and_comes_back():
     arena = recording.Arena()
     a = arena.empty((3, 5), np.float32)
-    part = a[1:, ::2]
+    start, part = recording.start(a), a[1:, ::2]
     del a
     b = arena.empty((3, 5), np.float32)
     assert not np.may_share_memory(b, part), "a view keeps it"
-    start = part.__array_interface__["data"][0]
     del part
     c = arena.empty((16,), np.float32)
-    assert len(arena.blocks) == 2 and abs(c.__array_interface__["data"][0] - start) < 64
-    assert all(x.__array_interface__["data"][0] % 64 == 0 for x in (b, c, arena.empty((0, 3), np.float64)))
+    assert recording.start(c) == start and arena.nbytes() == 128
+    assert all(recording.start(x) % 64 == 0 for x in (b, c, arena.empty((0, 3), np.float64)))
+
+
+def test_free_pieces_become_one_and_large_ones_are_cut():
+    arena = recording.Arena()
+    a, b, c = (arena.empty((64,), np.uint8) for _ in range(3))
+    del a, b
+    d, e = arena.empty((128,), np.uint8), arena.empty((3 << 20,), np.uint8)
+    assert arena.nbytes() == 192 + (3 << 20) and len(arena.chunks) == 2 and len(e) == 3 << 20
+    del c, d
+    assert [p.end - p.begin for p in arena.free if p.chunk == 0] == [1 << 20]
+
+
+def test_only_an_array_that_nobody_else_sees_is_alone():
+    a = recording.Arena().empty((3, 4), np.float32)
+    assert recording.is_lent_alone(a)
+    flat = a.reshape(12)
+    assert not recording.is_lent_alone(a) and not recording.is_lent_alone(flat)
+    del a
+    assert recording.is_lent_alone(flat) and not recording.is_lent_alone(np.ones(3)[:2])
 
 
 def test_a_deep_net_needs_no_more_memory_than_a_shallow_one():
@@ -302,7 +346,7 @@ def test_a_dropped_capture_gives_its_memory_back(net):
         captured(images())
     graph = plan_of(captured).graph
     graph.close()
-    assert not graph.calls and not graph.arena.blocks
+    assert not graph.calls and not graph.arena.chunks
     captured.reset()
     del graph
     gc.collect()

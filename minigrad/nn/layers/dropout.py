@@ -15,6 +15,8 @@ class Dropout(Module):
     that was killed goes on with the same masks. ValueError for a p that is no probability.
     """
 
+    drawn_from = "seed", "calls"
+
     def __init__(self, p=0.5):
         if not 0 <= p <= 1:
             raise ValueError(f"Dropout: p must be a probability from 0 to 1; got {p}")

@@ -28,6 +28,8 @@ class BatchNorm2d(Module):
 
     fuses_relu = True
 
+    drawn_from = ("num_batches_tracked",)
+
     def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True):
         name = type(self).__name__
         self.num_features, self.eps, self.momentum = whole(name, "num_features", num_features), eps, momentum
