@@ -11,7 +11,8 @@ Beside them:
 
     kernels.virtual     VirtualKernels(): the same functions on shapes alone, without numbers; they count the arithmetic
     kernels.shapes      how many windows fit into an image, for all of them
-    kernels.recording   calls of compiled kernels taken down, to be replayed; kernels.pieces shares element-wise work
+    kernels.recording   calls of compiled kernels taken down, to be replayed, on the memory of kernels.arena
+    kernels.pieces      element-wise work, shared by all threads
     kernels.contract    the check of what compiled kernels receive; kernels.rules has its rules, kernel by kernel
 
 The contract

@@ -1,5 +1,8 @@
 """Reverse-mode differentiation over a recorded graph. Knows nodes and arrays; nothing of tensors, devices or layers.
 
+(From the kernels it has the sums and copies of arrays that are taken down where a pass is captured:
+kernels/recording.py.)
+
 A forward pass records nodes. Each holds its parents and a `backward` function: from dL/dy to one dL/dx for each
 parent. `backward_steps` walks from the loss to the leaves, so that each node runs once, after all gradients that
 reach it were summed (the chain rule for a value with several users). It is a generator: exhaust it and it is the
@@ -15,7 +18,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kernels.recording import add_into, added, copy_of, is_lent_alone
+from kernels.arena import is_lent_alone
+from kernels.recording import add_into, added, copy_of
 
 recording: ContextVar[bool] = ContextVar("recording", default=True)
 watcher: ContextVar = ContextVar("watcher", default=None)  # called after each op with (fn, inputs, settings, output)

@@ -16,7 +16,7 @@ recording   what stands around the loop: signals, directory, background writer
 session     all that changes during a run; progress: how far it is, and its history
 loop        train_step, an epoch, an evaluation: the loop itself
 step, graph a training step, op by op or as one CUDA graph
-gradients   its forward and backward pass
+gradients   its forward and backward pass; replay: captured and replayed on a CPU
 transfer    batches on their way to a GPU
 keeper      which checkpoints are kept, and when they are written
 checkpoint  one file that a run goes on from bit for bit
@@ -31,9 +31,13 @@ plan        what a run will cost
 
 
 def __getattr__(name):
-    """Trainer is imported on first use: --help must come at once."""
+    """Trainer and ReplayedGradients are imported on first use: --help must come at once."""
     if name == "Trainer":
         from .trainer import Trainer
 
         return Trainer
+    if name == "ReplayedGradients":
+        from .replay import ReplayedGradients
+
+        return ReplayedGradients
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
