@@ -208,8 +208,8 @@ def is_weight(a):
 
 
 def once(w, fn, *args):
-    """fn(*args), which depends on the weight w alone: a replay does not do it again."""
-    if not is_weight(w):
+    """fn(*args), which depends on the weight w, or the weights in it, alone: a replay does not do it again."""
+    if not all(map(is_weight, w if isinstance(w, tuple) else (w,))):
         return fn(*args)
     with HERE.recording.paused():
         return fn(*args)
@@ -263,6 +263,13 @@ def add_into(a, b):
     else:
         also(np.add, a, b, a)
     return a
+
+
+def summed(a):
+    """The sum over the first axis."""
+    total = empty(a.shape[1:], a.dtype)
+    also(np.sum, a, 0, None, total)
+    return total
 
 
 def contiguous(a):

@@ -9,7 +9,7 @@ is accurate, and the same for any number of threads.
 
 import numpy as np
 
-from ..recording import also, as_a_whole, empty, write, written
+from ..recording import also, empty, write, written, zeros
 from .layout import deliver
 from .llvm import fma
 from .norm_rows import add_through_moments
@@ -52,7 +52,7 @@ def join_moments(sums, pivot, count, mean, var):
 
 @parallel
 def scales_and_shifts(gamma, beta, mean, var, eps, lanes):
-    """In each lane (rows of `lanes`): scale, shift and, where there is a third row, mean. See scale_and_shift."""
+    """Normalisation as a multiplication and an addition. lanes: scale, shift and, where there is a third row, mean."""
     for i in range(lanes.shape[1]):
         c = i % len(mean)
         scale = gamma[c] / np.sqrt(var[c] + eps)
@@ -189,12 +189,6 @@ def moments(x, dtype):
     return mean, var
 
 
-def scale_and_shift(gamma, beta, mean, var, eps):
-    """Normalisation as one multiplication and one addition for each channel, in float64."""
-    scale = gamma / np.sqrt(var + np.float64(eps))
-    return scale, beta - mean * scale
-
-
 def stacked(dtype, *vectors):
     """The vectors as the rows of a matrix."""
     rows = empty((len(vectors), vectors[0].size), dtype)
@@ -207,11 +201,36 @@ def floor_of(x, relu):
     return x.dtype.type(0 if relu else -np.inf)
 
 
-@as_a_whole
-@silently
 def channel_sum(x):
     """Sum over all axes but the last. (..., C) -> (C,)"""
-    return (moments(x, np.float64)[0] * (x.size // max(x.shape[-1], 1))).astype(x.dtype)
+    total, mean = empty(x.shape[-1:], x.dtype), moments(x, np.float64)[0]
+    also(multiply, mean, x.size // max(x.shape[-1], 1), total)
+    return total
+
+
+@silently
+def multiply(mean, count, total):
+    total[...] = mean * count
+
+
+@parallel
+def add_line(gamma, var, dgamma, dbeta, eps, count, slope, offset):
+    for c in range(len(slope)):
+        rstd = 1 / np.sqrt(var[c] + eps)
+        scale = -gamma[c] * rstd / count
+        slope[c] += scale * rstd * dgamma[c]
+        offset[c] += scale * dbeta[c]
+
+
+def moments_line(gamma, var, dgamma, dbeta, eps, count, slope=None, offset=None):
+    """The line by which a gradient flows through the moments of `count` values (dense.py): slope, offset, (C,) each.
+
+    They are added into slope and offset where these are given.
+    """
+    if slope is None or offset is None:
+        slope, offset = zeros(var.shape, var.dtype), zeros(var.shape, var.dtype)
+    add_line(gamma, var, dgamma, dbeta, float(eps), float(count), written(slope), written(offset))
+    return slope, offset
 
 
 def channel_mean_var(x):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from .. import reference
+from ..recording import assign
 from .rows import row, row_views
 from .runtime import parallel, serial
 from .tasks import share
@@ -114,3 +115,9 @@ def adam_step(ws, dws, ms, vs, step, lr, beta1, beta2, eps, weight_decay, decoup
         else:
             settings = lr, beta1, beta2, eps, weight_decay, decoupled
             reference.adam_step(*([a] for a in arrays), step, *settings)
+
+
+def copy_all(targets, sources):
+    """Write the numbers of each source into its target."""
+    for target, source in zip(targets, sources):
+        assign(target, source)

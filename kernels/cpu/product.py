@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..recording import zeros
 from .layout import LINE
 from .norm_rows import prefetch_pixels
 from .rows import Rows
@@ -65,4 +66,4 @@ def row_table(rows, *steps):
 
 def make_scratch(size):
     """(threads, size): bytes for each thread, with room for what a vector reads beyond the end."""
-    return np.zeros((get_num_threads(), size + LINE), np.uint8)
+    return zeros((get_num_threads(), size + LINE), np.uint8)

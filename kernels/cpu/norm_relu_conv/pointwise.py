@@ -19,11 +19,12 @@ of threads changes no bit of the result.
 import numba
 import numpy as np
 
-from ...recording import once, zeros
+from ...recording import contiguous, copied, once, summed, zeros
 from ..convolution.blocks import divide_evenly
 from ..convolution.pack import filters_of, pack
 from ..layout import deliver, odd_lines, round_up
 from ..llvm import copy_bytes
+from ..norm import stacked
 from ..norm_rows import activate, add_through_moments, copy_and_sum, through_norm_relu
 from ..product import NOTHING, Panelled, Panels, make_scratch, multiply, numbers_of, row_table
 from ..rows import Rows, moved, pixels, places, result, rows_of
@@ -126,7 +127,7 @@ def block_of(bytes_each):
 
 
 def forward(x, terms, w, pivot, out):
-    """y (N, H, W, K) and the sums (2, K) of y - pivot and of its square. terms (2, C): scale and shift."""
+    """y (N, H, W, K), and each part's sums (parts, 2, K) of y - pivot and of its square. terms (2, C): scale, shift."""
     k, *_, c = w.shape
     y, packed = result((*x.shape[:3], k), x.dtype, out), once(w, pack, filters_of(w, [(0, 0)], 1))[0, :, 0]
     count, item, lanes = x.size // c, x.itemsize, packed.shape[-1]
@@ -137,11 +138,11 @@ def forward(x, terms, w, pivot, out):
         tile_types(x.dtype), *places(*arrays), (count, block), terms, pivot, packed,
         row_table(block, *steps), np.zeros(lanes, x.dtype), make_scratch(block * sum(steps)), sums,
     )  # fmt: skip
-    return deliver(y, out), sums.sum(0)
+    return deliver(y, out), sums
 
 
 def backward(g, line, x, terms, w, add_to):
-    """dx = scale d (or added into add_to), the sums (2, C) of d and of d (x - mean), and dw.
+    """dx = scale d (or added into add_to), each part's sums (parts, 2, C) of d and of d (x - mean), and dw.
 
     line: None, or what through_moments adds to g; terms (3, C): scale, shift, mean
     """
@@ -151,13 +152,14 @@ def backward(g, line, x, terms, w, add_to):
     count, panels, chunk = x.size // c, len(packed), divide_evenly(len(packed), CHUNK)
     block = block_of(3 * chunk * lanes * item)
     parts = max(1, min(PARTS, PARTS_BYTES // (panels * lanes * high * item), count // block))
-    products, sums = np.zeros((parts, panels, high, lanes), x.dtype), np.zeros((parts, 2, c))
+    products, sums = zeros((parts, panels, high, lanes), x.dtype), zeros((parts, 2, c))
+    line = stacked(x.dtype, *line) if line else np.empty((0, k), x.dtype)
     arrays = pixels(g), pixels(y), pixels(x), pixels(dx)
     backward_blocks(
         tile_types(x.dtype), tuple(places(*arrays)), int(dx is add_to), (count, block, chunk),
-        np.array(line, x.dtype).reshape(-1, k), terms, packed,
+        line, terms, packed,
         row_table(max(block, high), high * item, item, lanes * item), np.zeros(lanes, x.dtype),
         make_scratch(block * (high + 2 * lanes) * item), products, sums,
     )  # fmt: skip
-    dw = products.sum(0).transpose(1, 0, 2).reshape(high, -1)[:k, :c]
-    return dx, sums.sum(0), np.ascontiguousarray(dw).reshape(w.shape)
+    dw = copied(summed(products).transpose(1, 0, 2)).reshape(high, -1)[:k, :c]
+    return dx, sums, contiguous(dw).reshape(w.shape)

@@ -16,7 +16,7 @@ import math
 import numba
 import numpy as np
 
-from ...recording import once, zeros
+from ...recording import contiguous, once, summed, zeros
 from ..convolution.blocks import divide_evenly
 
 from ..convolution.winograd import (  # isort: skip
@@ -159,7 +159,7 @@ def task_count(g):
 
 
 def forward(x, terms, w, pivot, out):
-    """y (N, H, W, K) and the sums (2, K) of y - pivot and of its square. terms (2, C): scale and shift."""
+    """y (N, H, W, K), and each part's sums (parts, 2, K) of y - pivot and of its square. terms (2, C): scale, shift."""
     y, (k, _, _, c), u = result((*x.shape[:3], len(w)), x.dtype, out), w.shape, once(w, filter_points, w, False)
     depth, arrays = round_up(divide_evenly(c, DEPTH), VECTOR // ITEM), (pixels(x), pixels(y))
     g = make_plan(x.shape, depth * ITEM, u.shape[1] * u.shape[3] * ITEM)
@@ -168,32 +168,32 @@ def forward(x, terms, w, pivot, out):
         tile_types(np.float32), tuple(g), *places(*arrays), terms, pivot, u,
         row_table(g.block, g.v_row, g.m_row), depth, nothing, scratch_of(g, max(g.v_row, g.m_row)), sums,
     )  # fmt: skip
-    return deliver(y, out), sums.sum(0)
+    return deliver(y, out), sums
 
 
 def backward(dy, line, x, terms, w, add_to):
-    """dx = scale d (or added into add_to), the sums (2, C) of d and of d (x - mean), and dw.
+    """dx = scale d (or added into add_to), each part's sums (parts, 2, C) of d and of d (x - mean), and dw.
 
     line: None, or what through_moments adds to dy; terms (3, C): scale, shift, mean
     """
-    dy = through_moments(dy, *line) if line else np.ascontiguousarray(dy)
+    dy = through_moments(dy, *line) if line else contiguous(dy)
     dx = result(x.shape, x.dtype, add_to)
     sums = backward_input(dy, x, terms, w, dx, dx is add_to)
     return dx, sums, backward_weight(dy, x, terms, w)
 
 
 def backward_input(dy, x, terms, w, dx, add):
-    """Fill dx, or add to it; the sums (2, C)."""
+    """Fill dx, or add to it; each part's sums (parts, 2, C)."""
     u = filter_points(w, flipped=True)
     width = divide_evenly(u.shape[1], WIDTH)
     g = make_plan(x.shape, round_up(dy.shape[3] * ITEM, VECTOR), width * u.shape[3] * ITEM)
-    sums, nothing = np.zeros((task_count(g), 2, x.shape[3])), np.zeros(g.m_row // ITEM, np.float32)
+    sums, nothing = zeros((task_count(g), 2, x.shape[3])), np.zeros(g.m_row // ITEM, np.float32)
     arrays = pixels(dy), pixels(x), pixels(dx)
     input_patches(
         tile_types(np.float32), tuple(g), tuple(places(*arrays)), int(add), terms, u,
         row_table(g.block, g.v_row, g.m_row), width, nothing, scratch_of(g, max(g.v_row, g.m_row)), sums,
     )  # fmt: skip
-    return sums.sum(0)
+    return sums
 
 
 def backward_weight(dy, x, terms, w):
@@ -202,11 +202,11 @@ def backward_weight(dy, x, terms, w):
     chunk, panels, tall = round_up(divide_evenly(c, HEIGHT), math.lcm(high, lanes)), -(-k // lanes), round_up(c, high)
     g = make_plan(x.shape, chunk * ITEM, lanes * ITEM, panels)
     parts = PARTS_BYTES // (POINTS * panels * tall * lanes * ITEM), g.patches // g.block // 2
-    products = np.zeros((max(1, min(PARTS, *parts)), POINTS, panels, tall, lanes), np.float32)
+    products = zeros((max(1, min(PARTS, *parts)), POINTS, panels, tall, lanes), np.float32)
     arrays = pixels(dy), pixels(x)
     weight_patches(
         tile_types(np.float32), tuple(g), *places(*arrays), terms[:2],
         row_table(chunk, ITEM, lanes * ITEM), chunk, np.zeros(lanes, np.float32),
         scratch_of(g, max(k, chunk) * ITEM), products,
     )  # fmt: skip
-    return transform_back_weights(products.sum(0), k, c)
+    return transform_back_weights(summed(products), k, c)
