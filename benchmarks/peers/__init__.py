@@ -39,6 +39,7 @@ ALL = tuple(dict.fromkeys(STANDARD + SMALL))
 
 PEERS = {
     "none": Peer(ALL, {}, ""),
+    "op_by_op": Peer(ALL, {"op by op": ({}, {})}, ""),
     "torch": Peer(ALL, TORCH, "pip install torch"),
     "onnxruntime": Peer(ALL, {"onnxruntime": ({}, {})}, f"pip install onnxruntime onnx, {ENGINES}"),
     "openvino": Peer(ALL, {"openvino": ({}, {})}, f"pip install openvino onnx, {ENGINES}"),

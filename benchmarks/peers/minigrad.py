@@ -6,9 +6,10 @@ import architectures
 import minigrad
 from minigrad import optim
 from minigrad.train import ReplayedGradients
+from minigrad.train.gradients import gradients as op_by_op
 
 
-def build(net, image, channels, classes, batch, mode, threads):
+def build(net, image, channels, classes, batch, mode, threads, replay=True):
     minigrad.set_num_threads(threads)
     model = architectures.create(net, num_classes=classes, image_size=image, in_channels=channels)
     rng = np.random.default_rng(0)
@@ -17,12 +18,12 @@ def build(net, image, channels, classes, batch, mode, threads):
     model.train(mode == "train")
     optimizer = optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, weight_decay=1e-4)
 
-    gradients = ReplayedGradients()  # as minigrad.train does
+    gradients = ReplayedGradients() if replay else op_by_op  # as minigrad.train does
 
     def train():
         optimizer.zero_grad()
         gradients(model, x, y)
         optimizer.step()
 
-    captured = minigrad.capture(model)  # as minigrad.predict does
+    captured = minigrad.capture(model) if replay else minigrad.no_grad()(model)  # as minigrad.predict does
     return train if mode == "train" else lambda: captured(x)
