@@ -67,6 +67,7 @@ def others_backward(k, ones):
         ("sum over channels", lambda: k.channel_sum(x)),
         ("global pooling, backward", lambda: k.adaptive_avg_pool2d_backward(ones(2, 1, 1, 8), x.shape)),
         ("ReLU, backward", lambda: k.relu_backward(x, x)),
+        ("gradient through moments", lambda: k.moments_line(ones(8), ones(8), ones(8), ones(8), 1e-5, 72.0)),
         ("linear, input gradient", lambda: k.linear_backward_input(some, ones(8, 8))),
         ("Adam", lambda: k.adam_step(one, one, [ones(9)], [ones(9)], 1, 0.1, 0.9, 0.99, 1e-8, 0.0, False)),
         ("response norm, backward", lambda: k.local_response_norm_backward(x, x, x, 5, 1e-4, 0.75)),
@@ -87,6 +88,7 @@ def others_forward(k, ones):
         ("global pooling", lambda: k.adaptive_avg_pool2d_forward(x, ONE)),
         ("max pooling", lambda: k.max_pool2d_forward(x, *window, ONE, False)),
         ("ReLU", lambda: k.relu_forward(x)),
+        ("running statistics", lambda: k.move_statistics(ones(8), ones(8), ones(8), ones(8), 0.1, 72)),
         ("batch norm", lambda: k.batch_norm_forward(x, ones(8), ones(8), 1e-5, True)),
     ]
 

@@ -62,7 +62,7 @@ class Plan:
 
     def __init__(self, model, images, labels, scale, settings):
         self.key, self.model = key_of(images, labels, scale, settings), model
-        self.state, self.nodes = State(model), nodes_of(model)
+        self.state, self.params = State(model), [(p, p.node) for p in model.parameters()]
         self.buffers, self.numbers, self.failure = moved_buffers(model), Numbers(), None
         before = self.copies()
         with drawing_from(self.numbers):
@@ -104,11 +104,12 @@ class Plan:
         if list(map(digest, mine)) != wanted:
             raise RuntimeError("a replay gives other numbers: something is random, or computed outside of ops")
 
-    def fits(self, images, labels, scale, settings):
-        """Is it for these, and is the net the one that was captured?"""
+    def fits(self, model, images, labels, scale, settings):
+        """Is it for these, is the net as it was captured, and does nobody look? (Hooks are attributes of modules.)"""
         return (
-            self.key == key_of(images, labels, scale, settings) and self.state.stands()
-            and all(a is b for a, b in zip(self.nodes, nodes_of(self.model), strict=True))
+            self.model is model and self.key == key_of(images, labels, scale, settings)
+            and not somebody_looks() and self.state.stands()
+            and all(p.node is node and (node is None or is_quiet(node)) for p, node in self.params)
         )  # fmt: skip
 
     def __call__(self, images, labels):
@@ -117,8 +118,10 @@ class Plan:
         self.launch(images, labels)
         for buffer in self.buffers:
             buffer.version[0] += 1
-        give(self.grads)
-        return Tensor(self.loss.data), Tensor(self.logits.data)
+        for (_, node), (_, grad) in zip(self.params, self.grads):
+            if node is not None:
+                node.grad = grad
+        return Tensor(self.loss.data.copy()), Tensor(self.logits.data.copy())
 
     def launch(self, images, labels):
         self.images.data[...], self.labels.data[...] = images.data, labels.data
@@ -137,11 +140,6 @@ def key_of(images, labels, scale, settings):
     """On what a plan depends besides the net."""
     shapes = [(t.shape, t.dtype) for t in (images, labels)]
     return shapes, images.device.kernels, get_num_threads(), scale, settings
-
-
-def nodes_of(model):
-    """Which parameters want a gradient, and where it goes."""
-    return [p.node for p in model.parameters()]
 
 
 def moved_buffers(model):
@@ -184,17 +182,18 @@ class ReplayedGradients:
     """`gradients`, for a CPU: the same bits in less time, where Python's part counts.
 
     The second of two batches of the same shape in a row is captured, further ones of this shape are replayed; all
-    others run op by op. If something can't be replayed, `say` is told why, once, and all runs op by op.
+    others run op by op. If something can't be replayed, `say` is told why, once, and all runs op by op. The arrays that
+    the parameters get as their grad are written again by the next replay.
     """
 
     def __init__(self, say=print):
         self.say, self.plan, self.last, self.tries, self.off = say, None, None, 0, False
 
     def __call__(self, model, images, labels, *, scale=1.0, **settings):
-        if self.off or is_watched(model, images, settings):
-            return gradients(model, images, labels, scale=scale, **settings)
-        if self.plan is not None and self.plan.fits(images, labels, scale, settings):
+        if self.plan is not None and self.plan.fits(model, images, labels, scale, settings):
             return self.plan(images, labels)
+        if self.off or not is_possible(model, images, settings):
+            return gradients(model, images, labels, scale=scale, **settings)
         key, before = key_of(images, labels, scale, settings), self.last
         self.last = key
         if key != before:
@@ -213,14 +212,22 @@ class ReplayedGradients:
         return plan.first
 
 
-def is_watched(model, images, settings):
-    """Has each op to run by itself: since somebody looks, gradients are added up, or a kernel can't be taken down?"""
-    kernels = images.device.kernels
+def somebody_looks():
+    """Does something want to see each op?"""
+    return watcher.get() is not None or is_written_out() or not fusing.get()
+
+
+def is_quiet(node):
+    """Has a parameter no gradient yet, and no hooks?"""
+    return node.grad is None and not node.hooks
+
+
+def is_possible(model, images, settings):
+    """May a pass be captured: does nobody look, are no gradients added up, and can all kernels be taken down?"""
     return (
-        "backward" in settings or settings.get("low_type") is not None or not getattr(kernels, "recordable", False)
-        or watcher.get() is not None or is_written_out() or not fusing.get()
-        or any(is_observed(m) for m in model.modules())
-        or any(p.node is not None and (p.node.grad is not None or p.node.hooks) for p in model.parameters())
+        "backward" not in settings and settings.get("low_type") is None and not somebody_looks()
+        and getattr(images.device.kernels, "recordable", False) and not any(map(is_observed, model.modules()))
+        and all(p.node is None or is_quiet(p.node) for p in model.parameters())
     )  # fmt: skip
 
 

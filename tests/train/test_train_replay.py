@@ -142,6 +142,20 @@ def test_a_hook_sees_each_step_and_then_it_goes_on():
     assert replayed.plan is not None and len(seen) == 4
 
 
+def test_another_net_is_not_taken_for_the_first_and_losses_are_the_callers_own():
+    gradients, (x, labels) = ReplayedGradients(), batch(4, 6, 1)
+    first, second = small_net().train(), small_net().train()
+    second.load_state_dict({name: a * 2 for name, a in second.state_dict().items()})
+    losses = []
+    for net in (first, first, first, first, second, second, second):
+        nn.reseed(net, 1)
+        losses.append(gradients(net, x, labels)[0])
+        net.zero_grad()
+    nn.reseed(second, 1)
+    wanted = F.cross_entropy(second(x), labels).item()
+    assert [loss.item() for loss in losses[4:]] == [wanted] * 3 != [loss.item() for loss in losses[:3]]
+
+
 def test_an_evaluation_that_is_captured_sees_statistics_that_a_replay_moved():
     net, (x, labels) = small_net().train(), batch(4, 6, 1)
     gradients, fast = ReplayedGradients(), mg.capture(net)
