@@ -96,6 +96,21 @@ def test_what_numpy_computes_between_kernels_is_replayed(fn):
     assert y.data.tobytes() == fn(other).data.tobytes()
 
 
+@pytest.mark.parametrize("fn", [lambda x: x + x, lambda x: F.relu(x) * F.relu(x * 2) + x], ids=["same", "three"])
+def test_gradients_that_meet_are_added_in_each_replay(fn):
+    x, dy = mg.tensor(numbers(3, 4), requires_grad=True), numbers(3, 4, seed=1)
+
+    def grad():
+        x.grad = None
+        fn(x).backward(dy)
+        return x.grad
+
+    recorded, got = CPU.capture(grad, [x.data, dy])
+    x.data[...], dy[...] = numbers(3, 4, seed=2), numbers(3, 4, seed=3)
+    recorded.launch()
+    assert got.tobytes() == grad().tobytes()
+
+
 # ---------------------------------------------------------------------------- every net
 LARGE = [
     ("alexnet_owt", 64), ("vgg11", 32), ("vgg11_bn", 32), ("googlenet_torchvision", 64), ("googlenet_bn", 96),
@@ -297,9 +312,11 @@ def test_a_copy_and_a_pickle_start_without_captures(net):
 
 
 # ---------------------------------------------------------------------------- memory
-def test_a_deep_net_needs_no_more_memory_than_a_shallow_one():
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_deep_net_needs_no_more_memory_than_a_shallow_one(size):
     def memory(depth):
-        net = nn.Sequential(*(nn.Conv2d(4, 4, 3, padding=1, rng=np.random.default_rng(0)) for _ in range(depth))).eval()
+        rng = np.random.default_rng(0)
+        net = nn.Sequential(*(nn.Conv2d(4, 4, size, padding=size // 2, rng=rng) for _ in range(depth))).eval()
         captured = mg.capture(net)
         for _ in range(3):
             captured(mg.tensor(numbers(1, 8, 8, 4)))

@@ -157,13 +157,15 @@ def test_another_net_is_not_taken_for_the_first_and_losses_are_the_callers_own()
 
 
 def test_an_evaluation_that_is_captured_sees_statistics_that_a_replay_moved():
-    net, (x, labels) = small_net().train(), batch(4, 6, 1)
+    net, (x, labels) = small_net(), batch(4, 6, 1)
     gradients, fast = ReplayedGradients(), mg.capture(net)
     for _ in range(5):
-        trained(net.train(), [(x, labels)], gradients=gradients)
+        gradients(net.train(), x, labels)
+        net.zero_grad()
         with mg.no_grad():
             wanted = net.eval()(x).numpy().tobytes()
         assert [fast(x).numpy().tobytes() for _ in range(3)] == [wanted] * 3
+    assert gradients.plan is not None
 
 
 # ---------------------------------------------------------------------------- what can't be replayed
