@@ -9,7 +9,6 @@ arguments, and a replay makes the calls again. So all memory that they work on m
     address(a)             the address of an array, which is kept alive if its memory is not from there
     assign, copied         what is computed beside the kernels, taken down like them
     once(w, fn)            what depends on shapes and weights alone, as packed weights do: computed now, and not again
-    as_a_whole             a kernel that does much beside the compiled ones: a replay calls it itself
 
 Where nothing is recorded these are np.empty and the like. What is computed in any other way is computed once, when the
 recording is made. Weights are the arrays that no call of the recording writes.
@@ -67,22 +66,16 @@ class Recording:
 
     def run_backward(self, whole, dy):
         """An op's gradients, taken down as one call; those that are views of dy are not computed again."""
-        return self.run_whole(whole.backward, (dy,))
-
-    def run_whole(self, fn, args):
-        """fn(*args), which returns an array or a tuple of arrays and None, taken down as one call."""
         with self.paused():
-            results = fn(*args)
-        many = isinstance(results, tuple | list)
-        fresh = tuple(results) if many else (results,)
-        there = tuple(self.kept_result(y, args) for y in fresh)
-        targets = tuple(None if mine is y else mine for mine, y in zip(there, fresh))
-        self.take_down(run_again, (fn, targets, *args))
-        return there if many else there[0]
+            dxs = whole.backward(dy)
+        there = tuple(self.kept_result(dx, (dy,)) for dx in dxs)
+        targets = tuple(None if mine is dx else mine for mine, dx in zip(there, dxs))
+        self.take_down(run_again, (whole.backward, targets, dy))
+        return there
 
     def kept_result(self, y, args):
         """A copy of y in the recording's memory; y itself if it is None, or lies where one of the arguments does."""
-        if y is None or any(np.may_share_memory(y, a) for a in arrays_in(args)):
+        if y is None or any(np.may_share_memory(y, a) for a in args if isinstance(a, np.ndarray)):
             return y
         y = np.asarray(y)
         memory, strides = self.arena.empty((y.nbytes,), np.uint8), np.empty_like(y).strides
@@ -136,15 +129,6 @@ def run_again(fn, there, *args):
             target[...] = y
 
 
-def arrays_in(values):
-    """The arrays among values, also those in lists and tuples."""
-    for value in values:
-        if isinstance(value, np.ndarray):
-            yield value
-        elif isinstance(value, tuple | list):
-            yield from arrays_in(value)
-
-
 def record(fn, inputs=()):
     """Call fn() and take down what it computes: (Recording, what fn returned).
 
@@ -188,18 +172,6 @@ def written(a):
     if HERE.recording is not None and not isinstance(mine := owner(a), Loan):
         HERE.recording.written[id(mine)] = mine
     return a
-
-
-def as_a_whole(kernel):
-    """The kernel; where something is recorded, its call is taken down instead of the calls that it makes."""
-
-    @functools.wraps(kernel)
-    def call(*args, **settings):
-        if HERE.recording is None:
-            return kernel(*args, **settings)
-        return HERE.recording.run_whole(functools.partial(kernel, **settings), args)
-
-    return call
 
 
 def is_weight(a):

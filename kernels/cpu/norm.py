@@ -20,9 +20,6 @@ from .tasks import share
 LANES = 512  # a row has about this many: loops over it are long, and its sums still fit the first-level cache
 SAMPLES = 16  # pixels from which the pivot is taken
 
-# What is not finite shows in the results, as it does where the loops are compiled.
-silently = np.errstate(over="ignore", invalid="ignore")
-
 
 @parallel
 def sample_means(x, rows, channels, pivot):
@@ -37,14 +34,21 @@ def sample_means(x, rows, channels, pivot):
         pivot[i] = mean if abs(mean) < np.inf else 0.0
 
 
+@serial
+def totals(sums, c):
+    """A channel's two sums, of all parts."""
+    s, q = 0.0, 0.0
+    for part in range(len(sums)):
+        s += sums[part, 0, c]
+        q += sums[part, 1, c]
+    return s, q
+
+
 @parallel
 def join_moments(sums, pivot, count, mean, var):
     """mean and biased var (C,) of `count` pixels, in float64, from what moment_sums gives."""
     for c in range(len(mean)):
-        s, q = 0.0, 0.0
-        for part in range(len(sums)):
-            s += sums[part, 0, c]
-            q += sums[part, 1, c]
+        s, q = totals(sums, c)
         offset = s / count
         variance = q / count - offset * offset
         mean[c], var[c] = pivot[c] + offset, 0.0 if variance < 0 else variance
@@ -65,10 +69,7 @@ def scales_and_shifts(gamma, beta, mean, var, eps, lanes):
 def join_gradients(sums, gamma, var, eps, count, dgamma, dbeta, lanes):
     """dgamma and dbeta (C,) from what gradient_sums gives, and in each lane the slope and the offset of dx."""
     for c in range(len(dgamma)):
-        s, q = 0.0, 0.0
-        for part in range(len(sums)):
-            s += sums[part, 0, c]
-            q += sums[part, 1, c]
+        s, q = totals(sums, c)
         root = np.sqrt(var[c] + eps)
         scale, rstd = gamma[c] / root, 1 / root
         q *= rstd
@@ -208,7 +209,7 @@ def channel_sum(x):
     return total
 
 
-@silently
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite shows in the results, as where loops are compiled
 def multiply(mean, count, total):
     total[...] = mean * count
 

@@ -7,7 +7,7 @@ which the filter needs in its last axis: w (R, S, C). A tap (r, s) ties the outp
 
 import numpy as np
 
-from ...recording import as_a_whole, contiguous, empty
+from ...recording import contiguous, empty, summed, zeros
 from ..llvm import fma
 from ..runtime import parallel, serial
 from ..tasks import share
@@ -122,10 +122,9 @@ def depthwise_backward_input(dy, w, how, x_shape):
     return dx
 
 
-@as_a_whole
 def depthwise_backward_weight(dy, x, how, w_shape):
     """dw (C, R, S, 1)"""
     k, r_size, s_size, _ = w_shape
-    sums = np.zeros((PARTS, r_size, s_size, k), dy.dtype)
-    backward_weight(np.ascontiguousarray(dy), np.ascontiguousarray(x), np.array(how), sums)
-    return np.ascontiguousarray(sums.sum(0).transpose(2, 0, 1))[..., None]
+    sums = zeros((PARTS, r_size, s_size, k), dy.dtype)
+    backward_weight(contiguous(dy), contiguous(x), np.array(how), sums)
+    return contiguous(summed(sums).transpose(2, 0, 1))[..., None]
